@@ -1,0 +1,58 @@
+"""Sections that both services have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from hxp_enterprise_llm.config.types import Port, Positive, Seconds, Section, about
+
+
+class LoggingConfig(Section, frozen=True, kw_only=True):
+    format: Annotated[
+        Literal["auto", "console", "journal", "json"],
+        about("Form of log lines; auto: journal under systemd, console on a terminal, else plain text"),
+    ] = "auto"
+
+
+class PerformanceConfig(Section, frozen=True, kw_only=True):
+    memory_limit_gb: Annotated[
+        float, about("Memory the service may use; checked against the cgroup, not enforced", gt=0)
+    ] = 2
+    cpu_cores: Annotated[float, about("Cores the service may use; checked against the cgroup, not enforced", gt=0)] = 4
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], about("Least level that is logged", live=True)
+    ] = "INFO"
+
+
+class SecurityConfig(Section, frozen=True, kw_only=True):
+    """Who may come in. Loopback always may, over plain HTTP/1.1 without forwarding headers."""
+
+    anonymous: Annotated[
+        Literal["trusted", "none"],
+        about("trusted: loopback and trusted_networks pass without a credential; none: nobody does", live=True),
+    ] = "trusted"
+    trusted_networks: Annotated[
+        list[str], about("Networks (CIDR) whose peers pass without a credential", live=True)
+    ] = []
+    allowed_hosts: Annotated[
+        list[str], about("Names accepted in the Host header besides IP addresses and localhost", live=True)
+    ] = []
+    allowed_origins: Annotated[
+        list[str], about("Origins of web pages, besides our own, that may use the service", live=True)
+    ] = []
+
+
+class StateConfig(Section, frozen=True, kw_only=True):
+    directory: Annotated[
+        str, about("Directory for what must survive a restart; relative paths start at the working directory")
+    ] = "data"
+
+
+class ServiceConfig(Section, frozen=True, kw_only=True):
+    """Where a service listens; each service has its own name and port."""
+
+    name: Annotated[str, about("Name of the service in /health and in logs")] = "service"
+    port: Annotated[Port, about("TCP port; 0 takes a free one")] = 0
+    host: Annotated[str, about("Address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1"
+    workers: Annotated[Positive, about("Processes on the port; this release runs one and says so")] = 1
+    timeout: Annotated[Seconds, about("Seconds a request may take, and the time for an orderly stop")] = 30

@@ -1,0 +1,217 @@
+"""ProcessingConfig: the event-processing service (ways in, log, analytics)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hxp_enterprise_llm.config.common import (
+    LoggingConfig,
+    PerformanceConfig,
+    SecurityConfig,
+    ServiceConfig,
+    StateConfig,
+)
+from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
+
+
+class ProcessingServiceConfig(ServiceConfig, frozen=True, kw_only=True):
+    name: Annotated[str, about("Name of the service in /health and in logs")] = "event-processing"
+    port: Annotated[Port, about("TCP port; 0 takes a free one")] = 9100
+
+
+class LogLimitsConfig(Section, frozen=True, kw_only=True):
+    max_batch_events: Annotated[Positive, about("Most events of one append; a larger POST is 413")] = 4096
+    max_batch_bytes: Annotated[Positive, about("Most bytes of one append")] = 32 * 1024 * 1024
+    max_event_bytes: Annotated[Positive, about("Most bytes of one event")] = 1024 * 1024
+
+
+class LogConfig(Section, frozen=True, kw_only=True):
+    """The event log: SQLite segments in `state.directory`/log."""
+
+    limits: LogLimitsConfig = msgspec.field(default_factory=LogLimitsConfig)
+    segment_bytes: Annotated[Positive, about("Size at which a segment file is closed and the next begun")] = (
+        256 * 1024 * 1024
+    )
+    disk_budget_bytes: Annotated[
+        Positive, about("Oldest segments are dropped so that the log stays below this", live=True)
+    ] = 20 * 1024 * 1024 * 1024
+    window_events: Annotated[Positive, about("Events among which a repeat is recognised")] = 1_000_000
+    window_age: Annotated[Duration, about("Time within which a repeat is recognised")] = "10m"
+    append_deadline: Annotated[Seconds, about("Seconds after which an append gives up with 503")] = 10
+
+
+class IngestConfig(Section, frozen=True, kw_only=True):
+    max_body_bytes: Annotated[Positive, about("Most bytes of a request body after decompression")] = 20 * 1024 * 1024
+    unknown_types: Annotated[
+        Literal["accept", "refuse"], about("What to do with event types that have no schema", live=True)
+    ] = "accept"
+    schemas_directory: Annotated[
+        str, about("Directory with the operator's own JSON Schemas, one file TYPE.json a type", live=True)
+    ] = "config/schemas"
+    max_future: Annotated[Duration, about("How far an event's time may lie in the future", live=True)] = "5m"
+    max_age: Annotated[Duration, about("How far an event's time may lie in the past", live=True)] = "30d"
+
+
+class MetricConfig(Section, frozen=True, kw_only=True):
+    """One metric over a sliding window of events."""
+
+    name: Annotated[str, about("Name in /analytics and in conditions", pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    types: Annotated[list[TypePattern], about("Event types that count: names, prefixes 'llm.*', or '*'", min_length=1)]
+    kind: Annotated[
+        Literal["count", "rate", "ratio", "sum", "mean", "min", "max", "last", "quantile", "distinct"],
+        about(
+            "count: events; rate: events a second; ratio: share of `of` among `types`; sum, mean, min, max, last: of"
+            " `field`; quantile: of `field`, within 1 %; distinct: different values of `field`"
+        ),
+    ]
+    field: Annotated[
+        str, about("Where the value is: an attribute (`source`) or a path into data (`data.latency_ms`)")
+    ] = ""
+    of: Annotated[list[TypePattern], about("ratio: the event types in the numerator")] = []
+    exclude: Annotated[list[TypePattern], about("Event types that do not count although `types` names them")] = []
+    quantile: Annotated[float, about("quantile: which, between 0 and 1", gt=0, lt=1)] = 0.95
+    window: Annotated[Duration, about("Window whose value stands under the metric's name")] = "1m"
+    unit: Annotated[str, about("Unit of the value, shown beside it")] = ""
+    description: Annotated[str, about("One line for people")] = ""
+
+
+OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*", "stream.*"]
+"""Types of events that the system itself makes of others; load figures leave them out."""
+
+
+def default_metrics() -> list[MetricConfig]:
+    """The shipped set: gives the seed's `error_rate`, `latency` and `throughput`."""
+    requests = ["llm.request.completed", "llm.request.failed"]
+    return [
+        MetricConfig(
+            name="throughput",
+            types=["*"],
+            exclude=OWN_TYPES,
+            kind="rate",
+            window="10s",
+            unit="1/s",
+            description="Events a second, without those that the system makes itself",
+        ),
+        MetricConfig(name="request_rate", types=requests, kind="rate", unit="1/s", description="LLM requests a second"),
+        MetricConfig(
+            name="error_rate",
+            types=requests,
+            of=["llm.request.failed"],
+            kind="ratio",
+            description="Share of LLM requests that failed, 0 to 1",
+        ),
+        MetricConfig(
+            name="latency",
+            types=requests,
+            kind="quantile",
+            field="data.latency_ms",
+            quantile=0.95,
+            unit="ms",
+            description="Latency of LLM requests, 95th percentile",
+        ),
+        MetricConfig(
+            name="latency_p50",
+            types=requests,
+            kind="quantile",
+            field="data.latency_ms",
+            quantile=0.5,
+            unit="ms",
+            description="Latency of LLM requests, median",
+        ),
+        MetricConfig(
+            name="latency_p95",
+            types=requests,
+            kind="quantile",
+            field="data.latency_ms",
+            quantile=0.95,
+            unit="ms",
+            description="Latency of LLM requests, 95th percentile",
+        ),
+        MetricConfig(
+            name="latency_p99",
+            types=requests,
+            kind="quantile",
+            field="data.latency_ms",
+            quantile=0.99,
+            unit="ms",
+            description="Latency of LLM requests, 99th percentile",
+        ),
+        MetricConfig(
+            name="tokens",
+            types=["llm.request.completed"],
+            kind="sum",
+            field="data.total_tokens",
+            unit="tokens",
+            description="Tokens in and out within the window",
+        ),
+        MetricConfig(
+            name="active_sources",
+            types=["*"],
+            exclude=OWN_TYPES,
+            kind="distinct",
+            field="source",
+            description="Sources that sent events",
+        ),
+        MetricConfig(
+            name="cpu_percent",
+            types=["host.cpu"],
+            kind="last",
+            field="data.percent",
+            window="10s",
+            unit="%",
+            description="CPU use of the host",
+        ),
+        MetricConfig(
+            name="memory_percent",
+            types=["host.memory"],
+            kind="last",
+            field="data.percent",
+            window="10s",
+            unit="%",
+            description="Memory use of the host",
+        ),
+        MetricConfig(
+            name="disk_percent",
+            types=["host.disk"],
+            kind="last",
+            field="data.percent",
+            window="10s",
+            unit="%",
+            description="Fill of the disk that holds the state directory",
+        ),
+    ]
+
+
+class AnalyticsConfig(Section, frozen=True, kw_only=True):
+    tick: Annotated[Seconds, about("Seconds between snapshots")] = 1
+    windows: Annotated[list[Duration], about("Sliding windows that every metric is computed over", min_length=1)] = (
+        msgspec.field(default_factory=lambda: ["10s", "1m", "5m"])
+    )
+    metrics: Annotated[list[MetricConfig], about("The metrics; a list here replaces the shipped set", live=True)] = (
+        msgspec.field(default_factory=default_metrics)
+    )
+
+
+class HostSourceConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether the host's own CPU, memory, disk and network are published")] = True
+    interval: Annotated[Seconds, about("Seconds between readings")] = 1
+
+
+class SourcesConfig(Section, frozen=True, kw_only=True):
+    host: HostSourceConfig = msgspec.field(default_factory=HostSourceConfig)
+
+
+class ProcessingConfig(Section, frozen=True, kw_only=True):
+    """Configuration of event processing (:9100): ways in, the log, analytics."""
+
+    service: ProcessingServiceConfig = msgspec.field(default_factory=ProcessingServiceConfig)
+    ingest: IngestConfig = msgspec.field(default_factory=IngestConfig)
+    log: LogConfig = msgspec.field(default_factory=LogConfig)
+    analytics: AnalyticsConfig = msgspec.field(default_factory=AnalyticsConfig)
+    sources: SourcesConfig = msgspec.field(default_factory=SourcesConfig)
+    security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
+    state: StateConfig = msgspec.field(default_factory=StateConfig)
+    performance: PerformanceConfig = msgspec.field(default_factory=PerformanceConfig)
+    logging: LoggingConfig = msgspec.field(default_factory=LoggingConfig)

@@ -1,0 +1,310 @@
+"""StreamingConfig: the data-streaming API (gateway, dashboards, notifications), seed keys and ours beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hxp_enterprise_llm.config.common import (
+    LoggingConfig,
+    PerformanceConfig,
+    SecurityConfig,
+    ServiceConfig,
+    StateConfig,
+)
+from hxp_enterprise_llm.config.types import (
+    Duration,
+    Name,
+    Port,
+    Positive,
+    Seconds,
+    Section,
+    TypePattern,
+    about,
+)
+
+Priority = Literal["critical", "warning", "info"]
+DeliveryChannel = Literal["websocket", "sse", "email", "slack"]
+
+
+class StreamingServiceConfig(ServiceConfig, frozen=True, kw_only=True):
+    name: Annotated[str, about("Name of the service in /health and in logs")] = "data-streaming-api"
+    port: Annotated[Port, about("TCP port; 0 takes a free one")] = 9102
+
+
+class LiveDashboardConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether dashboards are served")] = True
+    update_interval: Annotated[Seconds, about("Seconds between updates of a dashboard", live=True)] = 5
+    max_connections: Annotated[Positive, about("Most open dashboard pages", live=True)] = 100
+    compression_enabled: Annotated[bool, about("Compress dashboard answers")] = True
+    caching_enabled: Annotated[bool, about("Serve the last computed data within one update interval", live=True)] = True
+    dashboards: Annotated[list[Name], about("Dashboards served, each defined in `directory`/NAME.json")] = (
+        msgspec.field(
+            default_factory=lambda: [
+                "operational_overview",
+                "business_intelligence",
+                "performance_metrics",
+                "system_health",
+                "real_time_analytics",
+            ]
+        )
+    )
+    directory: Annotated[
+        str, about("Directory of the definitions; one that is missing is taken from the shipped set")
+    ] = "config/dashboards"
+    ports: Annotated[dict[Name, Port], about("Ports on which a dashboard's page answers at / as well; empty: none")] = (
+        msgspec.field(
+            default_factory=lambda: {
+                "operational_overview": 8501,
+                "business_intelligence": 8502,
+                "performance_metrics": 8503,
+            }
+        )
+    )
+
+
+class RuleConfig(Section, frozen=True, kw_only=True):
+    """A condition over the metrics snapshot and whom it tells."""
+
+    name: Annotated[str, about("Name of the rule", live=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    condition: Annotated[
+        str, about("CEL over the metrics, e.g. `error_rate > 0.2`", live=True, min_length=1, max_length=1024)
+    ]
+    channel: Annotated[
+        Literal["all", "websocket", "sse", "email", "slack"],
+        about("Delivery channel; all: every one that is on", live=True),
+    ] = "all"
+    priority: Annotated[Priority, about("Severity of the alert", live=True)] = "warning"
+    for_: Annotated[Duration, about("How long the condition must hold before the alert fires", live=True)] = (
+        msgspec.field(name="for", default="0s")
+    )
+    keep_firing_for: Annotated[
+        Duration, about("How long the condition must be false before it resolves", live=True)
+    ] = "0s"
+    summary: Annotated[str, about("One sentence for people; {metric} names are filled in", live=True)] = ""
+
+
+def default_rules() -> list[RuleConfig]:
+    """The seed's three rules."""
+    return [
+        RuleConfig(name="critical_alert", condition="error_rate > 0.2", channel="all", priority="critical"),
+        RuleConfig(name="performance_warning", condition="latency > 2000", channel="websocket", priority="warning"),
+        RuleConfig(name="system_info", condition="throughput > 1000", channel="sse", priority="info"),
+    ]
+
+
+class EmailConfig(Section, frozen=True, kw_only=True):
+    """E-mail delivery. Off until `to` names somebody."""
+
+    host: Annotated[str, about("SMTP server", live=True)] = "localhost"
+    port: Annotated[
+        Port, about("SMTP port: 587 with starttls, 465 with implicit TLS, 25 for a local relay", live=True)
+    ] = 587
+    tls: Annotated[
+        Literal["starttls", "implicit", "none"],
+        about("TLS policy; there is no silent fallback to clear text", live=True),
+    ] = "starttls"
+    ca_file: Annotated[
+        str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)
+    ] = ""
+    username: Annotated[str, about("User to log in as; empty: no log-in", live=True)] = ""
+    password_file: Annotated[
+        str, about("File with the password; empty: $CREDENTIALS_DIRECTORY/smtp-password", live=True)
+    ] = ""
+    sender: Annotated[str, about("Envelope and header sender; a mailbox that takes bounces", live=True)] = (
+        msgspec.field(name="from", default="citadel@localhost")
+    )
+    to: Annotated[list[str], about("Recipients", live=True)] = []
+
+
+class SlackConfig(Section, frozen=True, kw_only=True):
+    """Slack delivery. Off until a token or a webhook URL is found."""
+
+    channel: Annotated[str, about("Channel to post to, e.g. #llm-ops or its id (bot token)", live=True)] = ""
+    token_file: Annotated[
+        str, about("File with the bot token; empty: $CREDENTIALS_DIRECTORY/slack-bot-token", live=True)
+    ] = ""
+    webhook_url_file: Annotated[
+        str,
+        about("File with an incoming-webhook URL; empty: $CREDENTIALS_DIRECTORY/slack-webhook-url", live=True),
+    ] = ""
+    api_url: Annotated[str, about("Base of the Web API", live=True)] = "https://slack.com/api/"
+
+
+class NotificationsConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether rules are evaluated and notifications delivered", live=True)] = True
+    critical_enabled: Annotated[bool, about("Whether critical notifications are delivered", live=True)] = True
+    warning_enabled: Annotated[bool, about("Whether warnings are delivered", live=True)] = True
+    info_enabled: Annotated[bool, about("Whether informational notifications are delivered", live=True)] = True
+    delivery_timeout: Annotated[Seconds, about("Seconds one delivery attempt may take", live=True)] = 10
+    notification_channels: Annotated[list[DeliveryChannel], about("Delivery channels that may be used", live=True)] = (
+        msgspec.field(default_factory=lambda: ["websocket", "sse", "email", "slack"])
+    )
+    notification_rules: Annotated[
+        list[RuleConfig], about("The rules; a list here replaces the shipped set", live=True)
+    ] = msgspec.field(default_factory=default_rules)
+    give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
+    email: EmailConfig = msgspec.field(default_factory=EmailConfig)
+    slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
+
+
+class WebSocketConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether /ws/{channel} is served")] = True
+    max_connections: Annotated[Positive, about("Most WebSocket connections; one more is answered 503", live=True)] = 200
+    heartbeat_interval: Annotated[Seconds, about("Seconds between pings", live=True)] = 30
+    message_size_limit: Annotated[Positive, about("Most bytes of a message from a client; above: close 1009")] = 1048576
+    compression_enabled: Annotated[bool, about("Compress what is sent to clients that offer it")] = True
+    channels: Annotated[list[Name], about("Channels listed in /streams")] = msgspec.field(
+        default_factory=lambda: ["metrics_updates", "system_alerts", "business_events", "performance_data"]
+    )
+
+
+class SseConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether /sse/{stream} is served")] = True
+    max_connections: Annotated[Positive, about("Most SSE connections; one more is answered 503", live=True)] = 100
+    retry_timeout: Annotated[Positive, about("Milliseconds a browser waits before it connects again")] = 5000
+    keep_alive_interval: Annotated[
+        Seconds, about("Seconds between comments that keep the connection open", live=True)
+    ] = 30
+    compression_enabled: Annotated[bool, about("Compress what is sent to clients that offer it")] = True
+    streams: Annotated[list[Name], about("Streams listed under `sse` in /streams")] = msgspec.field(
+        default_factory=lambda: [
+            "real_time_metrics",
+            "system_status",
+            "business_analytics",
+            "operational_data",
+        ]
+    )
+
+
+class DashboardRefreshConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether dashboards are refreshed by push", live=True)] = True
+    interval: Annotated[Seconds, about("Seconds between refreshes", live=True)] = 5
+    mode: Annotated[Literal["full", "incremental", "delta", "smart"], about("What a refresh carries", live=True)] = (
+        "incremental"
+    )
+    batch_size: Annotated[Positive, about("Most panels refreshed in one go", live=True)] = 50
+    priority_queue: Annotated[bool, about("Refresh system health before business", live=True)] = True
+    refresh_strategies: Annotated[
+        list[dict[str, bool]], about("Strategies, each a map of one name to on or off", live=True)
+    ] = msgspec.field(
+        default_factory=lambda: [
+            {"full_refresh": False},
+            {"incremental_update": True},
+            {"delta_sync": True},
+            {"smart_refresh": True},
+        ]
+    )
+
+
+class OptimizationConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether the settings of this section apply")] = True
+    buffer_size: Annotated[
+        int, about("Bytes a connection may hold back before it reads from the log at its own pace", ge=1024)
+    ] = 8192
+    flush_interval: Annotated[
+        int, about("Most milliseconds that events wait to be joined when a channel is busy", ge=0, live=True)
+    ] = 100
+    batch_size: Annotated[Positive, about("Events that make a flush due before the interval is over", live=True)] = 10
+    compression_enabled: Annotated[bool, about("Whether joined batches are compressed at all")] = True
+    optimization_strategies: Annotated[
+        list[Literal["data_compression", "connection_pooling", "message_batching", "priority_queuing"]],
+        about("Which optimisations are used"),
+    ] = msgspec.field(
+        default_factory=lambda: [
+            "data_compression",
+            "connection_pooling",
+            "message_batching",
+            "priority_queuing",
+        ]
+    )
+
+
+class HighFrequencyConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether high-frequency streams are served")] = True
+    update_rate: Annotated[Seconds, about("Seconds between updates of a high-frequency answer")] = 1
+    buffer_size: Annotated[Positive, about("Events kept ready in memory for each channel")] = 4096
+    compression_enabled: Annotated[bool, about("Compress what is sent to clients that offer it")] = True
+    priority: Annotated[Literal["high", "normal", "low"], about("Turn among the channels when all are due")] = "high"
+    streams: Annotated[list[Name], about("The streams under /streams/high_frequency/")] = msgspec.field(
+        default_factory=lambda: [
+            "system_metrics",
+            "performance_data",
+            "real_time_analytics",
+            "operational_events",
+        ]
+    )
+
+
+class MonitoringConfig(Section, frozen=True, kw_only=True):
+    real_time_event_processing_endpoint: Annotated[str, about("Event processing, whose log this service follows")] = (
+        "http://127.0.0.1:9100"
+    )
+    metrics_server_endpoint: Annotated[str, about("Prometheus")] = "http://127.0.0.1:9090"
+    custom_metrics_endpoint: Annotated[str, about("A page of further metrics in Prometheus' text form")] = (
+        "http://127.0.0.1:9091"
+    )
+    api_gateway_endpoint: Annotated[str, about("The API gateway of the platform")] = "http://127.0.0.1:8000"
+
+
+class ChannelConfig(Section, frozen=True, kw_only=True):
+    """What a channel carries."""
+
+    types: Annotated[list[TypePattern], about("Event types: names, prefixes 'llm.*', or '*'", min_length=1)]
+    description: Annotated[str, about("One line for people")] = ""
+
+
+def default_channels() -> dict[str, ChannelConfig]:
+    """The seed's eight channels and four high-frequency streams (one name is both), and `events` with everything."""
+    table = {
+        "events": (["*"], "Everything, in the order of the log"),
+        "metrics_updates": (["analytics.snapshot"], "The metrics snapshot, each tick"),
+        "system_alerts": (
+            ["alert.*", "notification.*"],
+            "Alerts as they fire and resolve, and messages sent by hand",
+        ),
+        "business_events": (["business.*", "llm.*", "agent.*"], "What the platform did for its users"),
+        "performance_data": (["llm.request.*", "host.*"], "Latencies of requests and the load of the host"),
+        "real_time_metrics": (["analytics.snapshot"], "The metrics snapshot, each tick"),
+        "system_status": (["host.*", "alert.*", "stream.*"], "Host, alerts and connections"),
+        "business_analytics": (["business.*", "cost.*"], "Business metrics and costs"),
+        "operational_data": (
+            ["host.*", "llm.*", "agent.*", "tool.*", "memory.*"],
+            "What happens on the platform",
+        ),
+        "system_metrics": (["host.*"], "CPU, memory, disk and network of the host"),
+        "real_time_analytics": (["analytics.*"], "Everything that analytics computes"),
+        "operational_events": (
+            ["llm.*", "agent.*", "tool.*", "memory.*", "knowledge.*", "cost.*"],
+            "Single operations",
+        ),
+        "dashboard_updates": (["dashboard.*"], "Refreshed dashboard data"),
+    }
+    return {name: ChannelConfig(types=types, description=text) for name, (types, text) in table.items()}
+
+
+class StreamingConfig(Section, frozen=True, kw_only=True):
+    """Configuration of the data-streaming API (:9102): gateway, dashboards, rules and notifications."""
+
+    service: StreamingServiceConfig = msgspec.field(default_factory=StreamingServiceConfig)
+    live_dashboard: LiveDashboardConfig = msgspec.field(default_factory=LiveDashboardConfig)
+    real_time_notifications: NotificationsConfig = msgspec.field(default_factory=NotificationsConfig)
+    websocket: WebSocketConfig = msgspec.field(default_factory=WebSocketConfig)
+    sse: SseConfig = msgspec.field(default_factory=SseConfig)
+    dashboard_refresh: DashboardRefreshConfig = msgspec.field(default_factory=DashboardRefreshConfig)
+    performance_optimization: OptimizationConfig = msgspec.field(default_factory=OptimizationConfig)
+    high_frequency_streams: HighFrequencyConfig = msgspec.field(default_factory=HighFrequencyConfig)
+    performance: PerformanceConfig = msgspec.field(default_factory=PerformanceConfig)
+    monitoring: MonitoringConfig = msgspec.field(default_factory=MonitoringConfig)
+    channels: Annotated[
+        dict[Name, ChannelConfig],
+        about("Channels; each can be had by WebSocket and by SSE. Adds to the shipped ones"),
+    ] = msgspec.field(default_factory=dict)
+    security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
+    state: StateConfig = msgspec.field(default_factory=StateConfig)
+    logging: LoggingConfig = msgspec.field(default_factory=LoggingConfig)
+
+    def all_channels(self) -> dict[str, ChannelConfig]:
+        """The shipped channels with those of the configuration over them."""
+        return default_channels() | self.channels

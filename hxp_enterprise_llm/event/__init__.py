@@ -1,0 +1,1 @@
+"""What happens to an event: sources, log, processing, streaming, notifications, dashboards."""

@@ -1,0 +1,1 @@
+"""The spine: an ordered, durable log of events and its backends."""

@@ -1,0 +1,1 @@
+"""What every room is handed instead of reaching for it: clock, ids, named tasks, orderly shutdown."""

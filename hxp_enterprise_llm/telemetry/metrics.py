@@ -1,0 +1,204 @@
+"""All metrics of the two services, built from an injected registry so that several services live in one process.
+
+The seed's names are kept to the letter; three of them are gauges that end in `_total`. Each has a clean twin.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.telemetry.quantiles import QuantileSummary
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class ServiceMetrics:
+    """What every service measures: requests, reloads, refusals, the loop."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "citadel_http_requests",
+            "HTTP requests by route and status",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.refused = Counter("citadel_http_refused", "Requests refused at the edge", ["code"], registry=registry)
+        self.reload_ok = Gauge(
+            "citadel_config_last_reload_successful", "Whether the last reload was taken", registry=registry
+        )
+        self.reload_time = Gauge(
+            "citadel_config_last_reload_success_timestamp_seconds",
+            "When a configuration was last taken",
+            registry=registry,
+        )
+        self.config_hash = Gauge("citadel_config_hash", "CRC-32 of the configuration in force", registry=registry)
+        self.loop_lag = Gauge("citadel_event_loop_lag_seconds", "Lateness of the last loop timer", registry=registry)
+        self.build = Gauge("citadel_build_info", "Version of the program", ["version"], registry=registry)
+
+
+class LogMetrics:
+    """The event log as one service sees it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.appended = Counter("citadel_log_events_appended", "Events stored", registry=registry)
+        self.duplicates = Counter(
+            "citadel_log_duplicates", "Repeats recognised and not stored again", registry=registry
+        )
+        self.append_seconds = Histogram(
+            "citadel_log_append_duration_seconds",
+            "Time of a commit",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.append_errors = Counter("citadel_log_append_errors", "Appends that failed", ["reason"], registry=registry)
+        self.head = Gauge("citadel_log_head_offset", "Offset of the last event", registry=registry)
+        self.first = Gauge("citadel_log_first_offset", "Offset of the first event that is kept", registry=registry)
+        self.bytes = Gauge("citadel_log_size_bytes", "Size of the log on disk", registry=registry)
+
+
+class ProcessingMetrics:
+    """Ways in and analytics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.received = Counter("citadel_events_received", "Events received by way in", ["source"], registry=registry)
+        self.rejected = Counter("citadel_events_rejected", "Events refused", ["code"], registry=registry)
+        self.processed = Counter("citadel_events_processed", "Events seen by analytics", registry=registry)
+        self.lag = Gauge(
+            "citadel_processing_lag_events",
+            "Distance of analytics from the head, in offsets",
+            registry=registry,
+        )
+        self.tick_seconds = Histogram(
+            "citadel_analytics_tick_duration_seconds",
+            "Time to compute a snapshot",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.value = Gauge(
+            "citadel_metric_value", "Declared metrics over their own window", ["metric"], registry=registry
+        )
+
+
+class StreamingMetrics:
+    """The gateway: connections, deliveries, latency."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self.latency = QuantileSummary(
+            "data_streaming_latency_seconds",
+            "From an event's time of entry into the log to the write to its subscribers",
+            registry,
+            clock.monotonic,
+        )
+        self.delivery_seconds = Histogram(
+            "citadel_streaming_delivery_duration_seconds",
+            "As data_streaming_latency_seconds, for aggregation",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        # The seed's own names: current counts although they end in _total.
+        self.seed_connections = Gauge(
+            "streaming_connections_total", "Open connections (the seed's name)", registry=registry
+        )
+        self.seed_websocket = Gauge(
+            "websocket_connections_total", "Open WebSockets (the seed's name)", registry=registry
+        )
+        self.seed_sse = Gauge("sse_connections_total", "Open SSE streams (the seed's name)", registry=registry)
+        self.connections = Gauge("citadel_streaming_connections", "Open connections", ["transport"], registry=registry)
+        self.limit = Gauge("citadel_streaming_connections_limit", "Most connections", ["transport"], registry=registry)
+        self.opened = Counter(
+            "citadel_streaming_connections_opened", "Connections opened", ["transport"], registry=registry
+        )
+        self.closed = Counter(
+            "citadel_streaming_connections_closed",
+            "Connections ended, by reason",
+            ["transport", "reason"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "citadel_streaming_connections_refused",
+            "Connections refused",
+            ["transport", "reason"],
+            registry=registry,
+        )
+        self.delivered = Counter(
+            "citadel_streaming_messages_delivered", "Messages written", ["channel"], registry=registry
+        )
+        self.sent_bytes = Counter("citadel_streaming_sent_bytes", "Bytes written to subscribers", registry=registry)
+        self.behind = Gauge(
+            "citadel_streaming_connections_behind",
+            "Connections that catch up from the log",
+            registry=registry,
+        )
+        self.resets = Counter("citadel_streaming_resets", "Cursors that the log no longer has", registry=registry)
+        self.hub_lag = Gauge(
+            "citadel_streaming_hub_lag_events",
+            "Distance of the hub from the head, in offsets",
+            registry=registry,
+        )
+        for transport in ("websocket", "sse"):
+            self.connections.labels(transport)
+            self.opened.labels(transport)
+
+    def connected(self, transport: str, change: int) -> None:
+        """Count a connection in (+1) or out (-1), under every name it has."""
+        self.seed_connections.inc(change)
+        (self.seed_websocket if transport == "websocket" else self.seed_sse).inc(change)
+        self.connections.labels(transport).inc(change)
+        if change > 0:
+            self.opened.labels(transport).inc()
+
+
+class NotificationMetrics:
+    """Rules and deliveries."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.delivery = Counter(
+            "notification_delivery",
+            "Deliveries by channel and result",
+            ["channel", "result"],
+            registry=registry,
+        )
+        self.delivery_seconds = Histogram(
+            "citadel_notification_delivery_duration_seconds",
+            "Time of one delivery attempt",
+            ["channel"],
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.outbox = Gauge("citadel_notification_outbox_depth", "Deliveries that wait", ["channel"], registry=registry)
+        self.outbox_oldest = Gauge(
+            "citadel_notification_outbox_oldest_seconds",
+            "Age of the oldest that waits",
+            ["channel"],
+            registry=registry,
+        )
+        self.evaluations = Counter("citadel_rule_evaluations", "Evaluations", ["rule"], registry=registry)
+        self.failures = Counter(
+            "citadel_rule_evaluation_failures", "Evaluations that failed", ["rule"], registry=registry
+        )
+        self.state = Gauge(
+            "citadel_rule_state", "1 for the state that a rule is in", ["rule", "state"], registry=registry
+        )
+        for channel in ("websocket", "sse", "email", "slack"):
+            for result in ("delivered", "failed", "dead"):
+                self.delivery.labels(channel, result)
+
+
+class DashboardMetrics:
+    """Dashboards."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.interval = Gauge(
+            "dashboard_update_interval_seconds",
+            "Time between the last two updates",
+            ["dashboard"],
+            registry=registry,
+        )
+        self.updates = Counter("citadel_dashboard_updates", "Updates computed", ["dashboard"], registry=registry)
+        self.errors = Counter(
+            "citadel_dashboard_errors", "Panels that could not be computed", ["dashboard"], registry=registry
+        )
