@@ -37,6 +37,9 @@ class LogConfig(Section, frozen=True, kw_only=True):
     disk_budget_bytes: Annotated[
         Positive, about("Oldest segments are dropped so that the log stays below this", live=True)
     ] = 20 * 1024 * 1024 * 1024
+    reserve_bytes: Annotated[
+        int, about("Disk space held back by a file that is given up when the disk is full; 0 for none", ge=0)
+    ] = 64 * 1024 * 1024
     window_events: Annotated[Positive, about("Events among which a repeat is recognised")] = 1_000_000
     window_age: Annotated[Duration, about("Time within which a repeat is recognised")] = "10m"
     append_deadline: Annotated[Seconds, about("Seconds after which an append gives up with 503")] = 10

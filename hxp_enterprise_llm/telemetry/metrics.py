@@ -36,7 +36,9 @@ class ServiceMetrics:
             registry=registry,
         )
         self.config_hash = Gauge("citadel_config_hash", "CRC-32 of the configuration in force", registry=registry)
-        self.loop_lag = Gauge("citadel_event_loop_lag_seconds", "Lateness of the last loop timer", registry=registry)
+        self.loop_lag = Gauge(
+            "citadel_event_loop_lag_seconds", "Worst lateness of a loop timer within 15 s", registry=registry
+        )
         self.build = Gauge("citadel_build_info", "Version of the program", ["version"], registry=registry)
 
 
@@ -58,6 +60,9 @@ class LogMetrics:
         self.head = Gauge("citadel_log_head_offset", "Offset of the last event", registry=registry)
         self.first = Gauge("citadel_log_first_offset", "Offset of the first event that is kept", registry=registry)
         self.bytes = Gauge("citadel_log_size_bytes", "Size of the log on disk", registry=registry)
+        # An alert on increase() misses the step from no series to 1.
+        for reason in ("full", "unavailable", "closed"):
+            self.append_errors.labels(reason)
 
 
 class ProcessingMetrics:

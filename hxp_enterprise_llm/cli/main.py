@@ -1,0 +1,44 @@
+"""`hxp`: the command line of the streaming daemon."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from hxp_enterprise_llm import __version__
+
+COMMANDS = {
+    "up": ("up", "up"),
+    "serve": ("serve", "serve"),
+    "publish": ("publish", "publish"),
+    "tail": ("tail", "tail"),
+    "notify": ("notify", "notify"),
+    "check-config": ("config", "check_config"),
+    "config": ("config", "config"),
+}
+"""Command → (module in this package, name in it), in the order of the help page."""
+
+
+class _Lazy(click.Group):
+    """Imports a command when it is used: `hxp publish` has no need of the services."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"hxp_enterprise_llm.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hxp")
+def main() -> None:
+    """Stream what happens on an LLM platform to the people and programs that watch it."""
+
+
+if __name__ == "__main__":
+    main()

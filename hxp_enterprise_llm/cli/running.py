@@ -1,0 +1,68 @@
+"""Running a process from the command line: configuration, logs, event loop, and failures said in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from rich.console import Console
+
+from hxp_enterprise_llm.config.common import LoggingConfig, PerformanceConfig
+from hxp_enterprise_llm.config.faults import ConfigFaults
+from hxp_enterprise_llm.event.log.model import LogError
+from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
+from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
+from hxp_enterprise_llm.orchestration.systemd import process_notifier
+from hxp_enterprise_llm.security.listener import ListenError
+from hxp_enterprise_llm.telemetry import logs
+
+EX_CANTCREAT = 73
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+OnReady = Callable[[StreamingOrchestrator], Awaitable[None]]
+
+
+def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
+    """Load, run until told to stop, answer the exit status; 78 for a faulty configuration."""
+    try:
+        settings = load()
+    except ConfigFaults as faults:
+        say_failure(str(faults))
+        return EX_CONFIG
+    _configure_logs(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(settings, load, on_ready))
+        except ListenError as error:
+            say_failure(str(error))
+        except (LogError, OSError) as error:
+            say_failure(str(error))
+    return EX_CANTCREAT
+
+
+async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None) -> int:
+    orchestrator = StreamingOrchestrator(settings, environ=os.environ)
+    process = Process(orchestrator, load, notify=process_notifier())
+
+    async def ready() -> None:
+        if on_ready is not None:
+            await on_ready(orchestrator)
+
+    return await process.run(ready)
+
+
+def _configure_logs(settings: Settings) -> None:
+    config = settings.streaming or settings.processing
+    performance = config.performance if config is not None else PerformanceConfig()
+    form = config.logging if config is not None else LoggingConfig()
+    logs.configure(performance.log_level, form.format, stream=sys.stderr, environ=os.environ)
+
+
+def say_failure(text: str) -> None:
+    """Print why the process ends; under systemd each line carries the priority of an error."""
+    prefix = "<3>" if os.environ.get("JOURNAL_STREAM") else ""
+    for line in text.splitlines():
+        print(prefix + line, file=sys.stderr)

@@ -1,0 +1,102 @@
+"""`hxp up`: everything in one process on an SQLite file, with the host's own metrics at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+
+from hxp_enterprise_llm.cli.replaying import Replay
+from hxp_enterprise_llm.cli.running import console, run
+from hxp_enterprise_llm.config.loader import load
+from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.orchestration.check import check_processing, check_streaming
+from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
+
+_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+AnyConfig = TypeVar("AnyConfig", ProcessingConfig, StreamingConfig)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The settings of an embedded run, loaded anew at each reload."""
+
+    config: Path | None
+    processing_config: Path | None
+    data: Path
+    host: str | None
+    free_ports: bool
+
+    def settings(self) -> Settings:
+        """Load and check both configurations. Raises ConfigFaults."""
+        processing = load(ProcessingConfig, self.processing_config, os.environ)
+        streaming = load(StreamingConfig, self.config, os.environ)
+        check_processing(processing)
+        check_streaming(streaming, processing.config.analytics)
+        gateway = streaming.config
+        if self.free_ports:
+            gateway = msgspec.structs.replace(gateway, live_dashboard=_without_ports(gateway))
+        return Settings(self._place(processing.config, "processing"), self._place(gateway, "streaming"))
+
+    def _place(self, config: AnyConfig, directory: str) -> AnyConfig:
+        service = msgspec.structs.replace(
+            config.service,
+            host=self.host or config.service.host,
+            port=0 if self.free_ports else config.service.port,
+        )
+        state = msgspec.structs.replace(config.state, directory=str(self.data / directory))
+        return msgspec.structs.replace(config, service=service, state=state)
+
+
+def _without_ports(config: StreamingConfig) -> object:
+    return msgspec.structs.replace(config.live_dashboard, ports=dict.fromkeys(config.live_dashboard.ports, 0))
+
+
+@click.command()
+@click.option("--config", type=_file, help="YAML of the gateway, instead of the defaults.")
+@click.option("--processing-config", type=_file, help="YAML of event processing, instead of the defaults.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data directory.")
+@click.option("--host", help="Address to listen on, instead of the configured one.")
+@click.option("--free-ports", is_flag=True, help="Take free ports and print them.")
+@click.option("--replay", type=_file, help="Trace (Azure CSV, Mooncake JSONL) to replay as LLM requests.")
+@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0: as fast as possible.")
+def up(
+    config: Path | None,
+    processing_config: Path | None,
+    data: Path,
+    host: str | None,
+    free_ports: bool,
+    replay: Path | None,
+    speed: float,
+) -> None:
+    """Run everything in one process: ways in, log, analytics, gateway, dashboards, notifications."""
+    launch = Launch(config, processing_config, data, host, free_ports)
+    player = Replay.of(replay, speed) if replay is not None else None
+
+    async def ready(orchestrator: StreamingOrchestrator) -> None:
+        _announce(orchestrator, data)
+        if player is not None:
+            orchestrator.supervisor.spawn("replay", player.play(orchestrator.event_log.append), ends=True)
+
+    raise SystemExit(run(launch.settings, ready))
+
+
+def _announce(orchestrator: StreamingOrchestrator, data: Path) -> None:
+    urls = {name: f"http://{_reachable(host)}:{port}" for name, (host, port) in orchestrator.addresses.items()}
+    streaming = orchestrator.servers["streaming"].name
+    processing = orchestrator.servers["processing"].name
+    web_socket = urls[streaming].replace("http", "ws", 1)
+    console.print(f"\n  [bold]Live page[/]   {urls[streaming]}/")
+    console.print(f"  Events in   {urls[processing]}/events")
+    console.print(f"  Streams     {web_socket}/ws/events  {urls[streaming]}/sse/events")
+    console.print(f"  Data        {data.resolve()}")
+    console.print("  Stop        Ctrl-C\n")
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)

@@ -1,0 +1,85 @@
+"""What a service answers when it does not do what it was asked, and what is raised then.
+
+ClientError
+├── Unreachable     nobody answers at the address
+├── Refused         the service says no, with its own words
+└── BadAnswer       somebody answers, but not as this service does
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+_SHOWN = 200
+
+
+class ClientError(Exception):
+    """Base of what the client raises."""
+
+
+class Unreachable(ClientError):
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"{self.url} does not answer: {self.reason}"
+
+
+class Refused(ClientError):
+    """`details` are the further members of the service's answer, such as `items` of a batch."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str, details: dict[str, Any]) -> None:
+        super().__init__(status, code, message)
+        self.status, self.code, self.message, self.hint, self.details = status, code, message, hint, details
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.status} {self.code})" if self.code else f"{self.message} ({self.status})"
+
+
+class BadAnswer(ClientError):
+    def __init__(self, url: str, found: str) -> None:
+        super().__init__(url, found)
+        self.url, self.found = url, found
+
+    def __str__(self) -> str:
+        return f"{self.url} does not answer as this service does: {self.found}"
+
+
+class _Error(msgspec.Struct):
+    message: str
+    code: str = ""
+    hint: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    error: msgspec.Raw
+
+
+def refusal(status: int, body: bytes) -> Refused:
+    """The refusal in an answer's body; a body in another form (a proxy's page) is quoted."""
+    try:
+        raw = msgspec.json.decode(body, type=_Envelope).error
+        error = msgspec.json.decode(raw, type=_Error)
+        everything: dict[str, Any] = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        text = body[:_SHOWN].decode("utf-8", "replace").strip()
+        return Refused(status, "", text or "no reason was given", "", {})
+    details = {key: value for key, value in everything.items() if key not in {"code", "message", "hint"}}
+    return Refused(status, error.code, error.message, error.hint, details)
+
+
+def found(body: bytes) -> str:
+    """The beginning of a body that was not understood."""
+    return repr(body[:_SHOWN].decode("utf-8", "replace"))
+
+
+def words(error: Exception) -> str:
+    """Why a connection failed, in the operating system's words where it has any."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,170 @@
+"""Following a channel over WebSocket, with resume: a lost connection goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, refusal, words
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.25, 10.0
+_MAX_MESSAGE = 16 * 1024 * 1024
+
+
+class Position(NamedTuple):
+    """A place in a log: offsets mean something under one epoch only."""
+
+    epoch: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.offset}"
+
+
+class Received(NamedTuple):
+    """An event; `text` is the JSON as it came."""
+
+    position: Position
+    event: dict[str, Any]
+    text: str
+
+
+class Control(NamedTuple):
+    """A message about the stream. `reset`: events after the old position are gone; the stream goes on from `fields`."""
+
+    kind: str
+    fields: dict[str, Any]
+
+
+class Lost(NamedTuple):
+    """The connection is gone; the next try is in `delay` seconds, from `position`.
+
+    Without a position nothing had come yet, and what happens meanwhile is not seen.
+    """
+
+    reason: str
+    delay: float
+    position: Position | None
+
+
+Item = Received | Control | Lost
+
+
+class _Message(msgspec.Struct):
+    offset: int
+    epoch: str
+
+
+class Subscription:
+    """An endless iterator over a channel of the gateway at `base_url`, e.g. `ws://127.0.0.1:9102`.
+
+    `after` is a position (`epoch.offset` or an offset of the current epoch), `last` a number of recent events to
+    begin with. Iterating raises Unreachable when the first connection fails, Refused when the service says no,
+    BadAnswer when it is no such service.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        channel: str,
+        *,
+        after: str = "",
+        last: int | None = None,
+        types: Sequence[str] = (),
+        filter: str = "",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        scheme, colon, rest = base_url.rstrip("/").partition("://")
+        self._base = (
+            {"http": "ws", "https": "wss"}.get(scheme, scheme) + colon + rest + "/ws/" + quote(channel, safe="")
+        )
+        self._begin = {"after": after, "last": "" if last is None else str(last)}
+        self._narrow = {"type": ",".join(types), "filter": filter}
+        self._sleep, self._jitter = sleep, jitter
+        self._connected, self._delay = False, _FIRST_DELAY
+        self.position: Position | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the next connection goes."""
+        begin = self._begin if self.position is None else {"after": str(self.position)}
+        query = urlencode({key: value for key, value in (begin | self._narrow).items() if value})
+        return f"{self._base}?{query}" if query else self._base
+
+    async def __aiter__(self) -> AsyncGenerator[Item, None]:
+        while True:
+            try:
+                async with aclosing(self._connection()) as items:
+                    async for item in items:
+                        yield item
+            except ConnectionClosed as closed:
+                reason = f"closed with {closed.rcvd.code} {closed.rcvd.reason}".strip() if closed.rcvd else "cut off"
+            except (OSError, TimeoutError, InvalidHandshake) as error:
+                reason = self._failed(error)
+            delay = self._delay * (0.5 + 0.5 * self._jitter())
+            self._delay = min(2 * self._delay, _LONGEST_DELAY)
+            yield Lost(reason, delay, self.position)
+            await self._sleep(delay)
+
+    async def _connection(self) -> AsyncGenerator[Item, None]:
+        """One connection until it ends, which is always an exception."""
+        agent = f"hxp/{__version__}"
+        try:
+            opened = connect(self.url, max_size=_MAX_MESSAGE, user_agent_header=agent, proxy=None)
+            async with opened as socket:
+                self._connected = True
+                while True:
+                    item = self._item(await socket.recv())
+                    self._delay = _FIRST_DELAY
+                    if item is not None:
+                        yield item
+        except InvalidURI as error:
+            raise Unreachable(self._base, "this is no address") from error
+
+    def _failed(self, error: Exception) -> str:
+        """Why there is no connection, when another try makes sense. Raises otherwise."""
+        if isinstance(error, InvalidStatus):
+            refused = refusal(error.response.status_code, bytes(error.response.body or b""))
+            if not self._connected or refused.status < 500:
+                raise refused from None
+            return str(refused)
+        if isinstance(error, InvalidHandshake):
+            if not self._connected:
+                raise BadAnswer(self._base, str(error)) from None
+            return str(error)
+        reason = words(error)
+        if not self._connected:
+            raise Unreachable(self._base, reason) from None
+        return reason
+
+    def _item(self, text: str | bytes) -> Received | Control | None:
+        """What a message is; None for an event that was seen before the connection was lost."""
+        try:
+            fields = msgspec.json.decode(text, type=dict[str, Any])
+            if "control" in fields:
+                return self._control(fields)
+            message = msgspec.convert(fields, _Message)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise BadAnswer(self._base, f"a message that is no event: {text[:80]!r}") from error
+        at, seen = Position(message.epoch, message.offset), self.position
+        if seen is not None and seen.epoch == at.epoch and at.offset <= seen.offset:
+            return None
+        self.position = at
+        return Received(at, fields, text if isinstance(text, str) else text.decode())
+
+    def _control(self, fields: dict[str, Any]) -> Control:
+        kind, epoch, after = fields["control"], fields.get("epoch"), fields.get("after")
+        if kind == "reset" and isinstance(epoch, str) and isinstance(after, int):
+            # The service goes on behind `after`; a connection lost before the next event must, too.
+            self.position = Position(epoch, after)
+        return Control(str(kind), fields)

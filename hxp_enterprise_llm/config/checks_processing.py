@@ -1,0 +1,128 @@
+"""Checks of ProcessingConfig: metrics that say all they need, windows and sizes that fit each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hxp_enterprise_llm.config.faults import shown
+from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, service, unique
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, ProcessingConfig
+from hxp_enterprise_llm.config.types import seconds
+
+ATTRIBUTES = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
+"""Attributes that CloudEvents defines."""
+
+_EXTENSION = re.compile(r"[a-z0-9]+")
+_OF_A_FIELD = ("sum", "mean", "min", "max", "last", "quantile", "distinct")
+
+
+def workers(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """What this release does with `service.workers`."""
+    yield from service(config.service)
+
+
+def security(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Networks, origins and hosts."""
+    yield from networks(config.security)
+    yield from origins(config.security)
+
+
+def log(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """One event fits a batch, one segment fits the disk budget."""
+    limits = config.log.limits
+    yield from duration("log.window_age", config.log.window_age)
+    if limits.max_event_bytes > limits.max_batch_bytes:
+        message = f"must be at most max_batch_bytes ({limits.max_batch_bytes}), is {limits.max_event_bytes}"
+        yield Finding("log.limits.max_event_bytes", message)
+    if config.log.disk_budget_bytes < config.log.segment_bytes:
+        message = f"must be at least segment_bytes ({config.log.segment_bytes}), is {config.log.disk_budget_bytes}"
+        yield Finding("log.disk_budget_bytes", message)
+
+
+def ingest(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """The span of times that an event may have is not empty."""
+    yield from duration("ingest.max_future", config.ingest.max_future, least=-1)
+    yield from duration("ingest.max_age", config.ingest.max_age)
+
+
+def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
+    """Windows and metrics: complete, each once, and every metric over a window that is computed."""
+    section = config.analytics
+    faulty = list(_windows(section))
+    yield from faulty
+    yield from unique("analytics.metrics", [metric.name for metric in section.metrics], "name")
+    for index, metric in enumerate(section.metrics):
+        yield from _complete(f"analytics.metrics[{index}]", metric)
+    if not faulty:
+        yield from _metric_windows(section, given("analytics.metrics"))
+
+
+CHECKS = (
+    Check(("service",), workers),
+    Check(("security",), security),
+    Check(("log",), log),
+    Check(("ingest",), ingest),
+    Check(("analytics",), analytics),
+)
+
+
+def _windows(section: AnalyticsConfig) -> Iterator[Finding]:
+    """Each window is longer than a tick, and none is there twice, as `60s` and `1m` are."""
+    first: dict[float, str] = {}
+    for index, text in enumerate(section.windows):
+        path = f"analytics.windows[{index}]"
+        problems = list(duration(path, text))
+        yield from problems
+        if problems:
+            continue
+        length = seconds(text)
+        if length < section.tick:
+            yield Finding(path, f"must be at least as long as analytics.tick ({section.tick:g}s), is {text}")
+        if length in first:
+            yield Finding(path, f"{text} is there twice, first as {first[length]}")
+        first.setdefault(length, text)
+
+
+def _metric_windows(section: AnalyticsConfig, given: bool) -> Iterator[Finding]:
+    lengths = {seconds(text) for text in section.windows}
+    for index, metric in enumerate(section.metrics):
+        if _length(metric.window) in lengths:
+            continue
+        if not given:
+            message = f"lacks {metric.window}, over which the shipped metrics are computed; add it or declare metrics"
+            yield Finding("analytics.windows", message)
+            return
+        message = f"must be one of analytics.windows ({', '.join(section.windows)}), is {shown(metric.window)}"
+        yield Finding(f"analytics.metrics[{index}].window", message)
+
+
+def _length(text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError:
+        return -1.0
+
+
+def _complete(path: str, metric: MetricConfig) -> Iterator[Finding]:
+    if metric.kind in _OF_A_FIELD and not metric.field:
+        yield Finding(f"{path}.field", f"a metric of the kind {metric.kind} needs a field such as data.latency_ms")
+    elif metric.field:
+        yield from _field(f"{path}.field", metric.field)
+    if metric.kind == "ratio" and not metric.of:
+        yield Finding(f"{path}.of", "a ratio needs the event types of its numerator")
+
+
+def _field(path: str, field: str) -> Iterator[Finding]:
+    """A field is an attribute or a path into data; a name of neither kind is most likely one that lacks `data.`."""
+    head, *rest = field.split(".")
+    if field in ATTRIBUTES or (head == "data" and rest and all(rest)):
+        return
+    if field != "data" and _EXTENSION.fullmatch(field):
+        message = f"{field} is taken for an extension attribute of events; the member of data is data.{field}"
+        yield Finding(path, message, warning=True)
+        return
+    near = "data.latency_ms" if head == "data" else f"data.{field}"
+    yield Finding(
+        path, f"must be an attribute such as source or a path into data, is {shown(field)}; write e.g. {near}"
+    )

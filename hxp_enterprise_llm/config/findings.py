@@ -1,0 +1,110 @@
+"""What a check says, what it is told, and the checks of values that both services have."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from hxp_enterprise_llm.config.common import SecurityConfig, ServiceConfig
+from hxp_enterprise_llm.config.faults import masked, shown
+from hxp_enterprise_llm.config.types import seconds
+
+MAX_DURATION_DAYS = 3650
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_ALL_OF_IPV4 = "::ffff:0:0/96"  # peers in mapped form are compared as IPv4
+
+Given = Callable[[str], bool]
+"""Whether the operator set the value at a dotted path, or one inside it; else it is a default."""
+
+
+class Finding(NamedTuple):
+    """Something that does not make sense at a dotted path; a warning does not stop the load."""
+
+    path: str
+    message: str
+    warning: bool = False
+
+
+class Check(NamedTuple):
+    """A check and the sections that it reads: it is left out when one of them has faults already."""
+
+    reads: tuple[str, ...]
+    run: Callable[[Any, Given], Iterator[Finding]]
+
+
+def service(section: ServiceConfig) -> Iterator[Finding]:
+    """More processes than this release runs are worth a warning."""
+    if section.workers > 1:
+        message = f"this release runs one process; {section.workers} are taken as 1"
+        yield Finding("service.workers", message, warning=True)
+
+
+def networks(security: SecurityConfig) -> Iterator[Finding]:
+    """Trusted networks are CIDR, written exactly, and never the whole Internet."""
+    for index, text in enumerate(security.trusted_networks):
+        path = f"security.trusted_networks[{index}]"
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            yield Finding(path, f"must be a network such as 192.168.10.0/24, is {shown(text)}")
+            continue
+        if network.prefixlen == 0 or str(network) == _ALL_OF_IPV4:
+            yield Finding(path, f"{text} would let every address in without a credential; name the networks you mean")
+        elif network.network_address != ipaddress.ip_interface(text).ip:
+            yield Finding(path, f"{text} has bits set behind the prefix; write {network} for the network")
+
+
+def origins(security: SecurityConfig) -> Iterator[Finding]:
+    """Origins are scheme, host and port; hosts are names without either."""
+    for index, text in enumerate(security.allowed_origins):
+        url = _url(text)
+        if url is None or url.path not in ("", "/") or url.query or url.fragment or "@" in text:
+            message = f"must be an origin such as https://ops.example.org, without a path, is {shown(text)}"
+            yield Finding(f"security.allowed_origins[{index}]", message)
+    for index, text in enumerate(security.allowed_hosts):
+        if not _HOST.fullmatch(text):
+            message = f"must be a host name such as llm.example.org, without scheme, port or path, is {shown(text)}"
+            yield Finding(f"security.allowed_hosts[{index}]", message)
+
+
+def endpoint(path: str, text: str) -> Iterator[Finding]:
+    """An endpoint is an http or https URL with a host."""
+    if _url(text) is None:
+        yield Finding(path, f"must be a URL such as http://192.168.10.37:9090, is {shown(masked(text))}")
+
+
+def duration(path: str, text: str, *, least: float = 0.0) -> Iterator[Finding]:
+    """A duration lies above `least` seconds (0 is allowed when `least` is negative) and below ten years."""
+    try:
+        length = seconds(text)
+    except ValueError:
+        yield Finding(path, f"must be a duration such as 30s, 5m or 1h30m, is {shown(text)}")
+        return
+    if length <= least:
+        yield Finding(path, f"must be longer than {least:g}s, is {text}")
+    elif length > MAX_DURATION_DAYS * 86_400:
+        yield Finding(path, f"must be at most {MAX_DURATION_DAYS}d, is {text}")
+
+
+def unique(path: str, names: Iterable[str], key: str = "") -> Iterator[Finding]:
+    """Each name occurs once; `key` is the member of the items that holds it."""
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in first:
+            place = f"{path}[{index}]" + (f".{key}" if key else "")
+            yield Finding(place, f"{shown(name)} is there twice, first as {path}[{first[name]}]")
+        first.setdefault(name, index)
+
+
+def _url(text: str) -> SplitResult | None:
+    """The parts of an http or https URL, None when it is none."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return None
+    return url if usable and not any(sign.isspace() for sign in text) else None

@@ -1,0 +1,115 @@
+"""Faults of JSON Schema validation in plain words: what is expected, what is there, what may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, cast, get_args
+
+from jsonschema.exceptions import ValidationError
+
+from hxp_enterprise_llm.config.faults import shown
+from hxp_enterprise_llm.config.paths import KeyPath, suggestion
+from hxp_enterprise_llm.config.types import Duration, Name, TypePattern
+
+_TYPES = {
+    "object": "a map",
+    "array": "a list",
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+PATTERNS = {
+    get_args(Duration)[1].pattern: "a duration such as 30s, 5m or 1h30m",
+    get_args(Name)[1].pattern: "a name of at most 64 lower-case letters, digits, '_' and '-'",
+    get_args(TypePattern)[1].pattern: "an event type such as llm.request.completed, a prefix such as llm.*, or *",
+    r"^[a-z][a-z0-9_]{0,63}$": "a name of at most 64 lower-case letters, digits and '_', a letter first",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of at most 64 letters, digits, '_', '.' and '-'",
+}
+"""What the patterns of the types mean."""
+
+
+class Violation(NamedTuple):
+    """One thing that the types do not allow; `at_key`: the key is wrong, not its value."""
+
+    path: KeyPath
+    message: str
+    at_key: bool = False
+
+
+def describe(error: ValidationError, elsewhere: Mapping[str, str]) -> Iterator[Violation]:
+    """Each fault in one validation error.
+
+    `elsewhere` maps key names to the path where they belong, for keys that stand in the wrong section.
+    """
+    path: KeyPath = tuple(error.absolute_path)
+    expected, value, schema = cast("Any", error.validator_value), cast("Any", error.instance), cast("Any", error.schema)
+    if error.validator == "additionalProperties":
+        known = schema["properties"]
+        for key in value:
+            if key not in known:
+                yield Violation((*path, key), f"unknown key{suggestion(key, known) or _moved(key, elsewhere)}", True)
+    elif error.validator == "required":
+        for key in expected:
+            if key not in value:
+                yield Violation((*path, key), "is required and missing")
+    elif "propertyNames" in error.absolute_schema_path:
+        yield Violation((*path, value), f"the key must be {_meaning(expected)}", True)
+    else:
+        yield Violation(path, _MESSAGES[str(error.validator)](expected, value))
+
+
+def _kind(value: Any) -> str:
+    """What a shown value is, where that is not plain to see."""
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, str):
+        return " (text)"
+    return " (a number)" if isinstance(value, int | float) else ""
+
+
+def _type(expected: str, value: Any) -> str:
+    return f"expected {_TYPES[expected]}, got {shown(value)}{_kind(value)}{_advice(expected, value)}"
+
+
+def _advice(expected: str, value: Any) -> str:
+    if expected == "string" and isinstance(value, bool | int | float):
+        return "; put it in quotes"
+    if expected in ("integer", "number") and isinstance(value, str) and value.isdecimal():
+        return "; leave out the quotes"
+    if expected == "object" and value is None:
+        return "; indent its keys below it, or leave it out"
+    return ""
+
+
+def _enum(allowed: list[str], value: Any) -> str:
+    near = suggestion(value, allowed) if isinstance(value, str) else ""
+    return f"must be one of {', '.join(allowed)}, is {shown(value)}{near}"
+
+
+def _meaning(pattern: str) -> str:
+    return PATTERNS.get(pattern, f"text that matches {pattern}")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _moved(key: str, elsewhere: Mapping[str, str]) -> str:
+    return f" (did you mean {elsewhere[key]}?)" if key in elsewhere else ""
+
+
+_MESSAGES: dict[str, Callable[[Any, Any], str]] = {
+    "type": _type,
+    "enum": _enum,
+    "minimum": lambda bound, value: f"must be at least {bound}, is {value}",
+    "maximum": lambda bound, value: f"must be at most {bound}, is {value}",
+    "exclusiveMinimum": lambda bound, value: f"must be greater than {bound}, is {value}",
+    "exclusiveMaximum": lambda bound, value: f"must be less than {bound}, is {value}",
+    "pattern": lambda pattern, value: f"must be {_meaning(pattern)}, is {shown(value)}",
+    "minLength": lambda least, value: f"must have at least {_count(least, 'character')}, has {len(value)}",
+    "maxLength": lambda most, value: f"must have at most {_count(most, 'character')}, has {len(value)}",
+    "minItems": lambda least, value: f"must have at least {_count(least, 'item')}, has {len(value)}",
+}

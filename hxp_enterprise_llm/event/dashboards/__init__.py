@@ -1,0 +1,1 @@
+"""Dashboards: definitions from files, data computed from the log, refreshes that are events again, one live page."""

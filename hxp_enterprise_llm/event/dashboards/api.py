@@ -1,0 +1,147 @@
+"""HTTP routes of the dashboards: data, status, refresh, the page and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hxp_enterprise_llm.config.paths import suggestion
+from hxp_enterprise_llm.event.dashboards.assets import CONTENT_TYPES, POLICY, Asset, page, static
+from hxp_enterprise_llm.event.dashboards.service import Dashboards
+from hxp_enterprise_llm.event.log.model import LogError
+from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.model import JSON_BODY, Route
+from hxp_enterprise_llm.security.problems import Problem, json_response
+
+MOST_BODY_BYTES = 4096
+
+
+class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What POST /dashboards/refresh may say."""
+
+    dashboard: str | None = None
+
+
+def routes(
+    dashboards: Dashboards,
+    *,
+    service: str = "data-streaming-api",
+    ports: Mapping[int, str] | None = None,
+    budget: BodyBudget | None = None,
+) -> list[Route]:
+    """The routes. `ports` maps a local TCP port to the dashboard whose page answers at `/` there; it is asked with
+    each request, so that it may be filled in when the ports are bound."""
+    api = _Api(dashboards, service, ports if ports is not None else {}, budget or BodyBudget())
+    return [
+        Route("GET", "/", api.root, "read", "The live page"),
+        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page"),
+        Route("GET", "/dashboards/status", api.status, "read", "Each dashboard: ok or its faults, last update"),
+        Route(
+            "POST",
+            "/dashboards/refresh",
+            api.refresh,
+            "dashboards:refresh",
+            "Compute and send all dashboards now, or the one that is named",
+            body=JSON_BODY,
+        ),
+        Route("GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard"),
+        Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard"),
+    ]
+
+
+class _Api:
+    def __init__(self, dashboards: Dashboards, service: str, ports: Mapping[int, str], budget: BodyBudget) -> None:
+        self._dashboards, self._service, self._ports, self._budget = dashboards, service, ports, budget
+
+    async def root(self, request: web.Request) -> web.StreamResponse:
+        self._require_enabled()
+        first = next(iter(self._dashboards.boards), "")
+        return self._page(request, self._ports.get(_local_port(request), first))
+
+    async def dashboard(self, request: web.Request) -> web.StreamResponse:
+        return self._page(request, self._known(request.match_info["name"]))
+
+    async def asset(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["file"]
+        if name not in CONTENT_TYPES:
+            raise Problem(404, "unknown_file", f"the page has no part {name[:80]!r}", "open / for the page")
+        return _answer(request, static(name))
+
+    async def data(self, request: web.Request) -> web.StreamResponse:
+        name = self._known(request.match_info["name"])
+        await self._dashboards.follower.ready.wait()
+        health = await self._dashboards.log_health()
+        log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
+        response = json_response(self._dashboards.data(name) | {"log": log})
+        if self._dashboards.is_compressed(name):
+            response.enable_compression()
+        return response
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        return json_response(self._dashboards.status())
+
+    async def refresh(self, request: web.Request) -> web.StreamResponse:
+        body = await read_body(request, limit=MOST_BODY_BYTES, budget=self._budget)
+        wanted = _refresh_request(body).dashboard
+        self._require_enabled()
+        names = None if wanted is None else [self._known(wanted)]
+        try:
+            refreshed = await self._dashboards.refresh(names)
+        except LogError as error:
+            hint = "try again; GET /health tells how the log is"
+            raise Problem(503, "not_stored", str(error), hint, headers={"Retry-After": "1"}) from error
+        return json_response({"refreshed": [each._asdict() for each in refreshed]})
+
+    def _page(self, request: web.Request, name: str) -> web.StreamResponse:
+        links = [(board.name, board.title) for board in self._dashboards.boards.values()]
+        titles = dict(links)
+        return _answer(request, page(name, titles.get(name, name), self._service, links))
+
+    def _known(self, name: str) -> str:
+        self._require_enabled()
+        known = list(self._dashboards.boards)
+        if name in known:
+            return name
+        hint = f"there are {', '.join(known)}" if known else "none is configured: see live_dashboard.dashboards"
+        text = f"no dashboard is named {name[:80]!r}{suggestion(name, known)}"
+        raise Problem(404, "unknown_dashboard", text, hint, dashboards=known)
+
+    def _require_enabled(self) -> None:
+        if not self._dashboards.enabled:
+            raise Problem(404, "dashboards_off", "dashboards are off", "set live_dashboard.enabled: true and restart")
+
+
+def _refresh_request(body: bytes) -> RefreshRequest:
+    if not body.strip():
+        return RefreshRequest()
+    hint = 'send no body, or {"dashboard": NAME}'
+    try:
+        return msgspec.json.decode(body, type=RefreshRequest)
+    except msgspec.MsgspecError as error:
+        raise Problem(400, "bad_body", f"the body cannot be used: {error}", hint) from None
+
+
+def _local_port(request: web.Request) -> int:
+    name: Any = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return name[1] if isinstance(name, tuple) else 0
+
+
+def _answer(request: web.Request, asset: Asset) -> web.StreamResponse:
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    tags = [tag.value for tag in request.if_none_match or ()]
+    response: web.StreamResponse
+    if asset.etag in tags:
+        response = web.Response(status=304, headers=headers)
+    else:
+        response = web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
+        response.enable_compression()
+    response.etag = asset.etag
+    return response

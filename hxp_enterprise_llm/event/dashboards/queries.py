@@ -1,0 +1,170 @@
+"""The query language of panels: what `data_query` may say.
+
+    query    = kind ":" selector { "," selector } [ "[" amount "]" ]
+
+    metric:latency_p95            the value now, over the metric's own window
+    metric:latency_p50,latency_p95[10m]   how it was, up to an hour back
+    windows:latency*              a table: each metric over each window of the snapshot
+    events:llm.*,agent.*[20]      the latest events of these types, at most 50
+    count:llm.request.failed[5m]  events of these types within the time, up to an hour back
+
+A selector of `metric` and `windows` is a name, or the beginning of names followed by `*`; one of `events` and
+`count` is an event type, a prefix such as `llm.*`, or `*`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, get_args
+
+from hxp_enterprise_llm.config.paths import suggestion
+from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.model import TypePatterns, parse_patterns
+
+Kind = Literal["metric", "windows", "events", "count"]
+PanelType = Literal["graph", "stat", "table", "gauge", "heatmap"]
+
+LONGEST_WINDOW = 3600.0
+"""Seconds of history that a query may ask for: as much as is kept."""
+MOST_EVENTS = 50
+DEFAULT_EVENTS = 12
+DEFAULT_COUNT_WINDOW = 60.0
+
+FITTING: dict[PanelType, tuple[Kind, ...]] = {
+    "stat": ("metric", "count"),
+    "gauge": ("metric", "count"),
+    "graph": ("metric", "count"),
+    "heatmap": ("metric", "count"),
+    "table": ("metric", "windows", "events", "count"),
+}
+"""Which kinds of query a type of panel can show."""
+
+
+class QueryFault(ValueError):
+    """A query that cannot be used; `column` counts from 1 within the query."""
+
+    def __init__(self, message: str, column: int = 1) -> None:
+        super().__init__(message, column)
+        self.message, self.column = message, column
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Query(NamedTuple):
+    """A query that was understood."""
+
+    kind: Kind
+    selectors: tuple[str, ...]
+    window: float | None
+    """Seconds back; None: only now."""
+    limit: int
+    """events: how many."""
+    text: str
+
+    def patterns(self) -> TypePatterns:
+        """The selectors as event types."""
+        return TypePatterns(self.selectors)
+
+
+_SHAPE = re.compile(r"(?P<kind>[^:\[\]]*):(?P<selectors>[^\[\]]*)(?:\[(?P<amount>[^\[\]]*)\])?\s*")
+_METRIC = re.compile(r"[a-z][a-z0-9_]{0,63}\*?|\*")
+
+
+def parse(text: str) -> Query:
+    """Understand a query. Raises QueryFault that says what is wrong and what is allowed."""
+    shape = _SHAPE.fullmatch(text)
+    if shape is None:
+        raise QueryFault(f"{text!r} is no query: write KIND:NAME or KIND:NAME[5m], e.g. metric:latency_p95[10m]")
+    kind = _kind(shape["kind"].strip())
+    selectors = _selectors(kind, shape["selectors"], shape.start("selectors") + 1)
+    window, limit = _amount(kind, shape["amount"], shape.start("amount") + 1)
+    return Query(kind, selectors, window, limit, text)
+
+
+def _kind(word: str) -> Kind:
+    for kind in get_args(Kind):
+        if word == kind:
+            return kind  # type: ignore[no-any-return]
+    raise QueryFault(
+        f"{word!r} is no kind of query: metric, windows, events or count{suggestion(word, get_args(Kind))}"
+    )
+
+
+def _selectors(kind: Kind, text: str, column: int) -> tuple[str, ...]:
+    names = []
+    for part in text.split(","):
+        name = part.strip()
+        at = column + len(part) - len(part.lstrip())
+        if not name:
+            raise QueryFault(f"a name is missing after '{kind}:'", column)
+        if kind in ("events", "count"):
+            _check_pattern(name, at)
+        elif not _METRIC.fullmatch(name):
+            raise QueryFault(f"{name!r} is no metric name: lower-case letters, digits and _, perhaps * at its end", at)
+        names.append(name)
+        column += len(part) + 1
+    return tuple(names)
+
+
+def _check_pattern(name: str, column: int) -> None:
+    try:
+        parse_patterns([name])
+    except ValueError as error:
+        raise QueryFault(str(error), column) from None
+
+
+def _amount(kind: Kind, text: str | None, column: int) -> tuple[float | None, int]:
+    """Window in seconds and number of events."""
+    if kind == "windows" and text is not None:
+        raise QueryFault("windows: takes no [amount], it shows every window of the snapshot", column)
+    if kind == "events":
+        return None, DEFAULT_EVENTS if text is None else _events_limit(text, column)
+    if text is None:
+        return (DEFAULT_COUNT_WINDOW if kind == "count" else None), 0
+    return _window(text, column), 0
+
+
+def _events_limit(text: str, column: int) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_EVENTS:
+        raise QueryFault(f"{text!r} is no number of events: 1 to {MOST_EVENTS}", column)
+    return int(text)
+
+
+def _window(text: str, column: int) -> float:
+    try:
+        window = seconds(text)
+    except ValueError as error:
+        raise QueryFault(str(error), column) from None
+    if not 5 <= window <= LONGEST_WINDOW:
+        raise QueryFault(f"{text!r} is out of range: 5s to 1h of history are kept", column)
+    return window
+
+
+def check_panel(query: Query, panel_type: PanelType) -> None:
+    """Whether this type of panel can show this query. Raises QueryFault."""
+    if query.kind not in FITTING[panel_type]:
+        allowed = " or ".join(FITTING[panel_type])
+        raise QueryFault(f"a {panel_type} shows {allowed} queries, not {query.kind}")
+    single = len(query.selectors) == 1 and not query.selectors[0].endswith("*")
+    if query.kind == "metric" and panel_type in ("stat", "gauge") and not single:
+        raise QueryFault(f"a {panel_type} shows one metric; for several write a table or a graph")
+    if query.kind == "metric" and panel_type in ("graph", "heatmap") and query.window is None:
+        raise QueryFault(f"a {panel_type} needs a window, e.g. {query.text}[10m]")
+
+
+def choose(query: Query, known: Iterable[str]) -> list[str]:
+    """Names of metrics that a query means, in its order. Raises QueryFault when one is not known."""
+    names = list(known)
+    chosen: dict[str, None] = {}
+    for selector in query.selectors:
+        found = [name for name in names if _means(selector, name)]
+        if not found:
+            raise QueryFault(f"no metric is named {selector!r}{suggestion(selector.rstrip('*'), names)}")
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def _means(selector: str, name: str) -> bool:
+    return name.startswith(selector[:-1]) if selector.endswith("*") else name == selector

@@ -1,0 +1,136 @@
+"""The one line in front of the disk: commits and upkeep, one at a time, in an executor. It has no task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Literal, Protocol, TypeVar
+
+from hxp_enterprise_llm.event.log.model import Appended, LogClosed, LogError, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.sqlite.queue import AppendQueue, Waiting
+from hxp_enterprise_llm.event.log.sqlite.store import Committed, Store, View
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Who is told what happened, in the order in which it happened, before the appends are answered."""
+
+    def committed(self, committed: Committed) -> None: ...
+
+    def changed(self, view: View) -> None: ...
+
+    def failed(self, error: LogError) -> None: ...
+
+
+class Committer:
+    """Group commit: appends that arrive while a commit runs are joined into the next one."""
+
+    def __init__(self, store: Store, executor: Executor, queue: AppendQueue, listener: Listener) -> None:
+        self._store, self._executor, self._queue, self._listener = store, executor, queue, listener
+        self._loop = asyncio.get_running_loop()
+        self._group: list[Waiting] = []
+        self._busy = self._closing = self._full = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def append(self, waiting: Waiting, deadline: float) -> list[Appended]:
+        """Wait for the commit that holds an append. Raises LogUnavailable, LogFull, LogCorrupt, LogClosed."""
+        self._queue.add(waiting)
+        self._next()
+        try:
+            async with asyncio.timeout(deadline):
+                return await waiting.answer
+        except TimeoutError:
+            taken = not self._queue.withdraw(waiting)
+            raise LogUnavailable(f"no commit within {deadline:g} s", maybe_stored=taken) from None
+        except asyncio.CancelledError:
+            self._queue.withdraw(waiting)
+            raise
+
+    def _next(self, upkeep: Literal["first", "last", "not now"] = "last") -> None:
+        if self._busy:
+            return
+        due = upkeep != "not now" and not (self._closing or self._full or self._store.fatal)
+        if due and (upkeep == "first" or not self._queue) and self._store.maintenance_due:
+            self._begin(self._store.maintain, self._maintained)
+        elif self._queue:
+            self._group = self._queue.take()
+            self._begin(partial(self._store.commit, [waiting.events for waiting in self._group]), self._committed)
+        else:
+            self._idle.set()
+
+    def _begin(self, work: Callable[[], T], done: Callable[[asyncio.Future[T]], None]) -> None:
+        self._busy = True
+        self._idle.clear()
+        self._loop.run_in_executor(self._executor, work).add_done_callback(done)
+
+    def _committed(self, job: asyncio.Future[Committed]) -> None:
+        self._busy = False
+        group, self._group = self._group, []
+        error = self._failure(job)
+        if error is None:
+            committed = job.result()
+            self._full = False
+            self._listener.committed(committed)
+            for waiting, answer in zip(group, committed.answers, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(answer)
+        else:
+            _refuse(group, error)
+        # Upkeep comes after the answers, so that it holds back as few as can be.
+        self._next("first")
+
+    def _maintained(self, job: asyncio.Future[View]) -> None:
+        self._busy = False
+        if self._failure(job) is None:
+            self._listener.changed(job.result())
+            self._next()
+        else:
+            # It is due again after the next commit; at once it would fail again.
+            self._next("not now")
+
+    def _failure(self, job: asyncio.Future[T]) -> BaseException | None:
+        if job.cancelled():
+            return LogUnavailable("the executor was stopped", maybe_stored=True)
+        error = job.exception()
+        if isinstance(error, LogError):
+            self._full = isinstance(error, LogFull)
+            self._listener.failed(error)
+        return error
+
+    async def run(self, work: Callable[[], tuple[T, View]]) -> T:
+        """Do something else in the line; the listener hears of the state after it."""
+        job = self._loop.run_in_executor(self._executor, work)
+        # A callback, not the code after the await: states are then told in the order in which they were reached.
+        job.add_done_callback(self._ran)
+        return (await job)[0]
+
+    def _ran(self, job: asyncio.Future[tuple[T, View]]) -> None:
+        if self._failure(job) is None:
+            view = job.result()[1]
+            self._full = bool(view.full)
+            self._listener.changed(view)
+
+    async def close(self, within: float) -> None:
+        """Finish what waits within so many seconds; what is left is refused. Then close the store."""
+        self._closing = True
+        end = self._loop.time() + within
+        try:
+            async with asyncio.timeout_at(end):
+                await self._idle.wait()
+        except TimeoutError:
+            while waiting := self._queue.take():
+                _refuse(waiting, LogClosed())
+            _refuse(self._group, LogUnavailable("it was closed during the commit", maybe_stored=True))
+        closing = self._loop.run_in_executor(self._executor, self._store.close)
+        # Not cancelled when it takes longer: a disk that hangs may still come back and let go of the files.
+        await asyncio.wait([closing], timeout=max(0.1, end - self._loop.time()))
+
+
+def _refuse(group: list[Waiting], error: BaseException) -> None:
+    for waiting in group:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

@@ -1,0 +1,74 @@
+"""Appends that wait for their commit: bounded, first come first served, joined into groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hxp_enterprise_llm.event.log.model import Appended, Limits, LogUnavailable
+from hxp_enterprise_llm.event.model import Encoded
+
+_GROUP_EVENTS = 16_384
+_GROUP_BYTES = 8 * 1024 * 1024
+"""A commit takes no more than this, or one append: it bounds the wait of those that come after."""
+
+
+class Waiting(NamedTuple):
+    """An append that is not yet answered."""
+
+    events: Sequence[Encoded]
+    size: int
+    answer: asyncio.Future[list[Appended]]
+
+
+class AppendQueue:
+    """Appends in order of arrival, at most a few batches of the largest kind.
+
+    More would only wait for their deadlines, and the memory would be gone.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._max_events = 16 * limits.max_batch_events
+        self._max_bytes = 2 * limits.max_batch_bytes
+        self._waiting: deque[Waiting] = deque()
+        self._events = self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, waiting: Waiting) -> None:
+        """Queue an append. Raises LogUnavailable when too much waits already."""
+        events, size = self._events + len(waiting.events), self._bytes + waiting.size
+        if self._waiting and (events > self._max_events or size > self._max_bytes):
+            reason = f"overload: {self._events:,} events, {self._bytes:,} bytes wait to be stored"
+            raise LogUnavailable(reason, maybe_stored=False)
+        self._waiting.append(waiting)
+        self._events, self._bytes = events, size
+
+    def withdraw(self, waiting: Waiting) -> bool:
+        """Take an append back; False when its commit has begun."""
+        for index, other in enumerate(self._waiting):
+            if other is waiting:
+                del self._waiting[index]
+                self._count_off(waiting)
+                return True
+        return False
+
+    def take(self) -> list[Waiting]:
+        """The next group to commit, at least one append if there is one."""
+        group: list[Waiting] = []
+        events = size = 0
+        while self._waiting:
+            events += len(self._waiting[0].events)
+            size += self._waiting[0].size
+            if group and (events > _GROUP_EVENTS or size > _GROUP_BYTES):
+                break
+            group.append(self._waiting.popleft())
+            self._count_off(group[-1])
+        return group
+
+    def _count_off(self, waiting: Waiting) -> None:
+        self._events -= len(waiting.events)
+        self._bytes -= waiting.size

@@ -1,0 +1,192 @@
+"""A segment of the log: one SQLite file. One connection writes and checkpoints it, another only reads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from hxp_enterprise_llm.event.log.chunks import Chunk
+from hxp_enterprise_llm.event.log.model import LogCorrupt
+from hxp_enterprise_llm.event.log.packing import Damaged, Record, unpack
+from hxp_enterprise_llm.event.model import Offset
+
+APPLICATION_ID = 0x48585045
+FORMAT = 1
+
+_SCHEMA = f"""
+PRAGMA application_id={APPLICATION_ID};
+PRAGMA user_version={FORMAT};
+CREATE TABLE segment (epoch TEXT NOT NULL, first INTEGER NOT NULL);
+CREATE TABLE record (
+    last_offset INTEGER PRIMARY KEY,
+    n INTEGER NOT NULL,
+    at REAL NOT NULL,
+    types BLOB NOT NULL,
+    identities BLOB NOT NULL,
+    body BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+"""
+_COLUMNS = "last_offset, n, at, types, identities, body, crc"
+
+
+class Header(NamedTuple):
+    """What a segment says about itself."""
+
+    path: Path
+    number: int
+    epoch: str
+    first: Offset
+    last: Offset
+    """Offset of its last event; first - 1 while it is empty."""
+    size: int
+    """Bytes on disk."""
+
+
+def segment_paths(directory: Path) -> list[Path]:
+    """The segments of a directory, oldest first."""
+    return sorted((p for p in directory.glob("*.db") if p.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes of a segment with its write-ahead log."""
+    return sum(p.stat().st_size for p in (path, wal_of(path)) if p.exists())
+
+
+def wal_of(path: Path) -> Path:
+    """The write-ahead log of a segment."""
+    return path.with_name(path.name + "-wal")
+
+
+def create(path: Path, epoch: str, first: Offset) -> None:
+    """Write an empty segment under its name, whole or not at all. Raises sqlite3.Error, OSError."""
+    new = path.with_suffix(".new")
+    remove(new)
+    # SQLite gives its files the mode of an existing empty one.
+    os.close(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        connection.executescript("PRAGMA synchronous=FULL;" + _SCHEMA)
+        connection.execute("INSERT INTO segment VALUES (?, ?)", (epoch, first))
+    finally:
+        connection.close()
+    new.rename(path)
+
+
+def remove(path: Path) -> None:
+    """Unlink a segment and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class SegmentWriter:
+    """The connection that writes and checkpoints the active segment. Raises sqlite3.Error.
+
+    There is no other checkpointer: releases before 3.51.3 damage the file when a checkpoint on one connection meets
+    a commit on another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Not bound to a thread: the calls come one at a time, from whichever thread of the executor is free.
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        self._execute("PRAGMA journal_mode=WAL")
+        self._execute("PRAGMA synchronous=FULL")
+        self._execute("PRAGMA wal_autocheckpoint=0")
+        self._inode = path.stat().st_ino
+
+    def _execute(self, sql: str) -> None:
+        self._connection.execute(sql).fetchall()
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Commit the records in one transaction: all of them are on disk, or none is in the log."""
+        if self.path.stat().st_ino != self._inode:
+            raise FileNotFoundError(2, "it was replaced by another file", str(self.path))
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records)
+            self._execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            raise
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, as far as no reader is in the way; it never waits for one."""
+        self._execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def seal(self) -> None:
+        """Make the segment a single file that nobody writes again. There must be no reader."""
+        self._execute("PRAGMA journal_mode=DELETE")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+class SegmentReader:
+    """A connection that only reads. `sealed`: nobody writes the file, so that it takes no locks.
+
+    Raises sqlite3.Error, and LogCorrupt naming file and record.
+    """
+
+    def __init__(self, path: Path, *, sealed: bool) -> None:
+        self.path = path
+        uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if sealed else "")
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+        self._connection.execute("PRAGMA query_only=ON")
+        self._connection.execute("PRAGMA wal_autocheckpoint=0")
+
+    def header(self) -> Header:
+        """What the segment says about itself."""
+        try:
+            application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+            form = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if application != APPLICATION_ID:
+                raise LogCorrupt(str(self.path), "is no segment of an event log")
+            if form != FORMAT:
+                raise LogCorrupt(str(self.path), f"has format {form}, this program reads format {FORMAT}")
+            epoch, first = self._connection.execute("SELECT epoch, first FROM segment").fetchone()
+            last = self._connection.execute("SELECT max(last_offset) FROM record").fetchone()[0]
+        except TypeError as error:
+            raise LogCorrupt(str(self.path), "has no header") from error
+        last = Offset(first - 1 if last is None else last)
+        return Header(self.path, int(self.path.stem), epoch, Offset(first), last, size_on_disk(self.path))
+
+    def records(self, after: Offset, up_to: Offset) -> Iterator[Record]:
+        """Records with events beyond `after` and at or below `up_to`, oldest first."""
+        return self._select("last_offset > ? AND last_offset <= ? ORDER BY last_offset", (after, up_to))
+
+    def newest_first(self) -> Iterator[Record]:
+        """All records, backwards."""
+        return self._select("TRUE ORDER BY last_offset DESC", ())
+
+    def _select(self, where: str, parameters: tuple[int, ...]) -> Iterator[Record]:
+        cursor = self._connection.execute(f"SELECT {_COLUMNS} FROM record WHERE {where}", parameters)
+        try:
+            yield from map(Record._make, cursor)
+        finally:
+            # A half-read statement would hold the write-ahead log back from its checkpoint.
+            cursor.close()
+
+    def chunks(self, after: Offset, up_to: Offset) -> Iterator[Chunk]:
+        """Events of the records beyond `after`, verified."""
+        for record in self.records(after, up_to):
+            try:
+                yield unpack(record)
+            except Damaged as error:
+                raise damage(self.path, record, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+def damage(path: Path, record: Record, error: Damaged) -> LogCorrupt:
+    """The error for a damaged record, with its place."""
+    return LogCorrupt(f"{path}, record {record.last}", str(error))

@@ -1,0 +1,235 @@
+"""The segments of a log directory: the one that is written, and the sealed ones before it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from hxp_enterprise_llm.event.log.chunks import Chunk
+from hxp_enterprise_llm.event.log.model import Bounds, Gone, LogClosed, LogCorrupt
+from hxp_enterprise_llm.event.log.packing import Record
+from hxp_enterprise_llm.event.log.sqlite import segment
+from hxp_enterprise_llm.event.log.sqlite.files import Witnessed, sync_directory
+from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, SegmentWriter
+from hxp_enterprise_llm.event.model import Offset
+
+_OPEN_READERS = 4
+
+
+class Segments:
+    """Files `NNNN.db` in a directory. Written by one thread; read by another under `reading`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        # Guards the list of segments and the readers: a segment is sealed or unlinked only while nobody reads.
+        self._guard = threading.Lock()
+        self._sealed: list[Header] = []
+        self._active: Header
+        self._writer: SegmentWriter
+        self._readers: dict[Path, SegmentReader] = {}
+        self._closed = False
+
+    @property
+    def epoch(self) -> str:
+        """Epoch of the log: that of its newest segment."""
+        return self._active.epoch
+
+    @property
+    def head(self) -> Offset:
+        """Offset of the last event, or the one before the first that there will be."""
+        return self._active.last
+
+    @property
+    def bounds(self) -> Bounds:
+        """Epoch, first and head."""
+        oldest = self._sealed[0] if self._sealed else self._active
+        return Bounds(self._active.epoch, oldest.first, self._active.last)
+
+    @property
+    def active_path(self) -> Path:
+        """The file that is written."""
+        return self._active.path
+
+    @property
+    def active_is_empty(self) -> bool:
+        """Whether the segment that is written has no events yet."""
+        return self._active.last < self._active.first
+
+    @property
+    def active_size(self) -> int:
+        """Bytes of the segment that is written, about."""
+        return self._active.size
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments, about."""
+        return self._active.size + sum(header.size for header in self._sealed)
+
+    @property
+    def has_sealed(self) -> bool:
+        """Whether there is a segment that may be dropped."""
+        return bool(self._sealed)
+
+    def open(self, witnessed: Witnessed | None, new_epoch: Callable[[], str]) -> str:
+        """Find or create the segments; answers why the epoch is a new one, empty when it is not.
+
+        Raises LogCorrupt, sqlite3.Error, OSError.
+        """
+        for leftover in self.directory.glob("*.new*"):
+            leftover.unlink()
+        paths = _without_unfinished_roll(segment.segment_paths(self.directory))
+        if not paths:
+            self._begin(1, new_epoch(), Offset((witnessed.head if witnessed else 0) + 1))
+            return ""
+        for path in paths[:-1]:
+            _finish_sealing(path)
+        headers = [self._header(path, sealed=path != paths[-1]) for path in paths]
+        self._sealed, self._active = headers[:-1], headers[-1]
+        doubt = _contradiction(headers) or _lost_tail(self._active, witnessed)
+        self._writer = SegmentWriter(self._active.path)
+        if doubt:
+            reached = max(self.head, witnessed.head if witnessed else 0)
+            self.roll(new_epoch(), Offset(reached + 1))
+        return doubt
+
+    def _header(self, path: Path, *, sealed: bool) -> Header:
+        reader = SegmentReader(path, sealed=sealed)
+        try:
+            return reader.header()
+        finally:
+            reader.close()
+
+    def _begin(self, number: int, epoch: str, first: Offset) -> None:
+        path = self.directory / f"{number:04}.db"
+        segment.create(path, epoch, first)
+        sync_directory(self.directory)
+        self._writer = SegmentWriter(path)
+        self._active = Header(path, number, epoch, first, Offset(first - 1), segment.size_on_disk(path))
+
+    def insert(self, records: Sequence[Record]) -> int:
+        """Commit records to the active segment; answers their bytes. Raises sqlite3.Error, OSError."""
+        self._writer.insert(records)
+        size = sum(len(record.body) + len(record.types) + len(record.identities) for record in records)
+        self._active = self._active._replace(last=Offset(records[-1].last), size=self._active.size + size)
+        return size
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file. Raises sqlite3.Error."""
+        self._writer.checkpoint()
+
+    def roll(self, epoch: str, first: Offset) -> None:
+        """Seal the active segment and begin the next. Raises sqlite3.Error, OSError: then nothing has changed."""
+        old, old_writer = self._active, self._writer
+        old_writer.checkpoint()
+        self._begin(old.number + 1, epoch, first)
+        with self._guard:
+            self._forget_reader(old.path)
+            try:
+                old_writer.seal()
+            except BaseException:
+                self._writer.close()
+                segment.remove(self._active.path)
+                self._active, self._writer = old, old_writer
+                raise
+            self._sealed.append(old._replace(size=segment.size_on_disk(old.path)))
+
+    def drop_oldest(self, up_to: Offset) -> Header | None:
+        """Unlink the oldest sealed segment if it ends at or below an offset. Raises OSError."""
+        with self._guard:
+            if not self._sealed or self._sealed[0].last > up_to:
+                return None
+            dropped = self._sealed.pop(0)
+            self._forget_reader(dropped.path)
+            segment.remove(dropped.path)
+        sync_directory(self.directory)
+        return dropped
+
+    def _forget_reader(self, path: Path) -> None:
+        if reader := self._readers.pop(path, None):
+            reader.close()
+
+    def records_newest_first(self) -> Iterator[tuple[Path, Record]]:
+        """All records, backwards, with the file that each lies in. Only while nobody else reads."""
+        for header in reversed([*self._sealed, self._active]):
+            for record in self._reader(header).newest_first():
+                yield header.path, record
+
+    def reading(self) -> threading.Lock:
+        """To be held around `chunks`."""
+        return self._guard
+
+    def chunks(self, after: Offset, up_to: Offset) -> Generator[Chunk, None, None]:
+        """Events beyond a cursor. Raises Gone when a trim was quicker, LogClosed, LogCorrupt, sqlite3.Error."""
+        if self._closed:
+            raise LogClosed
+        bounds = self.bounds
+        if after < bounds.first - 1:
+            raise Gone(bounds, after)
+        for header in (*self._sealed, self._active):
+            if header.last > after:
+                yield from self._reader(header).chunks(after, up_to)
+
+    def _reader(self, header: Header) -> SegmentReader:
+        if header.path not in self._readers:
+            if len(self._readers) >= _OPEN_READERS:
+                self._forget_reader(next(iter(self._readers)))
+            self._readers[header.path] = SegmentReader(header.path, sealed=header is not self._active)
+        return self._readers[header.path]
+
+    def close(self) -> None:
+        """Let go of all files, the readers first: the last to close a file checkpoints it."""
+        with self._guard:
+            self._closed = True
+            for path in list(self._readers):
+                self._forget_reader(path)
+        if hasattr(self, "_writer"):
+            self._writer.close()
+
+
+def _without_unfinished_roll(paths: list[Path]) -> list[Path]:
+    """Undo a roll that was cut short: its new segment is empty and the one before is not sealed."""
+    if len(paths) > 1 and _is_unsealed(paths[-2]):
+        reader = SegmentReader(paths[-1], sealed=False)
+        header = reader.header()
+        reader.close()
+        if header.last < header.first:
+            segment.remove(paths[-1])
+            return paths[:-1]
+    return paths
+
+
+def _is_unsealed(path: Path) -> bool:
+    return segment.wal_of(path).exists() or path.with_name(path.name + "-journal").exists()
+
+
+def _finish_sealing(path: Path) -> None:
+    if _is_unsealed(path):
+        SegmentWriter(path).seal()
+
+
+def _contradiction(headers: Sequence[Header]) -> str:
+    """Why the segments are not one unbroken log; empty when they are. Raises LogCorrupt when they overlap."""
+    doubt = ""
+    for before, header in pairwise(headers):
+        if header.first <= before.last:
+            reason = f"begins at offset {header.first}, but {before.path.name} reaches to {before.last}"
+            raise LogCorrupt(str(header.path), reason)
+        # Between two epochs a hole is normal: the new one begins beyond all that the old one may have had.
+        if header.first != before.last + 1 and header.epoch == before.epoch == headers[-1].epoch:
+            doubt = f"offsets {before.last + 1} to {header.first - 1} are missing: a segment was removed"
+    return doubt
+
+
+def _lost_tail(active: Header, witnessed: Witnessed | None) -> str:
+    """Why the log's end cannot be trusted; empty when it can."""
+    if witnessed is None:
+        return "there is no note of the head that it had reached"
+    if not witnessed.same_file:
+        return "the directory is a copy of another"
+    if witnessed.epoch != active.epoch:
+        return f"its newest segment has epoch {active.epoch}, but epoch {witnessed.epoch} had begun"
+    if witnessed.head > active.last:
+        return f"it ends at offset {active.last}, but had reached {witnessed.head}"
+    return ""

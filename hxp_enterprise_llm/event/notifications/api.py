@@ -1,0 +1,144 @@
+"""HTTP routes of the notifications: send one by hand, see how rules and channels are doing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
+from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.notifications.evaluation import Alert
+from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
+from hxp_enterprise_llm.event.notifications.records import Recent
+from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
+from hxp_enterprise_llm.event.notifications.rules import Rule
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.model import JSON_BODY, Route
+from hxp_enterprise_llm.security.problems import Problem, json_response
+from hxp_enterprise_llm.store.database import StoreUnavailable
+
+MAX_BODY_BYTES = 64 * 1024
+_SETTINGS = "real_time_notifications"
+
+
+def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> list[Route]:
+    """The routes over an engine."""
+    view = NotificationsApi(engine, clock, budget)
+    return [
+        Route("POST", "/notifications/send", view.send, "notify", "Send a notification by hand", body=JSON_BODY),
+        Route("GET", "/notifications/status", view.status, "read", "Rules, alerts and the outbox"),
+        Route("GET", "/notifications/channels", view.channels, "read", "Delivery channels and how they do"),
+    ]
+
+
+class NotificationsApi:
+    """Answers of the three routes."""
+
+    def __init__(self, engine: NotificationEngine, clock: Clock, budget: BodyBudget) -> None:
+        self._engine, self._clock, self._budget = engine, clock, budget
+
+    async def send(self, request: web.Request) -> web.Response:
+        """202 once the message is durably queued."""
+        wish = parse_send(await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget))
+        to = self._recipients(wish)
+        notification = wish.notification(self._clock.new_id(), self._clock.time())
+        await _stored(lambda: self._engine.send(notification, to))
+        names = dict.fromkeys(channel for channel, _ in to)
+        answer = {"id": notification.id, "deliveries": [{"channel": name, "state": "queued"} for name in names]}
+        return json_response(answer, status=202)
+
+    def _recipients(self, wish: SendRequest) -> list[Recipient]:
+        config = self._engine.config
+        if not config.enabled:
+            raise Problem(409, "notifications_off", "notifications are switched off", f"set {_SETTINGS}.enabled")
+        if not switched_on(config, wish.priority):
+            hint = f"set {_SETTINGS}.{wish.priority}_enabled, or send another priority"
+            raise Problem(409, "priority_off", f"{wish.priority} notifications are switched off", hint)
+        to = recipients(wish.channel, config, self._engine.channels)
+        if not to:
+            reason = self._readiness(wish.channel).reason
+            hint = "see GET /notifications/channels"
+            raise Problem(409, "channel_off", f"channel {wish.channel} cannot deliver: {reason}", hint)
+        return to
+
+    def _readiness(self, name: str) -> Readiness:
+        if name == "all":
+            return Readiness(False, "no channel is ready")
+        channel = self._engine.channels.get(name)
+        if name not in self._engine.config.notification_channels or channel is None:
+            return Readiness(False, f"it is not in {_SETTINGS}.notification_channels")
+        return channel.readiness
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Everything at a glance; the first two keys are the seed's."""
+        engine = self._engine
+        recent = await _stored(engine.deliveries)
+        readiness = {name: self._readiness(name) for name in engine.config.notification_channels}
+        counts = dict.fromkeys(("queued", "in_flight", "retry", "sent", "dead"), 0)
+        for entry in recent.values():
+            for state, count in entry.counts.items():
+                counts[state] += count
+        last = engine.monitor.last_snapshot
+        return json_response(
+            {
+                "notifications_enabled": engine.config.enabled,
+                "delivery_channels": [name for name, (ready, _) in readiness.items() if ready],
+                "not_ready": {name: reason for name, (ready, reason) in readiness.items() if not ready},
+                "priorities": {name: switched_on(engine.config, name) for name in ("critical", "warning", "info")},
+                "rules": [self._rule(rule) for rule in engine.rules],
+                "outbox": counts,
+                "last_snapshot": None if last is None else rfc3339(last),
+            }
+        )
+
+    def _rule(self, rule: Rule) -> dict[str, Any]:
+        health, reason = self._engine.monitor.health(rule.name)
+        alert = self._engine.alerts.get(rule.fingerprint)
+        return {
+            "name": rule.name,
+            "condition": rule.config.condition,
+            "channel": rule.config.channel,
+            "priority": rule.config.priority,
+            **_alert_facts(alert),
+            "values": self._engine.monitor.values(rule.name),
+            "health": health,
+            **({"reason": reason} if reason else {}),
+        }
+
+    async def channels(self, request: web.Request) -> web.Response:
+        """Each channel: on or off, ready or why not, how its deliveries went."""
+        recent = await _stored(self._engine.deliveries)
+        names = ("websocket", "sse", "email", "slack")
+        return json_response({"channels": [self._channel(name, recent.get(name)) for name in names]})
+
+    def _channel(self, name: str, recent: Recent | None) -> dict[str, Any]:
+        ready, reason = self._readiness(name)
+        channel: Channel | None = self._engine.channels.get(name)
+        last = recent.last if recent else None
+        return {
+            "name": name,
+            "enabled": name in self._engine.config.notification_channels,
+            "ready": ready,
+            **({"reason": reason} if reason else {}),
+            "recipients": len(channel.targets) if channel else 0,
+            "deliveries": recent.counts if recent else {},
+            "last_delivery": None if last is None else last | {"at": rfc3339(last["at"])},
+        }
+
+
+def _alert_facts(alert: Alert | None) -> dict[str, Any]:
+    if alert is None:
+        return {"state": "ok", "since": None}
+    facts = {"state": alert.state.phase, "since": rfc3339(alert.state.since.wall)}
+    return facts | ({"episode": alert.state.episode} if alert.state.episode else {})
+
+
+async def _stored(ask: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await ask()
+    except StoreUnavailable as error:
+        raise Problem(503, "store_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None

@@ -1,0 +1,152 @@
+"""E-mail by SMTP. TLS is what the configuration says, never less."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from ipaddress import ip_address
+
+import aiosmtplib
+
+from hxp_enterprise_llm.config.streaming import EmailConfig
+from hxp_enterprise_llm.event.notifications.channels.mail import compose
+from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
+from hxp_enterprise_llm.event.notifications.model import Delivery
+
+BLOCKED_SECONDS = 300.0
+"""Pause after a refusal that only the operator can end: a wrong password, a certificate, no STARTTLS."""
+_QUIT_SECONDS = 1.0
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
+_PATH = "real_time_notifications.email"
+
+
+class EmailChannel:
+    """Sends each delivery as a mail of its own to one recipient."""
+
+    def __init__(self, config: EmailConfig, password: Secret | None = None) -> None:
+        """Raises ChannelFault for addresses and files that cannot be used."""
+        self._config, self._password = config, password
+        self._sender = _address(f"{_PATH}.from", config.sender)
+        self._targets = tuple(_address(f"{_PATH}.to[{index}]", text) for index, text in enumerate(config.to))
+        self._tls = None if config.tls == "none" else _tls_context(config.ca_file)
+
+    @property
+    def name(self) -> str:
+        return "email"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self._targets
+
+    @property
+    def readiness(self) -> Readiness:
+        config = self._config
+        if not config.host:
+            return Readiness(False, f"{_PATH}.host is empty")
+        if not self._targets:
+            return Readiness(False, f"nobody to write to: name recipients in {_PATH}.to")
+        if config.username and self._password is None:
+            return Readiness(
+                False, f"no password for {config.username}: set {_PATH}.password_file or the credential smtp-password"
+            )
+        if config.username and config.tls == "none" and not _is_loopback(config.host):
+            return Readiness(False, f"the password would travel in clear text: set {_PATH}.tls to starttls or implicit")
+        return Readiness(True)
+
+    async def send(self, delivery: Delivery, timeout: float) -> None:
+        """Return once the server has taken the mail. Raises Retry, Dead."""
+        client = self._client(timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                await client.connect()
+                mail = compose(delivery, self._sender).as_bytes()
+                await client.sendmail(self._sender, [delivery.target], mail)
+            # Taken: from here on nothing may make it look as if it were not.
+            await _leave(client)
+        except TimeoutError as error:
+            raise Retry(f"the mail server did not answer within {timeout:g} s") from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise _failure(error) from error
+        finally:
+            client.close()
+
+    def _client(self, timeout: float) -> aiosmtplib.SMTP:
+        config = self._config
+        return aiosmtplib.SMTP(
+            hostname=config.host,
+            port=config.port,
+            use_tls=config.tls == "implicit",
+            start_tls=config.tls == "starttls",
+            tls_context=self._tls,
+            username=config.username or None,
+            password=self._password.reveal() if config.username and self._password else None,
+            # Its default asks the DNS for our name, and waits for it.
+            local_hostname=self._sender.rpartition("@")[2],
+            timeout=timeout,
+        )
+
+
+async def _leave(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.quit(timeout=_QUIT_SECONDS)
+    except (aiosmtplib.SMTPException, OSError):
+        return
+
+
+def _failure(error: Exception) -> Retry | Dead:
+    """What an error of the SMTP library means for the delivery."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return _failure(error.recipients[0])
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return _refusal(error)
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
+        return Retry(f"no trusted TLS connection: {reason}", after=BLOCKED_SECONDS)
+    if "STARTTLS" in str(error):
+        hint = "a server without it needs tls: implicit, or tls: none for a relay on this host"
+        return Retry(f"the mail server does not offer STARTTLS; {hint}", after=BLOCKED_SECONDS)
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        return Retry(f"the mail server lacks what is needed: {error}", after=BLOCKED_SECONDS)
+    return Retry(f"the mail server cannot be reached: {_brief(error)}")
+
+
+def _refusal(error: aiosmtplib.SMTPResponseException) -> Retry | Dead:
+    text = f"{error.code} {error.message}".replace("\n", " ").strip()
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError) or error.code in _LOGIN_CODES:
+        return Retry(f"the mail server refuses the log-in: {text}", after=BLOCKED_SECONDS)
+    # A greeting or EHLO that is refused says nothing about the mail.
+    about_the_server = isinstance(error, aiosmtplib.SMTPConnectResponseError | aiosmtplib.SMTPHeloError)
+    if about_the_server or error.code < 500:
+        return Retry(f"the mail server says {text}")
+    return Dead(f"the mail server says {text}")
+
+
+def _brief(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:300]
+
+
+def _address(path: str, text: str) -> str:
+    """One plain address; a list in one field would write to people whom nobody named."""
+    try:
+        address = Address(addr_spec=text)
+    except (ValueError, IndexError, HeaderParseError):
+        raise ChannelFault(path, f"{text!r} is no e-mail address such as ops@example.org") from None
+    if not address.domain or not text.isascii():
+        raise ChannelFault(path, f"{text!r} is no e-mail address such as ops@example.org")
+    return text
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ChannelFault(f"{_PATH}.ca_file", f"{ca_file} cannot be used: {error.strerror or error}") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

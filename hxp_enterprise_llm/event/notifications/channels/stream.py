@@ -1,0 +1,48 @@
+"""Delivery to WebSocket and SSE clients, and to everyone who follows the log: the notification becomes an event."""
+
+from __future__ import annotations
+
+from hxp_enterprise_llm.event.log.model import (
+    BatchTooLarge,
+    EventLog,
+    EventTooLarge,
+    LogError,
+    LogFull,
+    LogUnavailable,
+)
+from hxp_enterprise_llm.event.notifications.channels.model import Dead, Readiness, Retry
+from hxp_enterprise_llm.event.notifications.model import Delivery, event_of
+
+LOG_RETRY_SECONDS = 1.0
+
+
+class StreamChannel:
+    """Appends the notification's event, whose id is always the same: told on several streams it is one event."""
+
+    def __init__(self, name: str, log: EventLog) -> None:
+        self._name, self._log = name, log
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def readiness(self) -> Readiness:
+        return Readiness(True)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("",)
+
+    async def send(self, delivery: Delivery, timeout: float) -> None:
+        """Return once the event is in the log. Raises Retry, Dead."""
+        try:
+            await self._log.append([event_of(delivery.notification)], deadline=timeout)
+        except (EventTooLarge, BatchTooLarge) as error:
+            raise Dead(str(error)) from error
+        except LogFull as error:
+            raise Retry(str(error), after=10 * LOG_RETRY_SECONDS) from error
+        except LogUnavailable as error:
+            raise Retry(str(error), after=LOG_RETRY_SECONDS) from error
+        except LogError as error:
+            raise Retry(str(error), after=10 * LOG_RETRY_SECONDS) from error

@@ -1,0 +1,69 @@
+"""Decisions about deliveries: who is told, when to try again, when to give up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+from hxp_enterprise_llm.config.streaming import NotificationsConfig, Priority
+from hxp_enterprise_llm.event.notifications.channels.model import Channel, Dead, Retry
+from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery
+
+DeliveryState = Literal["queued", "in_flight", "sent", "retry", "dead"]
+WAITING: tuple[DeliveryState, ...] = ("queued", "in_flight", "retry")
+
+BACKOFF_SECONDS = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Pause after the first, second, … failed attempt; the last one repeats."""
+_JITTER = 0.2
+
+Recipient = tuple[str, str]
+"""Channel and target within it."""
+
+
+class Verdict(NamedTuple):
+    """What becomes of a delivery after an attempt. `next_at` is wall-clock seconds."""
+
+    state: Literal["sent", "retry", "dead"]
+    next_at: float
+    error: str = ""
+
+
+def backoff(attempts: int, random: Callable[[], float]) -> float:
+    """Seconds to wait after so many attempts, 20 % more or less so that many do not come at once."""
+    delay = BACKOFF_SECONDS[min(attempts, len(BACKOFF_SECONDS)) - 1]
+    return delay * (1 - _JITTER + 2 * _JITTER * random())
+
+
+def judge(
+    delivery: Delivery, failure: Retry | Dead | None, now: float, give_up_after: float, random: Callable[[], float]
+) -> Verdict:
+    """The verdict on an attempt that ended at `now`; None means that the peer accepted."""
+    if failure is None:
+        return Verdict("sent", now)
+    if isinstance(failure, Dead):
+        return Verdict("dead", now, failure.reason)
+    delay = backoff(delivery.attempts, random) if failure.after is None else failure.after
+    if now + delay - delivery.created_at > give_up_after:
+        return Verdict("dead", now, f"given up after {delivery.attempts} attempts: {failure.reason}")
+    return Verdict("retry", now + delay, failure.reason)
+
+
+def switched_on(config: NotificationsConfig, priority: Priority) -> bool:
+    """Whether notifications of this priority are delivered."""
+    return {
+        "critical": config.critical_enabled,
+        "warning": config.warning_enabled,
+        "info": config.info_enabled,
+    }[priority]
+
+
+def recipients(choice: str, config: NotificationsConfig, channels: Mapping[str, Channel]) -> list[Recipient]:
+    """Who is told when a rule or a sender names `choice`: one channel, or `all` that are on and ready."""
+    names = config.notification_channels if choice == "all" else [choice]
+    usable = [channels[name] for name in names if name in channels and name in config.notification_channels]
+    return [(channel.name, target) for channel in usable if channel.readiness.ready for target in channel.targets]
+
+
+def alert_recipients(choice: str, config: NotificationsConfig, channels: Mapping[str, Channel]) -> list[Recipient]:
+    """As `recipients`, and the log: an alert is an event whoever else is told."""
+    return [(LOG_CHANNEL, ""), *recipients(choice, config, channels)]

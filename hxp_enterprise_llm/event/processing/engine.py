@@ -1,0 +1,206 @@
+"""Analytics at work: follows the log, ticks, and puts each tick's snapshot back into the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
+from hxp_enterprise_llm.config.processing import AnalyticsConfig
+from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
+from hxp_enterprise_llm.event.model import BEGINNING, rfc3339
+from hxp_enterprise_llm.event.processing.analytics import Analytics
+from hxp_enterprise_llm.event.processing.metrics import Metric, compile_metrics
+from hxp_enterprise_llm.event.processing.rebuild import replay, survey
+from hxp_enterprise_llm.event.processing.snapshot import Snapshot, snapshot_event
+from hxp_enterprise_llm.event.processing.ticks import TickSchedule
+from hxp_enterprise_llm.event.processing.windows import Timeline
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.runtime.outage import Outage
+from hxp_enterprise_llm.telemetry.health import Part
+from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
+
+log = structlog.get_logger("analytics")
+
+REBUILD_LIMIT = 5_000_000
+"""Most offsets that a rebuild goes back."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+
+class AnalyticsEngine:
+    """One engine a log. Spawn `run_follow` and `run_ticks`; `rebuild` first, else `run_follow` does it."""
+
+    def __init__(
+        self,
+        config: AnalyticsConfig,
+        event_log: EventLog,
+        *,
+        clock: Clock,
+        metrics: ProcessingMetrics,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rebuild_limit: int = REBUILD_LIMIT,
+    ) -> None:
+        """Raises MetricFault for a metric that cannot be computed."""
+        self._tick, self._log, self._clock, self._telemetry = config.tick, event_log, clock, metrics
+        self._sleep, self._limit = sleep, rebuild_limit
+        self._windows = {label: seconds(label) for label in config.windows}
+        self._core = Analytics(compile_metrics(config.metrics, self._windows), Timeline(self._windows))
+        self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
+        self._seq, self._newest_at = 0, 0.0
+        self._ready = asyncio.Event()
+        self._following = Outage(log, "analytics.follow")
+        self._appending = Outage(log, "analytics.append")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the windows hold what the log holds."""
+        return self._ready.is_set()
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Labels of the windows."""
+        return tuple(self._windows)
+
+    @property
+    def lag(self) -> int:
+        """Distance from the head of the log when it was last read, in offsets."""
+        return max(0, self._head - self._position)
+
+    def health(self) -> Part:
+        """How analytics is."""
+        facts = {"position": self._position, "lag": self.lag}
+        if self._following.reason:
+            return Part("degraded", f"the log cannot be followed: {self._following.reason}", facts)
+        if not self.ready:
+            return Part("degraded", "the windows are being rebuilt from the log", facts)
+        if self._appending.reason:
+            return Part("degraded", f"snapshots cannot be stored: {self._appending.reason}", facts)
+        return Part("ok", "", facts)
+
+    def prepare(self, config: AnalyticsConfig) -> Callable[[], None]:
+        """Compile another list of metrics; the answer swaps it in. `tick` and `windows` take a restart.
+
+        What unchanged metrics have gathered is kept; new ones begin at the swap. Raises MetricFault.
+        """
+        return partial(self._adopt, compile_metrics(config.metrics, self._windows))
+
+    def _adopt(self, metrics: tuple[Metric, ...]) -> None:
+        gone = {metric.name for metric in self._core.metrics} - {metric.name for metric in metrics}
+        self._core.adopt(metrics)
+        for name in gone:
+            self._telemetry.value.remove(name)
+
+    async def rebuild(self) -> None:
+        """Fill the windows from the log, so that a restart leaves no gap. Raises LogError.
+
+        A log that is trimmed or made anew meanwhile is surveyed again.
+        """
+        while True:
+            try:
+                return await self._rebuild()
+            except CursorError as error:
+                log.warning("analytics.rebuild_again", reason=str(error))
+                await self._sleep(_FIRST_PAUSE)
+
+    async def _rebuild(self) -> None:
+        bounds = await self._log.bounds()
+        core = Analytics(self._core.metrics, self._core.timeline)
+        core.advance(self._clock.time())
+        oldest = core.timeline.start(core.now - core.timeline.horizon - 1)
+        found = await survey(self._log, bounds, oldest, self._limit)
+        if found.truncated:
+            log.warning("analytics.rebuild_truncated", after=found.start, head=bounds.head)
+        position = await replay(self._log, bounds, found, core)
+        # A reload may have come in between.
+        core.adopt(self._core.metrics)
+        self._core, self._epoch, self._position, self._head = core, bounds.epoch, position, bounds.head
+        if found.newest:
+            self._seq = max(self._seq, found.newest.seq)
+            self._newest_at = max(self._newest_at, found.newest.at)
+        self._ready.set()
+        log.info("analytics.rebuilt", start=found.start, position=position, epoch=bounds.epoch)
+
+    async def run_follow(self) -> None:
+        """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                if not self.ready:
+                    await self.rebuild()
+                async for batch in self._log.follow(self._position, epoch=self._epoch):
+                    self._take(batch)
+                    pause = _FIRST_PAUSE
+                    await asyncio.sleep(0)
+            except CursorError as error:
+                log.warning("analytics.cursor_lost", reason=str(error))
+                self._ready.clear()
+                await self._sleep(_FIRST_PAUSE)
+            except LogError as error:
+                self._following.failed(error)
+                await self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _take(self, batch: Batch) -> None:
+        self._following.worked()
+        self._advance()
+        self._core.take(batch.events)
+        self._position, self._head = batch.next, batch.head
+        self._telemetry.processed.inc(len(batch.events))
+        self._telemetry.lag.set(self.lag)
+
+    def _advance(self) -> None:
+        if self._core.advance(self._clock.time()):
+            log.warning("analytics.clock_set_back", now=rfc3339(self._clock.time()))
+
+    async def run_ticks(self) -> None:
+        """Compute and store a snapshot on each tick, for ever; while the windows are rebuilt there is none."""
+        schedule = TickSchedule(self._tick)
+        while True:
+            await self._ready.wait()
+            now = self._clock.time()
+            await self._until(self._clock.monotonic() + schedule.next(now) - now)
+            if self.ready:
+                await self._publish(schedule.due(self._clock.time()))
+
+    async def _until(self, deadline: float) -> None:
+        # A timer may fire a little early.
+        while (left := deadline - self._clock.monotonic()) > 0:
+            await self._sleep(left)
+
+    async def _publish(self, at: float) -> None:
+        started = self._clock.monotonic()
+        again = at <= self._newest_at
+        self._seq += 1
+        snapshot = self.snapshot(at)
+        self._newest_at = max(at, self._newest_at)
+        self._telemetry.tick_seconds.observe(self._clock.monotonic() - started)
+        for name, value in snapshot.metrics.items():
+            self._telemetry.value.labels(name).set(float("nan") if value is None else value)
+        try:
+            await self._log.append([snapshot_event(snapshot, self._epoch, again=again)], deadline=max(self._tick, 1.0))
+        except LogError as error:
+            self._appending.failed(error)
+        else:
+            self._appending.worked()
+
+    def snapshot(self, at: float | None = None) -> Snapshot:
+        """All metrics now, or labelled with a moment that has just passed (wall-clock seconds)."""
+        self._advance()
+        core, at = self._core, self._clock.time() if at is None else at
+        windows = core.values(at)
+        return Snapshot(
+            at=rfc3339(at),
+            tick_s=self._tick,
+            seq=self._seq,
+            position=self._position,
+            metrics={metric.name: windows[metric.window][metric.name] for metric in core.metrics},
+            windows=windows,
+            units=dict(core.units()),
+            sources=core.sources,
+            events_total=core.totals.events,
+            late=core.totals.late,
+            ignored=core.totals.ignored,
+        )

@@ -1,0 +1,123 @@
+"""Event processing (:9100) put together: ways in, the log, analytics, the host's own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.event.log import SqliteLog
+from hxp_enterprise_llm.event.log.model import EventLog
+from hxp_enterprise_llm.event.processing import api as analytics_api
+from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.sources import api as ingest_api
+from hxp_enterprise_llm.event.sources.host import HostSource
+from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.runtime.cleanup import CleanupStack
+from hxp_enterprise_llm.runtime.context import Context
+from hxp_enterprise_llm.runtime.tasks import cancel
+from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.telemetry.health import Part
+from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+
+log = structlog.get_logger("processing")
+
+
+class ProcessingService:
+    """Owns the event log and everything that feeds or counts it."""
+
+    def __init__(self, config: ProcessingConfig, context: Context) -> None:
+        self.config, self._context = config, context
+        self._directory = Path(config.state.directory)
+        self._metrics = ProcessingMetrics(context.registry)
+        self._log = SqliteLog(
+            self._directory / "log",
+            config=config.log,
+            clock=context.clock,
+            metrics=LogMetrics(context.registry),
+            on_fatal=context.on_fatal,
+        )
+        self._catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
+        self._ingest = Ingest(self._log, self._catalogue, config.ingest, context.clock, self._metrics)
+        self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._cleanup = CleanupStack()
+
+    @property
+    def event_log(self) -> EventLog:
+        """The log, for services that run in the same process."""
+        return self._log
+
+    async def start(self) -> None:
+        """Open the log, bring analytics to its head, and begin to count and to read the host."""
+        self._cleanup.push("log", lambda: self._log.close(5.0))
+        bounds = await self._log.open()
+        log.info("log.opened", directory=str(self._directory / "log"), epoch=bounds.epoch, head=bounds.head)
+        await self._engine.rebuild()
+        spawn = self._context.supervisor.spawn
+        tasks = [
+            spawn("processing.follow", self._engine.run_follow()),
+            spawn("processing.ticks", self._engine.run_ticks()),
+        ]
+        if self.config.sources.host.enabled:
+            tasks.append(spawn("sources.host", self._host_source().run()))
+        for task in tasks:
+            self._cleanup.push(task.get_name(), partial(cancel, task))
+
+    def _host_source(self) -> HostSource:
+        return HostSource(
+            self.config.sources.host,
+            self._log.append,
+            clock=self._context.clock,
+            disk_path=self._directory,
+            node=self._context.node,
+        )
+
+    async def farewell(self, within: float) -> None:
+        """Followers of the log end with the log."""
+
+    async def stop(self, within: float) -> None:
+        """Stop counting, then close the log."""
+        await self._cleanup.run(within)
+
+    def routes(self) -> list[Route]:
+        return [
+            *ingest_api.routes(self._ingest, self._log, BodyBudget()),
+            *analytics_api.routes(self._engine),
+        ]
+
+    def bound(self, name: str, port: int) -> None:
+        """A listener of ours is up."""
+
+    def extra_ports(self) -> Mapping[str, int]:
+        return {}
+
+    async def health(self) -> Mapping[str, Part]:
+        health = await self._log.health()
+        status = {"ok": "ok", "read_only": "degraded", "down": "down"}[health.status]
+        facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
+        return {"log": Part(status, health.reason, facts), "analytics": self._engine.health()}  # type: ignore[arg-type]
+
+    def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
+        """Compile the new schemas and metrics, then swap them in."""
+        catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
+        commit_engine = self._engine.prepare(config.analytics)
+
+        def commit() -> None:
+            commit_engine()
+            self._ingest.configure(config.ingest, catalogue)
+            self.config = config
+
+        return commit
+
+
+if __name__ == "__main__":
+    import sys
+
+    from hxp_enterprise_llm.cli.serve import serve_service
+
+    sys.exit(serve_service("processing"))

@@ -1,0 +1,102 @@
+"""HTTP routes of the log: events in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from hxp_enterprise_llm.event.log.model import Batch, Bounds, EventLog, LogError, Stored
+from hxp_enterprise_llm.event.model import EARLIEST
+from hxp_enterprise_llm.event.sources import query
+from hxp_enterprise_llm.event.sources.answers import appended_json, problem_of
+from hxp_enterprise_llm.event.sources.faults import IngestError, Invalid, Rejected, Fault
+from hxp_enterprise_llm.event.sources.forms import split
+from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.stream import EventStream
+from hxp_enterprise_llm.event.sources.strict_json import JsonFault
+from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.model import EVENT_BODY, Route
+from hxp_enterprise_llm.security.problems import Problem, json_response
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 10_000
+
+
+def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
+    """The routes of this room."""
+    api = _Api(ingest, log, budget)
+    stream = EventStream(log)
+    return [
+        Route("POST", "/events", api.post, "publish", "Store events, answered after the commit", (*EVENT_BODY, "*/*")),
+        Route("GET", "/events", api.get, "read", "Read the log from an offset"),
+        Route("GET", "/events/stream", stream.get, "read", "Follow the log from an offset, one line an event"),
+        Route("GET", "/events/bounds", api.bounds, "read", "Epoch, first and head of the log, and how it is"),
+    ]
+
+
+class _Api:
+    def __init__(self, ingest: Ingest, log: EventLog, budget: BodyBudget) -> None:
+        self._ingest, self._log, self._budget = ingest, log, budget
+
+    async def post(self, request: web.Request) -> web.Response:
+        """202 with (offset, duplicate) for each event, once all are stored."""
+        partial = query.flag(request.query, "partial", False)
+        body = await read_body(request, limit=self._ingest.max_body_bytes, budget=self._budget)
+        try:
+            items = split(body, request.headers.get("Content-Type", ""), request.headers)
+            appended = await self._ingest.accept(items, source=f"/http/{request.remote}", partial=partial)
+            bounds = await self._log.bounds()
+        except JsonFault as fault:
+            raise Problem(400, "invalid_json", str(fault), "send the whole of it as JSON in UTF-8") from None
+        except Invalid as error:
+            faults = [Fault(0, *finding) for finding in error.findings]
+            raise problem_of(Rejected(faults, 1, 1)) from None
+        except (IngestError, LogError) as error:
+            raise problem_of(error) from error
+        return json_response({"events": appended_json(appended), "epoch": bounds.epoch}, status=202)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Events beyond `after`, and `next`, where the scan ended."""
+        asked = request.query
+        after = query.after(asked, EARLIEST)
+        limit = query.limit(asked, DEFAULT_LIMIT, MAX_LIMIT)
+        assert after is not None and limit is not None
+        try:
+            batch = await self._log.read(after, limit, types=query.types(asked), epoch=query.epoch(asked))
+            bounds = await self._log.bounds()
+        except LogError as error:
+            raise problem_of(error) from error
+        return web.Response(body=_page(batch, bounds), content_type="application/json")
+
+    async def bounds(self, request: web.Request) -> web.Response:
+        """What the log holds, what one append may carry, and how the log is."""
+        health = await self._log.health()
+        answer: dict[str, Any] = {
+            "epoch": health.epoch,
+            "first": health.first,
+            "head": health.head,
+            "durable": health.durable,
+            "status": health.status,
+            "reason": health.reason,
+            "bytes": health.bytes,
+            "limits": self._log.limits._asdict(),
+        }
+        return json_response(answer)
+
+
+def _page(batch: Batch, bounds: Bounds) -> bytes:
+    """The answer put together around the events as they are stored: nothing is encoded again."""
+    events = b",".join(map(_with_offset, batch.events))
+    rest = b'"next":%d,"epoch":"%s","first":%d,"head":%d}\n' % (
+        batch.next,
+        bounds.epoch.encode(),
+        bounds.first,
+        batch.head,
+    )
+    return b'{"events":[' + events + b"]," + rest
+
+
+def _with_offset(stored: Stored) -> bytes:
+    return b'{"offset":%d,%s' % (stored.offset, stored.raw[1:])

@@ -1,0 +1,129 @@
+"""JSON read strictly: no repeated keys, no unbounded depth or width, no number that would be rounded.
+
+msgspec reads at full speed but lets some of this pass. Cheap counts over the bytes tell when nothing can be wrong;
+only what they cannot clear is looked at in Python.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from hxp_enterprise_llm.telemetry.text import clean
+
+MAX_DEPTH = 64
+MAX_KEYS = 10_000
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_POSITION = re.compile(r"JSON is malformed: (.*) \(byte ([0-9]+)\)")
+_DIGITS = bytes(0x30 if chr(byte).isdigit() and byte < 0x80 else 0x20 for byte in range(256))
+_BIG = b"0" * 19
+"""Nineteen digits in a row: the shortest integer that may lie beyond 2^63."""
+
+
+class JsonFault(ValueError):
+    """What is wrong with a JSON text, and where: a path such as `data.user`, empty for the whole."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, message)
+        self.path, self.message = path, message
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+def syntax_fault(error: Exception, text: bytes) -> JsonFault:
+    """What msgspec says, in our words, with the byte position."""
+    if isinstance(error, RecursionError):
+        return JsonFault("", f"the JSON is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(error, UnicodeDecodeError):
+        return JsonFault("", f"the JSON is not UTF-8: byte 0x{error.object[error.start]:02x} has no place in it")
+    match = _POSITION.fullmatch(str(error))
+    if match:
+        return JsonFault("", f"the JSON is not valid at byte {match[2]}: {match[1]}")
+    if "truncated" in str(error):
+        return _cut_off(text)
+    return JsonFault("", f"the JSON is not valid: {str(error)[:1].lower()}{str(error)[1:]}")
+
+
+def _cut_off(text: bytes) -> JsonFault:
+    # msgspec says "truncated" of a lone surrogate as well; the standard library tells the two apart.
+    try:
+        json.loads(text)
+    except ValueError:
+        return JsonFault("", f"the JSON is cut off at byte {len(text)}")
+    except RecursionError:
+        return JsonFault("", f"the JSON is nested deeper than {MAX_DEPTH} levels")
+    return JsonFault("", "the JSON has half of a surrogate pair, which is no character")
+
+
+def read(text: bytes) -> tuple[Any, bytes]:
+    """The value of a JSON text and the text of it without spaces. Raises JsonFault."""
+    try:
+        value = _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise syntax_fault(error, text) from None
+    compact = _encode(value)
+    if compact.count(b"{") + compact.count(b"[") > MAX_DEPTH or compact.count(b":") > MAX_KEYS:
+        _check_shape(value)
+    if _may_repeat_keys(text, compact):
+        _check_keys(text)
+    if _BIG in compact.translate(_DIGITS):
+        _check_numbers(value, "")
+    return value, compact
+
+
+def _may_repeat_keys(text: bytes, compact: bytes) -> bool:
+    # A repeated key is lost in decoding, and its colon with it; only an escaped colon could make up for that.
+    return text.count(b":") != compact.count(b":") or b"\\u003" in text
+
+
+def _check_shape(value: Any) -> None:
+    """Depth and number of keys, level by level, so that nothing here is recursive."""
+    level, keys = [value], 0
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                keys += len(item)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        if keys > MAX_KEYS:
+            raise JsonFault("", f"the event has more than {MAX_KEYS:,} keys")
+        level = [item for item in below if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise JsonFault("", f"the JSON is nested deeper than {MAX_DEPTH} levels")
+
+
+def _check_keys(text: bytes) -> None:
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise JsonFault("", f"the key {_repeated(names)!r} is there twice in one object")
+        return found
+
+    json.loads(text, object_pairs_hook=members)
+
+
+def _repeated(names: list[str]) -> str:
+    return next(name for at, name in enumerate(names) if name in names[:at])
+
+
+def _check_numbers(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_numbers(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            _check_numbers(item, f"{path}[{at}]")
+    elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise JsonFault(path, f"{clean(str(value), 40)} is beyond 64 bits: send it as text")

@@ -1,0 +1,139 @@
+"""HTTP routes of the gateway: the streams themselves, their list and their state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from hxp_enterprise_llm.event.streaming.cursor import parse_count, suggestion
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.problems import Problem, json_response
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.event.streaming.gateway import Gateway
+
+DEFAULT_LAST = 10
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """All routes of the streaming room."""
+    api = StreamingApi(gateway)
+    return [
+        Route("GET", "/ws/{channel}", gateway.open_websocket, "read", "A channel by WebSocket", upgrade="websocket"),
+        Route("GET", "/sse/{stream}", api.sse, "read", "A channel by server-sent events", upgrade="sse"),
+        Route("GET", "/streams", api.streams, "read", "All streams and channels"),
+        Route("GET", "/streams/status", api.status, "read", "State of each channel"),
+        Route(
+            "GET",
+            "/streams/high_frequency/{name}",
+            api.high_frequency,
+            "read",
+            "The latest events of a high-frequency stream; with Accept: text/event-stream the stream itself",
+        ),
+        Route("GET", "/websocket/status", api.websocket_status, "read", "State of the WebSocket service"),
+    ]
+
+
+class StreamingApi:
+    """The handlers that answer and end; and SSE."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def sse(self, request: web.Request) -> web.StreamResponse:
+        """The stream of a channel."""
+        return await self._gateway.open_sse(request, request.match_info["stream"])
+
+    async def streams(self, request: web.Request) -> web.StreamResponse:
+        """Names by transport, and what each channel carries."""
+        config, hub = self._gateway.config, self._gateway.hub
+        described = {name: hub.describe(name) for name in hub.channels}
+        return json_response(
+            {
+                "streams": config.websocket.channels,
+                "sse": config.sse.streams,
+                "high_frequency": config.high_frequency_streams.streams,
+                "channels": {
+                    name: {"types": channel.types, "description": channel.description}
+                    for name, channel in described.items()
+                },
+            }
+        )
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """How far the gateway has read, and each channel with those that narrow it."""
+        hub = self._gateway.hub
+        return json_response(
+            {
+                "status": "degraded" if hub.problem else "ok",
+                "reason": hub.problem,
+                "epoch": hub.position.epoch,
+                "offset": hub.position.offset,
+                "filtered_channels": hub.derived_count,
+                "connections": {transport: len(places) for transport, places in self._gateway.places.items()},
+                "channels": {name: self._channel(name) for name in hub.channels},
+            }
+        )
+
+    def _channel(self, name: str) -> dict[str, Any]:
+        channel, *derived = self._gateway.hub.family(name)
+        return {
+            "subscribers": sum(len(each.subscribers) for each in (channel, *derived)),
+            "behind": sum(len(each.subscribers) - each.live_count for each in (channel, *derived)),
+            "ring_events": len(channel.ring),
+            "ring_bytes": channel.ring.bytes,
+            "settled": channel.settled,
+            "messages": channel.rate.count,
+            "messages_per_second": round(channel.rate.per_second(), 3),
+        }
+
+    async def high_frequency(self, request: web.Request) -> web.StreamResponse:
+        """The latest events of a stream, or the stream."""
+        config, name = self._gateway.config.high_frequency_streams, request.match_info["name"]
+        self._require_fast(name)
+        if "text/event-stream" in request.headers.get("Accept", ""):
+            return await self._gateway.open_sse(request, name)
+        count = parse_count(request.query.get("last", str(DEFAULT_LAST)), "last", config.buffer_size)
+        channel = self._gateway.hub.channels[name]
+        events = [msgspec.Raw(message.payload()) for message in channel.ring.last(count, channel.position.offset)]
+        return json_response({"stream": name, "update_rate": config.update_rate, "events": events})
+
+    def _require_fast(self, name: str) -> None:
+        config = self._gateway.config.high_frequency_streams
+        if not config.enabled:
+            raise Problem(
+                404,
+                "disabled",
+                "high-frequency streams are switched off on this server",
+                "Set high_frequency_streams.enabled to true.",
+            )
+        if name not in config.streams:
+            hint = suggestion(name, config.streams) or "GET /streams lists them under high_frequency."
+            raise Problem(
+                404, "unknown_stream", f"there is no high-frequency stream {name!r}", hint, streams=config.streams
+            )
+        self._gateway.require_channel(name)
+
+    async def websocket_status(self, request: web.Request) -> web.StreamResponse:
+        """The WebSocket service as an operator asks for it."""
+        config, places = self._gateway.config.websocket, self._gateway.places["websocket"]
+        channels: dict[str, int] = {}
+        behind = 0
+        for link in places:
+            if link.subscription is not None:
+                name = link.subscription.channel.name
+                channels[name] = channels.get(name, 0) + 1
+                behind += link.subscription.behind
+        return json_response(
+            {
+                "enabled": config.enabled,
+                "connections": len(places),
+                "max_connections": places.limit,
+                "behind": behind,
+                "heartbeat_interval": config.heartbeat_interval,
+                "message_size_limit": config.message_size_limit,
+                "channels": channels,
+            }
+        )

@@ -1,0 +1,280 @@
+"""A channel: which events it carries, its ring, and the joined, self-clocked write to those who keep up.
+
+Offsets of a channel, in their order:
+
+    ring.floor <= settled <= position.offset
+
+`settled`: everything up to here has been given to the live subscribers, or is being given by the flush under way.
+A subscriber that stands at `settled` may join; one that stands before it has to catch up first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hxp_enterprise_llm.event.log.model import Bounds, Stored
+from hxp_enterprise_llm.event.model import TypePatterns
+from hxp_enterprise_llm.event.streaming.encode import FORMATS, Format, Message, join
+from hxp_enterprise_llm.event.streaming.filters import Filter
+from hxp_enterprise_llm.event.streaming.rate import Rate
+from hxp_enterprise_llm.event.streaming.ring import Ring
+from hxp_enterprise_llm.event.streaming.signal import Signal
+
+
+@dataclass(slots=True)
+class Options:
+    """How channels hold and write; the last three can be changed while they run."""
+
+    ring_events: int = 4096
+    ring_bytes: int = 8 * 1024 * 1024
+    write_bytes: int = 64 * 1024
+    """A write carries about so many bytes of events, so that a slow client holds back no more."""
+    read_events: int = 256
+    """Events that a client which is behind reads from the log in one go."""
+    slice: int = 256
+    """Connections written to in one turn of the loop."""
+    flush_seconds: float = 0.1
+    """Most seconds that an event waits to be joined with others."""
+    flush_events: int = 10
+    """Waiting events that make a flush due at once."""
+
+
+class Subscriber(Protocol):
+    """A live connection, as its channel sees it."""
+
+    cursor: int
+
+    @property
+    def format(self) -> Format: ...
+
+    @property
+    def live(self) -> bool: ...
+
+    def give(self, data: bytes, cursor: int) -> None:
+        """Write joined messages; the cursor stands behind the last of them."""
+        ...
+
+    def restart(self, reason: str, bounds: Bounds) -> None:
+        """The log was recreated or lost events: say so and go on from the channel's new beginning."""
+        ...
+
+
+class Scheduler(Protocol):
+    """The part of an event loop that a channel needs."""
+
+    def time(self) -> float: ...
+    def call_soon(self, callback: Callable[[], object]) -> asyncio.Handle: ...
+    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle: ...
+
+
+class Position:
+    """How far the hub has read, shared by all channels. An empty epoch: nothing has been read yet."""
+
+    __slots__ = ("epoch", "moved", "offset")
+
+    def __init__(self) -> None:
+        self.epoch = ""
+        self.offset = 0
+        self.moved = Signal()
+
+
+class Flush:
+    """One joined write under way: what is still to be given to whom."""
+
+    __slots__ = ("before", "begun", "bytes", "count", "end", "messages", "work")
+
+    def __init__(self, before: int, messages: list[Message], begun: float) -> None:
+        self.before, self.messages, self.begun = before, messages, begun
+        self.end = messages[-1].offset
+        self.count = self.bytes = 0
+        self.work: list[tuple[bytes, list[Subscriber]]] = []
+
+
+class Channel:
+    """Events chosen by type and filter, given to live subscribers in joined writes."""
+
+    def __init__(
+        self,
+        name: str,
+        patterns: TypePatterns,
+        *,
+        position: Position,
+        options: Options,
+        scheduler: Scheduler,
+        written: Callable[[Channel, Flush], None],
+        narrowing: TypePatterns | None = None,
+        filter: Filter | None = None,
+        rank: int = 1,
+    ) -> None:
+        self.name, self.patterns, self.narrowing, self.filter = name, patterns, narrowing, filter
+        self.rank = rank
+        self.position, self.options, self._scheduler, self._written = position, options, scheduler, written
+        self.ring = Ring(options.ring_events, options.ring_bytes, position.offset)
+        self.rate = Rate(scheduler.time)
+        self.subscribers: set[Subscriber] = set()
+        self._live: dict[Format, dict[Subscriber, None]] = {format: {} for format in FORMATS}
+        self._pending: list[Message] = []
+        self.pending_bytes = 0
+        self._flush: Flush | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
+        self._idle_from = 0.0
+
+    # What the channel carries
+
+    @property
+    def scan_types(self) -> TypePatterns:
+        """The narrowest patterns that a scan of the log can apply; `carries` has the last word."""
+        return self.narrowing or self.patterns
+
+    def carries_type(self, type: str) -> bool:
+        """Whether events of a type may be on this channel."""
+        return self.patterns.matches(type) and (self.narrowing is None or self.narrowing.matches(type))
+
+    def carries(self, message: Message) -> bool:
+        """Whether an event is on this channel."""
+        return self.carries_type(message.type) and (self.filter is None or self.filter.matches(message.fields()))
+
+    def select(self, events: tuple[Stored, ...], epoch: str, upto: int) -> list[Message]:
+        """The channel's messages out of a stretch of the log, up to an offset."""
+        messages = [Message(epoch, stored) for stored in events if stored.offset <= upto]
+        return [message for message in messages if self.carries(message)]
+
+    # Where its subscribers stand
+
+    @property
+    def settled(self) -> int:
+        """Up to here nothing is waiting for the live subscribers."""
+        return self._pending[0].offset - 1 if self._pending else self.position.offset
+
+    @property
+    def live_count(self) -> int:
+        return sum(map(len, self._live.values()))
+
+    def join(self, subscriber: Subscriber) -> None:
+        """Take in a subscriber that stands at `settled`: it gets whatever comes from now on."""
+        self._live[subscriber.format][subscriber] = None
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Stop writing to a subscriber and set its cursor behind what it has been given."""
+        live = self._live[subscriber.format]
+        if subscriber in live:
+            del live[subscriber]
+            subscriber.cursor = self._given(subscriber)
+
+    def _given(self, subscriber: Subscriber) -> int:
+        # While a flush is under way, those that it has not reached yet stand where they stood before it.
+        if self._flush is not None and subscriber.cursor < self._flush.end:
+            return self._flush.before
+        return self.settled
+
+    # Publishing
+
+    def publish(self, message: Message) -> None:
+        """Take an event in. `schedule` must follow, once for all events of a batch."""
+        self.ring.append(message)
+        self.rate.count += 1
+        if self._live["websocket"] or self._live["sse"]:
+            self._pending.append(message)
+            self.pending_bytes += len(message.raw)
+
+    def schedule(self) -> None:
+        """See to it that what waits is written: at once when idle, else after a pause as long as the last flush."""
+        if self._flush is not None or not self._pending:
+            return
+        due = 0.0 if len(self._pending) >= self.options.flush_events else self._idle_from
+        if self._timer is not None:
+            if due >= self._due:
+                return
+            self._timer.cancel()
+        self._due = due
+        if due <= self._scheduler.time():
+            self._timer = self._scheduler.call_soon(self._begin)
+        else:
+            self._timer = self._scheduler.call_at(due, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._pending and self._flush is None:
+            self._open()
+            self._slice()
+
+    def _open(self) -> Flush:
+        before = self.settled
+        self._flush = flush = Flush(before, self._cut(), self._scheduler.time())
+        # Each format is joined once; the lists are snapshots: who joins later stands behind this flush.
+        flush.work = [
+            (join(flush.messages, format), list(reversed(subscribers)))
+            for format, subscribers in self._live.items()
+            if subscribers
+        ]
+        return flush
+
+    def _cut(self) -> list[Message]:
+        count, size = 0, 0
+        for message in self._pending:
+            if size >= self.options.write_bytes:
+                break
+            count += 1
+            size += len(message.raw)
+        chunk, self._pending = self._pending[:count], self._pending[count:]
+        self.pending_bytes -= size
+        return chunk
+
+    def _slice(self) -> None:
+        if self._flush is None:
+            return
+        if self._write(self._flush, self.options.slice):
+            self._scheduler.call_soon(self._slice)
+        else:
+            self._finish(self._flush)
+
+    def _write(self, flush: Flush, most: int) -> bool:
+        """Write to at most so many subscribers; answers whether any are left."""
+        while flush.work and most > 0:
+            data, waiting = flush.work[-1]
+            for _ in range(min(most, len(waiting))):
+                subscriber = waiting.pop()
+                most -= 1
+                # One that left and came back meanwhile stands behind this flush already.
+                if subscriber.live and subscriber.cursor < flush.end:
+                    subscriber.give(data, flush.end)
+                    flush.count += 1
+                    flush.bytes += len(data)
+            if not waiting:
+                flush.work.pop()
+        return bool(flush.work)
+
+    def _finish(self, flush: Flush) -> None:
+        self._flush = None
+        now = self._scheduler.time()
+        self._idle_from = now + min(now - flush.begun, self.options.flush_seconds)
+        if flush.count:
+            self._written(self, flush)
+        self.position.moved.fire()
+        self.schedule()
+
+    def drain(self) -> None:
+        """Write all that waits, now, in one piece: before a stop or when the log begins anew."""
+        while self._flush is not None or self._pending:
+            flush = self._flush or self._open()
+            while self._write(flush, self.options.slice):
+                pass
+            self._finish(flush)
+
+    def begin_anew(self, reason: str, bounds: Bounds) -> None:
+        """The hub starts over at `position`: forget the ring, and tell the live ones what they lost."""
+        self.ring.clear(self.position.offset)
+        for subscribers in self._live.values():
+            for subscriber in list(subscribers):
+                subscriber.restart(reason, bounds)
+
+    def inherit(self, parent: Channel) -> None:
+        """Fill the ring from that of the channel that this one narrows."""
+        self.ring.clear(parent.ring.floor)
+        for message in parent.ring:
+            if self.carries(message):
+                self.ring.append(message)

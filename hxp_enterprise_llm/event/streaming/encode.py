@@ -1,0 +1,117 @@
+"""What goes over the wire: each event is encoded once per format, and the bytes are shared by all subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from hxp_enterprise_llm.event.log.model import Bounds, Stored
+from hxp_enterprise_llm.event.model import parse_rfc3339
+
+Format = Literal["websocket", "sse"]
+FORMATS: tuple[Format, ...] = ("websocket", "sse")
+
+KEEP_ALIVE = b": keep-alive\n\n"
+PING = b"\x89\x00"
+"""An empty WebSocket ping, the same bytes for everybody."""
+
+_TEXT = 0x81
+_SHORT, _LONG = 126, 127
+
+
+class _Head(msgspec.Struct):
+    """The attributes of an event that delivery itself looks at."""
+
+    time: str = ""
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+class Message:
+    """An event on its way out. Encodings are made on first use and kept."""
+
+    __slots__ = ("_fields", "_sse", "_websocket", "epoch", "offset", "raw", "type")
+
+    def __init__(self, epoch: str, stored: Stored) -> None:
+        self.epoch = epoch
+        self.offset, self.type, self.raw = stored
+        self._websocket = b""
+        self._sse = b""
+        self._fields: dict[str, Any] | None = None
+
+    @property
+    def websocket(self) -> bytes:
+        """One unmasked text frame."""
+        if not self._websocket:
+            self._websocket = text_frame(self._payload())
+        return self._websocket
+
+    @property
+    def sse(self) -> bytes:
+        """One event block with its id."""
+        if not self._sse:
+            # A carriage return can only be white space in JSON, but it would end a line of the stream.
+            payload = self._payload().replace(b"\r", b" ")
+            self._sse = b"id: %b.%d\ndata: %b\n\n" % (self.epoch.encode(), self.offset, payload)
+        return self._sse
+
+    def payload(self) -> bytes:
+        """The JSON text of the event with its offset and epoch."""
+        return self._payload()
+
+    def fields(self) -> dict[str, Any]:
+        """The decoded event, for filters."""
+        if self._fields is None:
+            self._fields = msgspec.json.decode(self.raw)
+        return self._fields
+
+    def forget_fields(self) -> None:
+        """Let the decoded form go: it takes ten times the room of the text."""
+        self._fields = None
+
+    def time(self) -> float | None:
+        """The event's own time in wall-clock seconds; None when it has none that can be read."""
+        try:
+            return parse_rfc3339(_head.decode(self.raw).time)
+        except (msgspec.DecodeError, ValueError, OverflowError):
+            return None
+
+    def _payload(self) -> bytes:
+        return b'{"offset":%d,"epoch":"%b",%b' % (self.offset, self.epoch.encode(), self.raw[1:])
+
+
+def join(messages: Iterable[Message], format: Format) -> bytes:
+    """The bytes of several messages in one piece."""
+    if format == "websocket":
+        return b"".join([message.websocket for message in messages])
+    return b"".join([message.sse for message in messages])
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole unmasked WebSocket text frame (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < _SHORT:
+        return bytes((_TEXT, size)) + payload
+    if size < 1 << 16:
+        return bytes((_TEXT, _SHORT)) + size.to_bytes(2, "big") + payload
+    return bytes((_TEXT, _LONG)) + size.to_bytes(8, "big") + payload
+
+
+def control(format: Format, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
+    """A message about the stream itself: `{"control": name, …}` in WebSocket, `event: name` in SSE.
+
+    `resume` is the cursor that an SSE client goes on from.
+    """
+    if format == "websocket":
+        return text_frame(msgspec.json.encode({"control": name} | members))
+    identifier = f"id: {resume}\n" if resume else ""
+    return f"event: {name}\n{identifier}data: ".encode() + msgspec.json.encode(members) + b"\n\n"
+
+
+def reset(format: Format, reason: str, bounds: Bounds, goes_on: int) -> bytes:
+    """Tell a client that its cursor means nothing any more, what the log has, and where the stream goes on."""
+    members = {"reason": reason, "epoch": bounds.epoch, "first": bounds.first, "head": bounds.head, "after": goes_on}
+    return control(format, "reset", members, resume=f"{bounds.epoch}.{goes_on}")

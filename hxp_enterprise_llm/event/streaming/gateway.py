@@ -1,0 +1,274 @@
+"""The gateway: hub, connections, heartbeat and limits put together, and the way in of every client."""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from hxp_enterprise_llm.config.streaming import OptimizationConfig, StreamingConfig
+from hxp_enterprise_llm.event.log.model import EventLog, LogError
+from hxp_enterprise_llm.event.streaming import api
+from hxp_enterprise_llm.event.streaming.channel import Channel, Options
+from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, Cursor, Wish, parse_wish, suggestion
+from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.heartbeat import Heartbeat, Wheel
+from hxp_enterprise_llm.event.streaming.hub import Hub
+from hxp_enterprise_llm.event.streaming.limits import TITLES, Places
+from hxp_enterprise_llm.event.streaming.link import Link, detach
+from hxp_enterprise_llm.event.streaming.sse import SseLink, open_stream, stream_headers
+from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.problems import Problem
+from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
+
+log = structlog.get_logger("streaming")
+
+READY_SECONDS = 5.0
+FAREWELL_SECONDS = 5.0
+RANKS = {"high": 0, "normal": 1, "low": 2}
+
+
+class Gateway:
+    """Gives the log to WebSocket and SSE clients. Must be made inside a running loop."""
+
+    def __init__(
+        self,
+        config: StreamingConfig,
+        event_log: EventLog,
+        *,
+        clock: Clock,
+        metrics: StreamingMetrics,
+        spawn: Callable[..., asyncio.Task[Any]],
+        random: randomness.Random,
+    ) -> None:
+        self.config, self._log, self._clock, self._metrics = config, event_log, clock, metrics
+        self._spawn, self._random = spawn, random
+        self.hub = Hub(
+            event_log,
+            config.all_channels(),
+            clock=clock,
+            metrics=metrics,
+            spawn=spawn,
+            options=options(config),
+            ranks=ranks(config),
+        )
+        self.places: dict[Format, Places[Link]] = {
+            "websocket": Places("websocket", config.websocket.max_connections, metrics),
+            "sse": Places("sse", config.sse.max_connections, metrics),
+        }
+        now = asyncio.get_running_loop().time()
+        self._wheels: dict[Format, Wheel] = {
+            "websocket": Wheel(config.websocket.heartbeat_interval, now),
+            "sse": Wheel(config.sse.keep_alive_interval, now),
+        }
+        self._heartbeat = Heartbeat(*self._wheels.values())
+        self._task: asyncio.Task[Any] | None = None
+        self._leaving = False
+
+    # Life
+
+    async def start(self, within: float = READY_SECONDS) -> None:
+        """Begin to follow the log, and wait so many seconds at most until clients can be served.
+
+        A log that cannot be reached yet is no error: clients are answered 503 until it is.
+        """
+        self._task = self._spawn("streaming.hub", self.hub.run())
+        self._heartbeat.start()
+        try:
+            async with asyncio.timeout(within):
+                while not self.hub.ready:
+                    await self.hub.position.moved.wait()
+        except TimeoutError:
+            log.warning("gateway.waiting", problem=self.hub.problem)
+
+    async def stop(self, within: float = FAREWELL_SECONDS) -> None:
+        """Take leave of all clients, then follow no more. Idempotent."""
+        await self.farewell(within)
+        self._heartbeat.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def farewell(self, within: float) -> None:
+        """Let nobody in, write what waits, and ask all clients to connect again; after so many seconds cut them off."""
+        self._leaving = True
+        self.hub.drain()
+        for count, link in enumerate(self._links(), 1):
+            link.farewell("the server restarts", self._retry_ms())
+            if count % self.hub.options.slice == 0:
+                await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(within):
+                for places in self.places.values():
+                    while len(places):
+                        await places.left.wait()
+        except TimeoutError:
+            for link in self._links():
+                link.abort("shutdown")
+
+    def _links(self) -> list[Link]:
+        return [link for places in self.places.values() for link in places]
+
+    def _retry_ms(self) -> int:
+        """One to two times the usual pause, so that the clients of a restart do not come back all at once."""
+        return int(self.config.sse.retry_timeout * (1 + self._random.random()))
+
+    def prepare(self, config: StreamingConfig) -> Callable[[], None]:
+        """Check a new configuration. Raises ValueError. The answer puts into force what needs no restart."""
+        swap_channels = self.hub.prepare(config.all_channels())
+
+        def swap() -> None:
+            self.config = config
+            self.places["websocket"].limit = config.websocket.max_connections
+            self.places["sse"].limit = config.sse.max_connections
+            self._wheels["websocket"].interval = config.websocket.heartbeat_interval
+            self._wheels["sse"].interval = config.sse.keep_alive_interval
+            tune(self.hub.options, config.performance_optimization)
+            self._send_away(swap_channels())
+
+        return swap
+
+    def _send_away(self, stale: set[Channel]) -> None:
+        for link in self._links():
+            if link.subscription is not None and link.subscription.channel in stale:
+                link.farewell("the channel was changed", self.config.sse.retry_timeout)
+
+    # Clients
+
+    async def open_websocket(self, request: web.Request) -> web.StreamResponse:
+        """`WS /ws/{channel}`. Raises Problem."""
+        config = self.config
+        channel = request.match_info["channel"]
+        self._require_enabled(config.websocket.enabled, "websocket")
+        self.require_channel(channel)
+        link = WebSocketLink(
+            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit
+        )
+        return await self._open(request, channel, link, 101, lambda position: handshake(request, position))
+
+    async def open_sse(self, request: web.Request, stream: str) -> web.StreamResponse:
+        """`GET /sse/{stream}`. Raises Problem."""
+        self._require_enabled(self.config.sse.enabled, "sse")
+        self.require_channel(stream)
+        if request.method == "HEAD":
+            return web.Response(headers=stream_headers(request, self._position(self.hub.position.offset)))
+        link = SseLink(self.places["sse"], self._left, self._high_water)
+        retry = self.config.sse.retry_timeout
+        return await self._open(request, stream, link, 200, lambda position: open_stream(request, position, retry))
+
+    async def _open(
+        self, request: web.Request, name: str, link: Link, status: int, head: Callable[[str], bytes]
+    ) -> web.StreamResponse:
+        wish = parse_wish(request.query, request.headers)
+        self._require_ready(link.format)
+        after = await self._earliest() if wish.after == EARLIEST_CURSOR else wish.after
+        # From here on nothing waits: the place, the transport and the subscription are taken in one step.
+        channel = self.hub.channel(name, wish.types, wish.filter)
+        try:
+            self.places[link.format].take(link)
+            cursor = self._cursor(channel, wish, after)
+            response = detach(request, link, status, head(self._position(cursor.offset, cursor.epoch)))
+        except BaseException:
+            self.places[link.format].give_back(link, "refused")
+            self.hub.release(channel)
+            raise
+        link.place = self._wheels[link.format].add(link, self._random.random())
+        link.subscription = self.hub.subscribe(channel, link, cursor.offset, cursor.epoch)
+        log.debug("connection.opened", transport=link.format, channel=name, peer=request.remote)
+        return response
+
+    def _cursor(self, channel: Channel, wish: Wish, after: Cursor | None) -> Cursor:
+        epoch = self.hub.position.epoch
+        if after is not None:
+            return Cursor(after.offset, after.epoch or epoch)
+        settled = channel.settled
+        return Cursor(channel.ring.before_last(wish.last, settled) if wish.last else settled, epoch)
+
+    async def _earliest(self) -> Cursor:
+        try:
+            bounds = await self._log.bounds()
+        except LogError as error:
+            raise unavailable(str(error)) from error
+        return Cursor(bounds.first - 1, bounds.epoch)
+
+    def _position(self, offset: int, epoch: str = "") -> str:
+        return f"{epoch or self.hub.position.epoch}.{offset}"
+
+    def _left(self, link: Link) -> None:
+        self._wheels[link.format].remove(link, link.place)
+        if link.subscription is not None:
+            self.hub.release(link.subscription.channel)
+            log.debug(
+                "connection.closed", transport=link.format, channel=link.subscription.channel.name, reason=link.reason
+            )
+
+    @property
+    def _high_water(self) -> int:
+        return self.config.performance_optimization.buffer_size
+
+    # Refusals
+
+    def _require_enabled(self, enabled: bool, transport: Format) -> None:
+        if not enabled:
+            self._metrics.refused.labels(transport, "disabled").inc()
+            raise Problem(
+                404,
+                "disabled",
+                f"{TITLES[transport]} is switched off on this server",
+                f"Set {transport}.enabled to true, or use the other transport.",
+            )
+
+    def require_channel(self, name: str) -> None:
+        """Raises Problem 404 with the nearest name and all names when there is no such channel."""
+        if name not in self.hub.channels:
+            names = sorted(self.hub.channels)
+            hint = suggestion(name, names) or "GET /streams lists all channels."
+            raise Problem(404, "unknown_channel", f"there is no channel {name!r}", hint, channels=names)
+
+    def _require_ready(self, transport: Format) -> None:
+        if self._leaving:
+            self._metrics.refused.labels(transport, "stopping").inc()
+            raise Problem(503, "stopping", "the server is stopping", "Try again.", headers={"Retry-After": "5"})
+        if not self.hub.ready:
+            self._metrics.refused.labels(transport, "log_unavailable").inc()
+            raise unavailable(self.hub.problem)
+
+    def routes(self) -> list[Route]:
+        """The ways in."""
+        return api.routes(self)
+
+
+def unavailable(reason: str) -> Problem:
+    """503: the log cannot be read now."""
+    return Problem(
+        503, "log_unavailable", f"the event log cannot be read: {reason}", "Try again.", headers={"Retry-After": "1"}
+    )
+
+
+def options(config: StreamingConfig) -> Options:
+    """How channels hold and write under a configuration."""
+    made = Options(ring_events=config.high_frequency_streams.buffer_size)
+    tune(made, config.performance_optimization)
+    return made
+
+
+def tune(made: Options, config: OptimizationConfig) -> None:
+    """Apply what can change while the gateway runs."""
+    joins = config.enabled and "message_batching" in config.optimization_strategies
+    made.flush_seconds = config.flush_interval / 1000 if joins else 0.0
+    made.flush_events = config.batch_size
+
+
+def ranks(config: StreamingConfig) -> dict[str, int]:
+    """The turn of each channel that is not in the middle."""
+    optimization, fast = config.performance_optimization, config.high_frequency_streams
+    if not (optimization.enabled and "priority_queuing" in optimization.optimization_strategies):
+        return {}
+    return dict.fromkeys(fast.streams, RANKS[fast.priority])

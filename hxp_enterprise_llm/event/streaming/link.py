@@ -1,0 +1,175 @@
+"""The transport of a streaming connection, taken over from aiohttp after routing and admission.
+
+aiohttp keeps about 14 kB for each open connection: request, response, task, parser. A link keeps a tenth of that. This
+is the one module that leans on aiohttp's inside; `tests/unit/test_streaming_link.py` holds it against each release.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import ClassVar, cast
+
+import structlog
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.typedefs import LooseHeaders
+
+from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.limits import Places
+from hxp_enterprise_llm.event.streaming.subscription import Subscription
+from hxp_enterprise_llm.security.problems import Problem
+
+log = structlog.get_logger("streaming")
+
+SEND_BUFFER_BYTES = 64 * 1024
+"""The kernel doubles it. Without a bound it hides megabytes for each client that does not read."""
+USER_TIMEOUT_MS = 30_000
+CLOSE_SECONDS = 5.0
+"""How long a closed connection may take to send what it holds and to hear the other side's farewell."""
+
+
+class Link(asyncio.Protocol):
+    """One connection: the write side of a subscription, and what the client says."""
+
+    __slots__ = ("_high_water", "_places", "_transport", "closing", "left", "paused", "place", "reason", "subscription")
+
+    format: ClassVar[Format]
+
+    def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int) -> None:
+        self._places, self.left, self._high_water = places, left, high_water
+        self._transport: asyncio.Transport | None = None
+        self.subscription: Subscription | None = None
+        self.paused = self.closing = False
+        self.place = 0
+        self.reason = ""
+
+    @property
+    def writable(self) -> bool:
+        return not self.paused and not self.closing and self._transport is not None
+
+    def write(self, data: bytes) -> None:
+        """Write while the connection is open; afterwards the bytes are for nobody."""
+        if self._transport is not None and not self.closing and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def beat(self) -> None:
+        """The heartbeat has come round."""
+        raise NotImplementedError
+
+    def farewell(self, reason: str, retry_ms: int) -> None:
+        """Tell the client that it should connect again, and end."""
+        raise NotImplementedError
+
+    def finish(self, reason: str, last: bytes = b"") -> None:
+        """Write the last bytes and close; a client that does not take them is cut off after a while."""
+        transport = self._transport
+        if transport is None or self.closing:
+            return
+        self.write(last)
+        self._end(reason)
+        # What the client still sends is read and dropped: closing on unread bytes would reset the connection, and the
+        # last words would be lost.
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.abort)
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection off."""
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.closing = True
+        if self.subscription is not None:
+            self.subscription.close()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._high_water)
+        tune(self._transport)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self.subscription is not None:
+            self.subscription.fall_behind()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self.subscription is not None:
+            self.subscription.advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end("lost" if exc else "client")
+        self._transport = None
+        self._places.give_back(self, self.reason)
+        self.left(self)
+
+
+def tune(transport: asyncio.Transport) -> None:
+    """Small packets at once, a bounded kernel buffer, and half a minute for a peer that acknowledges nothing."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+class Detached(web.StreamResponse):
+    """What a handler gives back when the connection is no longer aiohttp's: nothing is sent."""
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+def refuse_body(request: web.Request) -> None:
+    """A stream has no body: bytes after the head would be read as something else. Raises Problem 400."""
+    length = request.headers.get("Content-Length", "0")
+    if length != "0" or "Transfer-Encoding" in request.headers or request.protocol._message_tail:
+        raise Problem(
+            400,
+            "unexpected_body",
+            "a streaming request has no body",
+            "Send nothing after the head of the request until the answer has come.",
+        )
+
+
+def detach(request: web.Request, link: Link, status: int, head: bytes) -> web.StreamResponse:
+    """Take the connection away from aiohttp, answer with `head`, and let the link have it.
+
+    Must run in one step with what follows. Raises ConnectionResetError when the client has gone.
+    """
+    handler, transport = request.protocol, request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client has gone")
+    transport.set_protocol(link)
+    # aiohttp forgets the connection: without a transport it cannot close it, and it ends its own task.
+    handler.transport = None
+    asyncio.get_running_loop().call_soon(handler.connection_lost, None)
+    link.connection_made(transport)
+    transport.write(head)
+    if not transport.is_reading():
+        transport.resume_reading()
+    return Detached(status=status)
+
+
+def head_bytes(status_line: str, headers: LooseHeaders) -> bytes:
+    """The head of an answer. Values must not come from a client unchecked."""
+    lines = [status_line, *(f"{name}: {value}" for name, value in dict(headers).items())]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"

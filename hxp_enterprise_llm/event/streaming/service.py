@@ -1,0 +1,190 @@
+"""The data-streaming API (:9102) put together: gateway, dashboards, rules and notifications over one log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+
+from hxp_enterprise_llm.config.processing import AnalyticsConfig
+from hxp_enterprise_llm.config.secrets import Secret, read_secret
+from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.dashboards import api as dashboards_api
+from hxp_enterprise_llm.event.dashboards.service import Dashboards
+from hxp_enterprise_llm.event.log import RemoteLog
+from hxp_enterprise_llm.event.log.model import EventLog, LogError
+from hxp_enterprise_llm.event.notifications import api as notifications_api
+from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
+from hxp_enterprise_llm.event.notifications.conditions import variable_names
+from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.streaming.gateway import Gateway
+from hxp_enterprise_llm.runtime.cleanup import CleanupStack
+from hxp_enterprise_llm.runtime.context import Context
+from hxp_enterprise_llm.runtime.tasks import cancel
+from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.telemetry.health import Part, Status
+from hxp_enterprise_llm.telemetry.metrics import DashboardMetrics, LogMetrics, NotificationMetrics, StreamingMetrics
+
+log = structlog.get_logger("streaming")
+
+
+class StreamingService:
+    """Follows a log, its own process' or another's, and gives it to people and programs.
+
+    `event_log` None: the log of the event processing that `monitoring` names. `analytics` are the metrics that
+    conditions may refer to.
+    """
+
+    def __init__(
+        self, config: StreamingConfig, context: Context, *, event_log: EventLog | None, analytics: AnalyticsConfig
+    ) -> None:
+        self.config, self._context, self._analytics = config, context, analytics
+        self._shared_log = event_log
+        self._cleanup = CleanupStack()
+        self._budget = BodyBudget()
+        self.dashboard_ports: dict[int, str] = {}
+        """Port → dashboard, filled in when the ports are bound."""
+
+    async def start(self) -> None:
+        """Reach the log, open the store, start gateway, rules and dashboards."""
+        self._log = self._shared_log or await self._open_remote_log()
+        await self._start_gateway()
+        await self._start_notifications()
+        self._start_dashboards()
+
+    async def _open_remote_log(self) -> EventLog:
+        endpoint = self.config.monitoring.real_time_event_processing_endpoint
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=True)
+        self._cleanup.push("session", session.close)
+        metrics = LogMetrics(self._context.registry)
+        remote = RemoteLog(endpoint, session=session, clock=self._context.clock, metrics=metrics)
+        self._cleanup.push("log", partial(remote.close, 5.0))
+        try:
+            bounds = await remote.open()
+            log.info("log.reached", endpoint=endpoint, epoch=bounds.epoch, head=bounds.head)
+        except LogError as error:
+            # Not a reason to stay down: clients are told to wait, and everything starts when it answers.
+            log.warning("log.unreachable", endpoint=endpoint, reason=str(error))
+        return remote
+
+    async def _start_gateway(self) -> None:
+        context = self._context
+        self._gateway = Gateway(
+            self.config,
+            self._log,
+            clock=context.clock,
+            metrics=StreamingMetrics(context.registry, context.clock),
+            spawn=context.supervisor.spawn,
+            random=context.random,
+        )
+        await self._gateway.start()
+        self._cleanup.push("gateway", self._gateway.stop)
+
+    async def _start_notifications(self) -> None:
+        context = self._context
+        store = Store(Path(self.config.state.directory) / "state.db")
+        await store.open()
+        self._cleanup.push("store", store.close)
+        self._notifications = NotificationEngine(
+            self.config.real_time_notifications,
+            self._log,
+            store,
+            channel_factory(self._log, self._read_secret),
+            clock=context.clock,
+            metrics=NotificationMetrics(context.registry),
+            metric_names=_names(self._analytics),
+            random=context.random.random,
+        )
+        self._spawn("notifications", self._notifications.run())
+
+    def _read_secret(self, file: str, credential: str) -> Secret | None:
+        return read_secret(file, credential, self._context.environ)
+
+    def _start_dashboards(self) -> None:
+        self._dashboards = Dashboards(
+            self.config,
+            self._log,
+            clock=self._context.clock,
+            metrics=DashboardMetrics(self._context.registry),
+            firing=self._firing,
+        )
+        self._spawn("dashboards", self._dashboards.run())
+
+    async def _firing(self) -> Sequence[Mapping[str, Any]]:
+        return self._notifications.firing()
+
+    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._context.supervisor.spawn(name, coroutine)
+        self._cleanup.push(name, partial(cancel, task))
+
+    async def farewell(self, within: float) -> None:
+        """Ask every client to connect again; nobody new is let in."""
+        await self._gateway.farewell(within)
+
+    async def stop(self, within: float) -> None:
+        """Stop everything, the newest first."""
+        await self._cleanup.run(within)
+
+    def routes(self) -> list[Route]:
+        """The routes of all rooms; they must have been started."""
+        return [
+            *self._gateway.routes(),
+            *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
+            *dashboards_api.routes(
+                self._dashboards, service=self.config.service.name, ports=self.dashboard_ports, budget=self._budget
+            ),
+        ]
+
+    def extra_ports(self) -> Mapping[str, int]:
+        """The dashboards' own ports."""
+        dashboards = self.config.live_dashboard
+        return dashboards.ports if dashboards.enabled else {}
+
+    def bound(self, name: str, port: int) -> None:
+        """A listener of ours is up: a dashboard's own port answers with its page."""
+        if name in self.config.live_dashboard.ports:
+            self.dashboard_ports[port] = name
+
+    async def health(self) -> Mapping[str, Part]:
+        health = await self._log.health()
+        status: Status = "ok" if health.status == "ok" else "degraded"
+        hub = self._gateway.hub
+        return {
+            "log": Part(status, health.reason, {"durable": health.durable, "head": health.head, "epoch": health.epoch}),
+            "streaming": Part("ok" if hub.ready else "degraded", hub.problem),
+            "notifications": self._notifications.health(),
+            "dashboards": self._dashboards.health(),
+        }
+
+    def prepare(self, config: StreamingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
+        """Compile rules, read definitions, check channels; then one swap."""
+        commits = [
+            self._gateway.prepare(config),
+            self._notifications.prepare(config.real_time_notifications, _names(analytics)),
+            self._dashboards.prepare(config),
+        ]
+
+        def commit() -> None:
+            for each in commits:
+                each()
+            self.config, self._analytics = config, analytics
+
+        return commit
+
+
+def _names(analytics: AnalyticsConfig) -> frozenset[str]:
+    return variable_names([metric.name for metric in analytics.metrics], analytics.windows)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from hxp_enterprise_llm.cli.serve import serve_service
+
+    sys.exit(serve_service("streaming"))

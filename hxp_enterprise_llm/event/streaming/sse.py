@@ -1,0 +1,66 @@
+"""Server-sent events: the head of the stream and its link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from aiohttp import web
+
+from hxp_enterprise_llm.event.streaming.encode import KEEP_ALIVE, Format
+from hxp_enterprise_llm.event.streaming.limits import Places
+from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
+
+MOST_IGNORED_BYTES = 64 * 1024
+"""A client of a stream has nothing to say; one that goes on talking is no such client."""
+
+
+class SseLink(Link):
+    """A stream without a task."""
+
+    __slots__ = ("_ignored",)
+
+    format: ClassVar[Format] = "sse"
+
+    def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int) -> None:
+        super().__init__(places, left, high_water)
+        self._ignored = 0
+
+    def beat(self) -> None:
+        """Keep proxies from closing the stream; a client that takes nothing needs no comment."""
+        if self.writable:
+            self.write(KEEP_ALIVE)
+
+    def farewell(self, reason: str, retry_ms: int) -> None:
+        self.finish("shutdown", f": {reason}\nretry: {retry_ms}\n\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._ignored += len(data)
+        if self._ignored > MOST_IGNORED_BYTES:
+            self.abort("protocol_error")
+
+
+def stream_headers(request: web.Request, position: str) -> dict[str, str]:
+    """Headers of an event stream. The edge has admitted the Origin, if there is one."""
+    headers = {
+        "Content-Type": "text/event-stream; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+        "X-Content-Type-Options": "nosniff",
+        "Stream-Position": position,
+        "Connection": "close",
+    }
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.isascii() and origin.isprintable():
+        headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return headers
+
+
+def open_stream(request: web.Request, position: str, retry_ms: int) -> bytes:
+    """The head of a stream, the pause before a client connects again, and the place to resume from before any event.
+
+    Raises Problem 400 when the request has a body.
+    """
+    refuse_body(request)
+    head = head_bytes("HTTP/1.1 200 OK", stream_headers(request, position))
+    return head + f"retry: {retry_ms}\nid: {position}\n\n".encode()

@@ -1,0 +1,1 @@
+"""Wires the services, starts, reloads and stops them: one process or several."""

@@ -1,0 +1,84 @@
+"""All that can be checked of a configuration without starting: the file itself, conditions, dashboards, schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
+from hxp_enterprise_llm.config.loader import Loaded, load
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
+from hxp_enterprise_llm.event.notifications.conditions import ConditionFault, compile_condition, variable_names
+from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+
+PROCESSING_FILE = "event-processing.yaml"
+STREAMING_FILE = "data-streaming-api.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a file holds, in counts; `loaded` is the configuration itself."""
+
+    loaded: Loaded[Any]
+    found: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def kind_of(path: Path) -> type[ProcessingConfig] | type[StreamingConfig]:
+    """Which service a file configures, told by its name."""
+    return ProcessingConfig if "processing" in path.name else StreamingConfig
+
+
+def check_file(path: Path, environ: Mapping[str, str]) -> CheckReport:
+    """Load and check one file as the service does at its start. Raises ConfigFaults with every fault found."""
+    if kind_of(path) is ProcessingConfig:
+        return check_processing(load(ProcessingConfig, path, environ))
+    return check_streaming(load(StreamingConfig, path, environ), declared_metrics(path, environ))
+
+
+def check_processing(loaded: Loaded[ProcessingConfig]) -> CheckReport:
+    """Check what only event processing knows: the operator's schemas."""
+    config = loaded.config
+    catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
+    found = {"metrics": len(config.analytics.metrics), "schemas": len(catalogue)}
+    return CheckReport(loaded, found, tuple(loaded.warnings))
+
+
+def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> AnalyticsConfig:
+    """The analytics that conditions refer to: from the sibling file when there is one, else the shipped set."""
+    sibling = path.with_name(PROCESSING_FILE) if path is not None else None
+    if sibling is not None and sibling.is_file():
+        return load(ProcessingConfig, sibling, environ).config.analytics
+    return AnalyticsConfig()
+
+
+def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
+    """Check what only the gateway knows: conditions against the declared metrics, dashboard definitions."""
+    config = loaded.config
+    faults = list(_condition_faults(loaded, analytics))
+    if faults:
+        raise ConfigFaults(faults)
+    definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
+    broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
+    found = {
+        "channels": len(config.all_channels()),
+        "rules": len(config.real_time_notifications.notification_rules),
+        "dashboards": len(definitions),
+    }
+    return CheckReport(loaded, found, (*loaded.warnings, *broken))
+
+
+def _condition_faults(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> list[Fault]:
+    names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
+    faults = []
+    for index, rule in enumerate(loaded.config.real_time_notifications.notification_rules):
+        try:
+            compile_condition(rule.condition, names)
+        except ConditionFault as fault:
+            path = f"real_time_notifications.notification_rules[{index}].condition"
+            faults.append(loaded.fault(path, str(fault)))
+    return faults

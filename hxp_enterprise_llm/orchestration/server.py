@@ -1,0 +1,158 @@
+"""One service behind its listeners: the edge, the routes that every service has, the order of start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from aiohttp import web
+
+from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.config.common import SecurityConfig, ServiceConfig
+from hxp_enterprise_llm.config.processing import AnalyticsConfig
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.runtime.cleanup import CleanupStack
+from hxp_enterprise_llm.runtime.context import Context
+from hxp_enterprise_llm.security.admit import Policy
+from hxp_enterprise_llm.security.edge import build_app
+from hxp_enterprise_llm.security.listener import Listener
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.problems import json_response
+from hxp_enterprise_llm.telemetry.exposition import render
+from hxp_enterprise_llm.telemetry.health import Part, report, worst
+from hxp_enterprise_llm.telemetry.lag import LagSampler
+from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
+
+log = structlog.get_logger("service")
+
+
+class ServedConfig(Protocol):
+    """What the server needs of a service's configuration."""
+
+    @property
+    def service(self) -> ServiceConfig: ...
+    @property
+    def security(self) -> SecurityConfig: ...
+
+
+class Service(Protocol):
+    """A composition root: makes the rooms of one service and knows how they are."""
+
+    async def start(self) -> None: ...
+    async def stop(self, within: float) -> None: ...
+    async def farewell(self, within: float) -> None:
+        """Tell those who are connected that the service goes; called before the listeners close."""
+        ...
+
+    def routes(self) -> list[Route]: ...
+    async def health(self) -> Mapping[str, Part]: ...
+    def prepare(self, config: Any, analytics: AnalyticsConfig) -> Callable[[], None]:
+        """Do all of a reload that may fail; the returned function swaps and cannot fail.
+
+        `analytics` are the metrics that conditions may refer to.
+        """
+        ...
+
+    def extra_ports(self) -> Mapping[str, int]:
+        """Further ports, by name, on which the service answers."""
+        ...
+
+    def bound(self, name: str, port: int) -> None:
+        """A listener of the service is up on this port."""
+        ...
+
+
+class ServiceServer:
+    """Starts a service, then listens; says goodbye, stops listening, then stops the service."""
+
+    def __init__(self, config: ServedConfig, service: Service, context: Context) -> None:
+        self.config, self.service, self.context = config, service, context
+        self.metrics = ServiceMetrics(context.registry)
+        self.metrics.build.labels(__version__).set(1)
+        self._policy = Policy.of(config.security)
+        self._listeners: dict[str, Listener] = {}
+        self._cleanup = CleanupStack()
+        self.ready = False
+
+    @property
+    def name(self) -> str:
+        return self.config.service.name
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where the service listens, by name of the listener; the main one has the service's name."""
+        return {name: listener.address for name, listener in self._listeners.items()}
+
+    async def start(self) -> None:
+        """Start the rooms, then listen. What was begun is undone when a step fails."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop(self.config.service.timeout)
+            raise
+
+    async def _start(self) -> None:
+        within = self.config.service.timeout
+        self._cleanup.push("service", lambda: self.service.stop(within))
+        await self.service.start()
+        app = build_app(self.routes(), policy=lambda: self._policy, metrics=self.metrics)
+        for name, port in {self.name: self.config.service.port, **self.service.extra_ports()}.items():
+            await self._listen(app, name, port)
+        self.context.supervisor.spawn(f"{self.name}.lag", LagSampler(self.metrics.loop_lag, self.context.clock).run())
+        self.ready = True
+        log.info("service.ready", service=self.name, addresses=self.addresses, version=__version__)
+
+    async def _listen(self, app: web.Application, name: str, port: int) -> None:
+        listener = Listener(app, self.config.service.host, port, name=name)
+        await listener.start()
+        self._listeners[name] = listener
+        self.service.bound(name, listener.address[1])
+        self._cleanup.push(f"listener {name}", lambda: listener.stop(2.0))
+
+    async def stop(self, within: float) -> None:
+        """Idempotent and bounded: not ready, farewell, listeners closed, rooms stopped."""
+        if self.ready:
+            self.ready = False
+            self._cleanup.push("farewell", lambda: self.service.farewell(min(2.0, within / 2)))
+        await self._cleanup.run(within)
+
+    def prepare(self, config: ServedConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
+        """Prepare a reload of this service; the returned function applies it."""
+        policy = Policy.of(config.security)
+        commit_service = self.service.prepare(config, analytics)
+
+        def commit() -> None:
+            commit_service()
+            self._policy = policy
+            self.config = config
+
+        return commit
+
+    def routes(self) -> list[Route]:
+        """Every route of the service; the rooms must have been started."""
+        return [*self.service.routes(), *self._common_routes()]
+
+    def _common_routes(self) -> list[Route]:
+        return [
+            Route("GET", "/health", self._health, "read", "How the service and each part of it is"),
+            Route("GET", "/health/live", self._live, "open", "Whether the process answers"),
+            Route("GET", "/health/ready", self._is_ready, "open", "Whether the service takes traffic"),
+            Route("GET", "/metrics", self._metrics, "metrics", "Metrics for Prometheus"),
+        ]
+
+    async def _health(self, request: web.Request) -> web.Response:
+        parts = await self.service.health()
+        body = report(self.name, rfc3339(self.context.clock.time()), parts)
+        return json_response(body, status=503 if worst(parts) == "down" else 200)
+
+    async def _live(self, request: web.Request) -> web.Response:
+        return json_response({"status": "ok"})
+
+    async def _is_ready(self, request: web.Request) -> web.Response:
+        ready = self.ready and worst(await self.service.health()) != "down"
+        return json_response({"status": "ok" if ready else "not ready"}, status=200 if ready else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        content_type, body = render(self.context.registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,0 +1,171 @@
+"""The whole program as one object: `start`, `reload`, `stop`, `addresses`. Tests start the real thing on port 0."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry
+
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.config.reload import differences
+from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.processing.service import ProcessingService
+from hxp_enterprise_llm.event.streaming.service import StreamingService
+from hxp_enterprise_llm.orchestration.server import ServiceServer
+from hxp_enterprise_llm.runtime.cleanup import CleanupStack
+from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
+from hxp_enterprise_llm.runtime.context import Context
+from hxp_enterprise_llm.runtime.tasks import Supervisor
+
+log = structlog.get_logger("orchestrator")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What runs in this process: either service, or both, and then they share one log."""
+
+    processing: ProcessingConfig | None = None
+    streaming: StreamingConfig | None = None
+    declared: AnalyticsConfig = field(default_factory=AnalyticsConfig)
+    """The metrics that conditions refer to, where event processing runs in another process."""
+
+    @property
+    def analytics(self) -> AnalyticsConfig:
+        """The metrics that conditions refer to."""
+        return self.processing.analytics if self.processing is not None else self.declared
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadReport:
+    """What a reload changed at once, and what waits for a restart (dotted paths)."""
+
+    applied: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+class StreamingOrchestrator:
+    """Starts, reloads and stops the services of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.settings = settings
+        self._environ = environ or {}
+        self._clock = clock or SystemClock()
+        self._random = random.Random(seed)
+        self._cleanup = CleanupStack()
+        self._servers: dict[str, ServiceServer] = {}
+        self.supervisor = Supervisor(self._fatal)
+        # None until something that must not fail has failed; then the process ends.
+        self.fatal: BaseException | None = None
+        self.ended = asyncio.Event()
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Every address on which something listens, by name."""
+        return {name: at for server in self._servers.values() for name, at in server.addresses.items()}
+
+    @property
+    def servers(self) -> Mapping[str, ServiceServer]:
+        """The running services: `processing`, `streaming`."""
+        return self._servers
+
+    @property
+    def event_log(self) -> Any:
+        """The log of the event processing in this process."""
+        service = self._servers["processing"].service
+        assert isinstance(service, ProcessingService)
+        return service.event_log
+
+    async def start(self) -> None:
+        """Start event processing first: the gateway follows its log. Undone when a step fails."""
+        self._cleanup.push("tasks", self.supervisor.stop)
+        try:
+            await self._start_processing()
+            await self._start_streaming()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start_processing(self) -> None:
+        config = self.settings.processing
+        if config is not None:
+            context = self._context()
+            await self._serve("processing", config, ProcessingService(config, context), context)
+
+    async def _start_streaming(self) -> None:
+        config = self.settings.streaming
+        if config is not None:
+            context = self._context()
+            shared = self.event_log if "processing" in self._servers else None
+            service = StreamingService(config, context, event_log=shared, analytics=self.settings.analytics)
+            await self._serve("streaming", config, service, context)
+
+    async def _serve(self, key: str, config: Any, service: Any, context: Context) -> None:
+        server = ServiceServer(config, service, context)
+        within = config.service.timeout
+        await server.start()
+        self._servers[key] = server
+        self._cleanup.push(key, lambda: server.stop(within))
+        self._mark_loaded(server, config)
+
+    def _context(self) -> Context:
+        return Context(
+            supervisor=self.supervisor,
+            on_fatal=self._fatal,
+            clock=self._clock,
+            registry=CollectorRegistry(auto_describe=True),
+            random=self._random,
+            environ=self._environ,
+            node=socket.gethostname(),
+        )
+
+    def _fatal(self, cause: BaseException) -> None:
+        self.fatal = self.fatal or cause
+        self.ended.set()
+
+    def reload(self, settings: Settings) -> ReloadReport:
+        """Prepare everything, then swap. Raises what a preparation raises, and then nothing has changed."""
+        commits: list[Callable[[], None]] = []
+        applied: list[str] = []
+        restart: list[str] = []
+        for key, server in self._servers.items():
+            new = getattr(settings, key)
+            changes = differences(server.config, new)
+            commits.append(server.prepare(new, settings.analytics))
+            applied.extend(changes.live)
+            restart.extend(changes.restart)
+        for commit in commits:
+            commit()
+        self.settings = settings
+        for server in self._servers.values():
+            self._mark_loaded(server, server.config)
+        return ReloadReport(tuple(applied), tuple(restart))
+
+    def reload_failed(self) -> None:
+        """Say in the metrics that the last reload was refused."""
+        for server in self._servers.values():
+            server.metrics.reload_ok.set(0)
+
+    def _mark_loaded(self, server: ServiceServer, config: Any) -> None:
+        server.metrics.reload_ok.set(1)
+        server.metrics.reload_time.set(self._clock.time())
+        server.metrics.config_hash.set(zlib.crc32(msgspec.json.encode(config)))
+
+    async def stop(self) -> None:
+        """Stop in the reverse order of the start; idempotent, bounded by each service's timeout."""
+        configs = [c for c in (self.settings.processing, self.settings.streaming) if c is not None]
+        await self._cleanup.run(sum(config.service.timeout for config in configs) + 1)

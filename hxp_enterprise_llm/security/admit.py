@@ -1,0 +1,225 @@
+"""The one decision at the edge: who may use this route, taken before a byte of the body is read.
+
+    peer → Host → Origin → body → credentials → scope
+
+Each step answers a Refusal or None. Nothing here waits, logs or looks anywhere but at its arguments.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from hxp_enterprise_llm.security.hosts import Authority, parse_authority, parse_origin
+from hxp_enterprise_llm.security.model import Principal, Refusal, Route
+from hxp_enterprise_llm.security.networks import PeerKind
+from hxp_enterprise_llm.security.policy import Policy
+from hxp_enterprise_llm.telemetry.text import clean
+
+__all__ = ["Policy", "RequestHead", "admit"]
+
+ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
+"""What loopback and trusted networks may do without a credential."""
+
+ENCODINGS = ("gzip", "deflate", "identity")
+"""Content encodings of a body that are taken, one layer of them."""
+
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_SCOPES: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What is known of a request before its body: enough to decide."""
+
+    peer: str
+    """Address of the socket's other end; empty when it has none (a Unix socket)."""
+    version: tuple[int, int]
+    method: str
+    target: str
+    """The request target as it was sent."""
+    headers: CIMultiDictProxy[str] | CIMultiDict[str]
+    port: int
+    """Port on which the request arrived; used in hints when there is no Host."""
+
+
+def admit(head: RequestHead, route: Route, policy: Policy) -> Principal | Refusal:
+    """Decide on one request. Pure: the same arguments give the same answer."""
+    network = policy.networks.classify(head.peer)
+    for step in _STEPS:
+        refusal = step(head, route, policy, network)
+        if refusal is not None:
+            return refusal
+    scopes = _NO_SCOPES if _unwelcome(head, policy, network) else ANONYMOUS_SCOPES
+    return Principal("anonymous", network, head.peer, scopes)
+
+
+def _check_host(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+    hosts = head.headers.getall("Host", [])
+    if len(hosts) > 1:
+        return Refusal(400, "bad_host", f"the request has {len(hosts)} Host headers", "send exactly one")
+    if not hosts:
+        if network == "loopback" and head.version == (1, 0) and _target_authority(head) is None:
+            return None
+        return Refusal(400, "bad_host", "the request has no Host header", "send the name or address that you dialled")
+    host = parse_authority(hosts[0])
+    if host is None:
+        return Refusal(400, "bad_host", f"Host {clean(hosts[0])!r} is malformed", "send HOST or HOST:PORT")
+    target = _target_authority(head)
+    if target is not None and (parse_authority(target) or target) != host:
+        text = f"the request target names {clean(target)!r}, the Host header {clean(hosts[0])!r}"
+        return Refusal(400, "bad_host", text, "send a target that begins with '/'")
+    return None if _is_ours(host, policy) else _foreign_host(host)
+
+
+def _is_ours(host: Authority, policy: Policy) -> bool:
+    return host.host == "localhost" or host.is_address or host.host in policy.allowed_hosts
+
+
+def _foreign_host(host: Authority) -> Refusal:
+    return Refusal(
+        421,
+        "foreign_host",
+        f"this service does not answer to the name {clean(host.host)!r}",
+        f"use its IP address or localhost, or add {clean(host.host)!r} to security.allowed_hosts",
+    )
+
+
+def _target_authority(head: RequestHead) -> str | None:
+    """The authority of an absolute request target; None when the target is a path."""
+    scheme, mark, rest = head.target.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        return None
+    for end in "/?#":
+        rest = rest.partition(end)[0]
+    return rest
+
+
+def _check_origin(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+    origins = head.headers.getall("Origin", [])
+    if not origins:
+        return None
+    origin = parse_origin(origins[0]) if len(origins) == 1 else None
+    host = parse_authority(head.headers.get("Host", ""))
+    if origin is not None and (origin in policy.allowed_origins or (host is not None and origin.is_of(host))):
+        return None
+    name = clean(origins[0])
+    return Refusal(
+        403,
+        "foreign_origin",
+        f"a page of {name!r} may not use this service",
+        "open the page that this service serves itself"
+        + (f", or add {str(origin)!r} to security.allowed_origins" if origin else ""),
+    )
+
+
+def _has_body(head: RequestHead) -> bool:
+    return "Transfer-Encoding" in head.headers or head.headers.get("Content-Length", "0").strip() != "0"
+
+
+def _check_body(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+    if not _has_body(head):
+        return None
+    if "Upgrade" in head.headers:
+        return Refusal(400, "upgrade_with_body", "a request that asks for an upgrade carries a body", "send it without")
+    if head.method in _SAFE_METHODS:
+        return None
+    return _check_content_type(head, route) or _check_encoding(head)
+
+
+def _check_content_type(head: RequestHead, route: Route) -> Refusal | None:
+    if not route.body:
+        return Refusal(415, "no_body_taken", f"{route.method} {route.path} takes no body", "send it without")
+    sent = head.headers.get("Content-Type", "")
+    media = sent.partition(";")[0].strip().lower()
+    if media in route.body:
+        return None
+    # A page may post any content type across origins only together with a header that forces a preflight.
+    if "*/*" in route.body and "ce-specversion" in head.headers:
+        return None
+    taken = [media for media in route.body if media != "*/*"]
+    text = f"content type {clean(media)!r} is not taken here" if media else "the body has no content type"
+    return Refusal(415, "content_type", f"{text}; taken: {', '.join(taken)}", _curl(head, taken[0]))
+
+
+def _curl(head: RequestHead, media: str) -> str:
+    host = head.headers.get("Host", f"localhost:{head.port}")
+    path = head.target if head.target.startswith("/") else "/"
+    url = shlex.quote(clean(f"http://{host}{path}"))
+    return f"curl -X {head.method} {url} -H 'Content-Type: {media}' --data-binary @FILE"
+
+
+def _check_encoding(head: RequestHead) -> Refusal | None:
+    sent = ", ".join(head.headers.getall("Content-Encoding", ["identity"]))
+    if sent.strip().lower() in ENCODINGS:
+        return None
+    return Refusal(
+        415,
+        "content_encoding",
+        f"content encoding {clean(sent)!r} is not taken",
+        "send the body plain or compressed once with gzip or deflate",
+        {"Accept-Encoding": "gzip, deflate"},
+    )
+
+
+def _check_credentials(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+    if route.scope == "open":
+        return None
+    if "Authorization" in head.headers:
+        return Refusal(
+            401,
+            "bad_credentials",
+            "the request carries an Authorization header, but this service knows no credentials",
+            "send it without the header, from this host or from one of security.trusted_networks",
+        )
+    return _unwelcome(head, policy, network)
+
+
+def _unwelcome(head: RequestHead, policy: Policy, network: PeerKind) -> Refusal | None:
+    """Why this peer may not come in without a credential; None when it may."""
+    peer = clean(head.peer) or "a local socket"
+    if policy.anonymous == "none":
+        return Refusal(
+            401,
+            "anonymous_off",
+            f"nobody comes in without a credential here, {peer} neither",
+            "set security.anonymous to 'trusted' to let this host and security.trusted_networks in",
+        )
+    if network == "other":
+        return Refusal(
+            401,
+            "not_trusted",
+            f"{peer} is neither this host nor in a trusted network",
+            "use the service from its own host, or add your network to security.trusted_networks",
+        )
+    return _through_proxy(head, peer)
+
+
+def _through_proxy(head: RequestHead, peer: str) -> Refusal | None:
+    # A proxy on this host makes the whole world look like loopback; these are the traces that one leaves.
+    trace = next((name for name in _FORWARDED if name in head.headers), None)
+    if trace is None and head.version == (1, 1):
+        return None
+    seen = f"the header {trace}" if trace else f"HTTP/{head.version[0]}.{head.version[1]}"
+    return Refusal(
+        401,
+        "came_through_proxy",
+        f"the request from {peer} came through a proxy ({seen}), so it does not count as coming from {peer}",
+        "talk to the service directly, over plain HTTP/1.1",
+    )
+
+
+def _check_scope(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+    if route.scope in ANONYMOUS_SCOPES:
+        return None
+    return Refusal(
+        403, "scope", f"{route.method} {route.path} takes the scope {route.scope!r}", "nobody has it without a token"
+    )
+
+
+_Step = Callable[[RequestHead, Route, Policy, PeerKind], Refusal | None]
+_STEPS: tuple[_Step, ...] = (_check_host, _check_origin, _check_body, _check_credentials, _check_scope)

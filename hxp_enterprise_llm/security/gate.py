@@ -1,0 +1,178 @@
+"""Where every request passes before its handler runs, and every answer on its way out.
+
+Asks `admit`, and gives every refusal and every fault the one JSON form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+import structlog
+from aiohttp import web
+
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security import cors
+from hxp_enterprise_llm.security.admit import RequestHead, admit
+from hxp_enterprise_llm.security.body import LEASE
+from hxp_enterprise_llm.security.model import Handler, Principal, Refusal, Route
+from hxp_enterprise_llm.security.policy import Policy
+from hxp_enterprise_llm.security.problems import Problem
+from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
+from hxp_enterprise_llm.telemetry.text import clean
+
+log = structlog.get_logger("edge")
+
+PRINCIPAL = web.RequestKey("PRINCIPAL", Principal)
+"""Who asks; set before the handler runs."""
+
+ROUTES = web.AppKey("ROUTES", dict[web.AbstractRoute, Route])
+"""The declaration behind each of the router's routes."""
+
+_PREPARED = web.RequestKey("_PREPARED", web.StreamResponse)
+
+CLIENT_GONE = 499
+"""Status in metrics and logs of a request whose client left before the answer."""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def request_head(request: web.Request) -> RequestHead:
+    """What `admit` looks at."""
+    transport = request.transport
+    local = transport.get_extra_info("sockname") if transport is not None else None
+    port = local[1] if isinstance(local, tuple) else 0
+    version = (request.version.major, request.version.minor)
+    return RequestHead(request.remote or "", version, request.method, request.raw_path, request.headers, port)
+
+
+class Gate:
+    """What stands between the sockets and the handlers of one application."""
+
+    def __init__(
+        self, policy: Callable[[], Policy], metrics: ServiceMetrics, clock: Clock, paths: Sequence[str]
+    ) -> None:
+        self._policy, self._metrics, self._clock, self._paths = policy, metrics, clock, paths
+        # Stands for an unknown path, so that strangers learn nothing there either.
+        self._nowhere = Route("GET", "unmatched", self._answer_unmatched, "read", "", body=("*/*",))
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Admit, handle, count."""
+        start = self._clock.monotonic()
+        route = request.app[ROUTES].get(request.match_info.route, self._nowhere)
+        status = CLIENT_GONE
+        try:
+            response = await self._answer(request, handler, route)
+            status = response.status
+            return response
+        except web.HTTPException as redirect:
+            status = redirect.status
+            raise
+        finally:
+            if (lease := request.get(LEASE)) is not None:
+                lease.release()
+            self._note(request, route, status, self._clock.monotonic() - start)
+
+    async def expect(self, request: web.Request) -> web.StreamResponse | None:
+        """`Expect: 100-continue`: a client that will be refused is told before it sends its body."""
+        route = request.app[ROUTES].get(request.match_info.route, self._nowhere)
+        decision = admit(request_head(request), route, self._policy())
+        if isinstance(decision, Refusal):
+            response = self._refuse(decision)
+            self._note(request, route, response.status, 0.0)
+            return response
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # The head of the answer proper is yet to come.
+            request.writer.output_size = 0
+        return None
+
+    async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The headers that every answer has."""
+        request[_PREPARED] = response
+        headers = response.headers
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        headers.popall("Server", None)
+        headers.update(cors.answer_headers(request.headers.get("Origin"), self._policy()))
+
+    async def _answer(self, request: web.Request, handler: Handler, route: Route) -> web.StreamResponse:
+        decision = admit(request_head(request), route, self._policy())
+        if isinstance(decision, Refusal):
+            return self._refuse(decision)
+        request[PRINCIPAL] = decision
+        try:
+            return await (handler if route is not self._nowhere else route.handler)(request)
+        except Problem as problem:
+            return self._end(request, problem)
+        except web.HTTPException as answer:
+            if answer.status < 400:
+                raise
+            return self._end(request, _problem_of(answer))
+        except ConnectionError as error:
+            if request.transport is None or request.transport.is_closing():
+                raise
+            return self._fault(request, route, error)
+        except Exception as error:  # the fault of one handler is that request's answer, and is logged here
+            return self._fault(request, route, error)
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        self._metrics.refused.labels(refusal.code).inc()
+        return Problem(refusal.status, refusal.code, refusal.message, refusal.hint, headers=refusal.headers).response()
+
+    def _fault(self, request: web.Request, route: Route, error: Exception) -> web.StreamResponse:
+        reference = self._clock.new_id()
+        log.error("request.failed", route=route.path, method=request.method, reference=reference, exc_info=error)
+        text = "the service failed to answer; this is a fault of ours"
+        return self._end(
+            request, Problem(500, "internal", text, "look for the reference in the log", reference=reference)
+        )
+
+    def _end(self, request: web.Request, problem: Problem) -> web.StreamResponse:
+        begun: web.StreamResponse | None = request.get(_PREPARED)
+        if begun is None:
+            return problem.response()
+        # The head is out already: a cut connection is the only honest end, a proper one would look complete.
+        if request.transport is not None:
+            request.transport.abort()
+        return begun
+
+    async def _answer_unmatched(self, request: web.Request) -> web.StreamResponse:
+        fault = request.match_info.http_exception
+        if isinstance(fault, web.HTTPMethodNotAllowed):
+            return self._answer_wrong_method(request, sorted(fault.allowed_methods))
+        near = get_close_matches(request.path, self._paths, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "GET /health tells how the service is"
+        raise Problem(404, "not_found", f"there is nothing at {clean(request.path)}", hint)
+
+    def _answer_wrong_method(self, request: web.Request, allowed: Sequence[str]) -> web.StreamResponse:
+        preflight = cors.preflight_headers(request.headers.get("Origin"), self._policy(), allowed)
+        if request.method == "OPTIONS" and preflight:
+            return web.Response(status=204, headers=preflight)
+        names = ", ".join(allowed)
+        text = f"{clean(request.method)} is not possible at {clean(request.path)}"
+        raise Problem(405, "method_not_allowed", text, f"use {names}", headers={"Allow": names})
+
+    def _note(self, request: web.Request, route: Route, status: int, seconds: float) -> None:
+        self._metrics.requests.labels(route.path, status).inc()
+        # Values of the query may be private: only their names are logged.
+        log.debug(
+            "request.answered",
+            method=request.method,
+            path=clean(request.path),
+            parameters=sorted(map(clean, request.query)),
+            status=status,
+            peer=request.remote,
+            ms=round(seconds * 1000, 3),
+        )
+
+
+def _problem_of(answer: web.HTTPException) -> Problem:
+    code = (answer.reason or "refused").lower().replace(" ", "_")
+    return Problem(answer.status, code, clean(answer.text or answer.reason))

@@ -1,0 +1,114 @@
+"""A listening socket with the application behind it, bounded in its start and in its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+import structlog
+from aiohttp import web
+
+log = structlog.get_logger("listener")
+
+BACKLOG = 4096
+KEEPALIVE_SECONDS = 75.0
+
+
+class ListenError(Exception):
+    """An address on which the service cannot listen."""
+
+    def __init__(self, host: str, port: int, reason: str, hint: str) -> None:
+        super().__init__(host, port, reason, hint)
+        self.host, self.port, self.reason, self.hint = host, port, reason, hint
+
+    def __str__(self) -> str:
+        return f"cannot listen on {_shown(self.host, self.port)}: {self.reason}; {self.hint}"
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A bound TCP socket. Raises ListenError that says what is in the way."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ListenError(
+            host, port, error.strerror or str(error), "set service.host to an address of this host"
+        ) from error
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise _listen_error(host, port, error) from error
+    return sock
+
+
+def _listen_error(host: str, port: int, error: OSError) -> ListenError:
+    if error.errno == errno.EADDRINUSE:
+        hint = f"see who has it with: ss -ltnp 'sport = :{port}'"
+        return ListenError(host, port, "the port is in use", hint)
+    if error.errno == errno.EACCES:
+        return ListenError(host, port, "no right to use this port", "take a port above 1023")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ListenError(host, port, "this host has no such address", "see its addresses with: ip address")
+    return ListenError(host, port, error.strerror or str(error), "see the addresses in use with: ss -ltn")
+
+
+class Listener:
+    """Serves an application on one address or more. Several listeners may share one application."""
+
+    def __init__(self, app: web.Application, host: str, port: int, *, name: str, drain: float = 0.5) -> None:
+        """`drain`: seconds that requests under way get at the stop before they are cancelled."""
+        self.name, self._host, self._port = name, host, port
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            shutdown_timeout=drain,
+        )
+        self._addresses: list[tuple[str, int]] = []
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the first site, the port as the system chose it."""
+        return self._addresses[0]
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """All sites."""
+        return tuple(self._addresses)
+
+    async def start(self) -> None:
+        """Bind and serve. Raises ListenError; then nothing is left behind."""
+        sock = open_socket(self._host, self._port)
+        await self._runner.setup()
+        await self._serve(sock)
+
+    async def add_site(self, host: str, port: int) -> tuple[str, int]:
+        """Serve the same on a further address; answers it. Raises ListenError."""
+        return await self._serve(open_socket(host, port))
+
+    async def _serve(self, sock: socket.socket) -> tuple[str, int]:
+        host, port = sock.getsockname()[:2]
+        await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
+        self._addresses.append((host, port))
+        log.info("listener.opened", name=self.name, host=host, port=port)
+        return host, port
+
+    async def stop(self, within: float = 5.0) -> None:
+        """Take no more connections, let requests end, cut the rest. Bounded and idempotent."""
+        try:
+            async with asyncio.timeout(within):
+                await self._runner.cleanup()
+        except TimeoutError:
+            log.warning("listener.stop_overdue", name=self.name, within=within)

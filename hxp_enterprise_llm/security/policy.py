@@ -1,0 +1,63 @@
+"""What the operator allows, compiled from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hxp_enterprise_llm.config.common import SecurityConfig
+from hxp_enterprise_llm.security.hosts import WebOrigin, parse_authority, parse_origin
+from hxp_enterprise_llm.security.networks import Networks
+
+
+class PolicyError(ValueError):
+    """A key of the section `security` that cannot be used."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key, self.reason = key, reason
+
+    def __str__(self) -> str:
+        return f"security.{self.key}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who passes without a credential, and which Hosts and Origins are ours."""
+
+    networks: Networks
+    anonymous: Literal["trusted", "none"]
+    allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[WebOrigin]
+
+    @classmethod
+    def of(cls, config: SecurityConfig) -> Policy:
+        """Compile the section `security`. Raises PolicyError that names the key and the faulty value."""
+        return cls(
+            _networks(config.trusted_networks),
+            config.anonymous,
+            frozenset(map(_host, config.allowed_hosts)),
+            frozenset(map(_origin, config.allowed_origins)),
+        )
+
+
+def _networks(texts: Sequence[str]) -> Networks:
+    try:
+        return Networks(texts)
+    except ValueError as error:
+        raise PolicyError("trusted_networks", str(error)) from None
+
+
+def _host(text: str) -> str:
+    authority = parse_authority(text)
+    if authority is None or authority.port is not None:
+        raise PolicyError("allowed_hosts", f"{text!r} is no host name: write it without scheme and port")
+    return authority.host
+
+
+def _origin(text: str) -> WebOrigin:
+    origin = parse_origin(text.removesuffix("/"))
+    if origin is None:
+        raise PolicyError("allowed_origins", f"{text!r} is no origin: write e.g. https://portal.example.org:8443")
+    return origin

@@ -1,0 +1,171 @@
+"""The store: one SQLite file, one connection, one thread, one transaction at a time.
+
+Errors:
+
+    StoreError
+    ├── StoreUnavailable     the file cannot be opened, read or written; carries path and reason
+    ├── StoreTooNew          a newer release wrote the file
+    └── StoreClosed          used before open or after close
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import StaticPool
+
+T = TypeVar("T")
+log = structlog.get_logger("store")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_TIMEOUT_MS = 5000
+
+
+class StoreError(Exception):
+    """Base of what the store raises."""
+
+
+class StoreUnavailable(StoreError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the store {self.path} cannot be used: {self.reason}"
+
+
+class StoreTooNew(StoreError):
+    def __init__(self, path: Path, revision: str) -> None:
+        super().__init__(path, revision)
+        self.path, self.revision = path, revision
+
+    def __str__(self) -> str:
+        return (
+            f"the store {self.path} was written by a newer release (revision {self.revision}):"
+            " run that release, or restore the copy made before the upgrade"
+        )
+
+
+class StoreClosed(StoreError):
+    def __str__(self) -> str:
+        return "the store is not open"
+
+
+class Store:
+    """Transactions on the file `path`. `executor` must run one call at a time; without one the store has its own."""
+
+    def __init__(self, path: Path, *, executor: Executor | None = None) -> None:
+        self.path = path
+        self._executor = executor or ThreadPoolExecutor(1, "store")
+        self._owns_executor = executor is None
+        self._engine: Engine | None = None
+        self._revision = ""
+
+    async def open(self) -> None:
+        """Create or open the file and bring its tables up to date. Raises StoreUnavailable, StoreTooNew."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._open)
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one transaction in the store's thread: committed when it returns, undone when it raises.
+
+        A caller that is cancelled meanwhile does not undo it. Raises StoreUnavailable, StoreClosed.
+        """
+        if self._engine is None:
+            raise StoreClosed
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, work)
+
+    async def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, engine.dispose)
+        if self._owns_executor:
+            self._executor.shutdown(wait=False)
+
+    @property
+    def revision(self) -> str:
+        """Revision of the tables, once open."""
+        return self._revision
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        if self._engine is None:
+            raise StoreClosed
+        try:
+            with self._engine.begin() as connection:
+                return work(connection)
+        except IntegrityError:
+            raise  # a fault of the caller, not of the file
+        except DBAPIError as error:
+            raise StoreUnavailable(self.path, str(error.orig)) from error
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(self.path, f"{error.filename}: {error.strerror}") from error
+        engine = _engine(self.path)
+        try:
+            self._revision = _migrate(engine, self.path)
+        except DBAPIError as error:
+            engine.dispose()
+            raise StoreUnavailable(self.path, _reason(self.path, error)) from error
+        except StoreError:
+            engine.dispose()
+            raise
+        self._engine = engine
+        log.info("store.opened", path=str(self.path), revision=self._revision)
+
+
+def _reason(path: Path, error: DBAPIError) -> str:
+    text = str(error.orig)
+    if "unable to open" in text or "readonly" in text:
+        return f"{text}; is the directory {path.parent} writable for this user?"
+    return text
+
+
+def _engine(path: Path) -> Engine:
+    # The pool holds the one connection, which is used by the executor's thread whatever thread made it.
+    engine = create_engine(
+        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
+    )
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:
+    for pragma in (
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # The driver's own BEGIN comes late and is not IMMEDIATE: two writers could deadlock, migrations would not be whole.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine, path: Path) -> str:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head() or ""
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreTooNew(path, str(error).rpartition(" ")[2].strip("'\"")) from error
+    return head

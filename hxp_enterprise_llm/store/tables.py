@@ -1,0 +1,52 @@
+"""The tables as the code reads and writes them; `migrations/` is how a store gets there."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+alert_state = Table(
+    "alert_state",
+    metadata,
+    Column("rule", String(64), primary_key=True),
+    Column("labels_fingerprint", String(16), primary_key=True),
+    Column("definition", String(32), nullable=False),  # digest of what the rule was when the state was written
+    Column("state", String(16), nullable=False),  # ok | pending | firing | recovering
+    Column("since", Float, nullable=False),  # all times: wall-clock seconds since 1970, UTC
+    Column("pending_since", Float),
+    Column("firing_since", Float),
+    Column("episode", String(64), nullable=False, default=""),
+    Column("value", JSON, nullable=False),  # {metric: value} as last observed
+    Column("notification", JSON),  # what was told when it fired: a resolve needs it when the rule is gone
+    Column("updated", Float, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("episode", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),  # pending | firing | resolved | message
+    Column("channel", String(32), nullable=False),
+    Column("target", String(320), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),  # queued | in_flight | sent | retry | dead
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("last_error", Text, nullable=False, default=""),
+    Column("idempotency_key", String(512), nullable=False, unique=True),
+    Index("outbox_due", "channel", "state", "next_at"),
+    Index("outbox_episode", "episode", "channel", "target"),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("epoch", String(64), nullable=False),
+    Column("offset", BigInteger, nullable=False),
+)

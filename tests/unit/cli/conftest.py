@@ -1,0 +1,112 @@
+"""A small real service in a thread of its own: the commands run their own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner, Result
+
+from hxp_enterprise_llm.cli.main import main
+
+
+class Service:
+    """Event processing and gateway in little: stores events, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.notifications: list[dict[str, Any]] = []
+        self.queries: list[dict[str, str]] = []
+        self.answers: list[tuple[int, Any]] = []
+        self.frames: list[list[str]] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _told(self) -> web.Response | None:
+        if not self.answers:
+            return None
+        status, body = self.answers.pop(0)
+        return web.json_response(body, status=status)
+
+    async def publish(self, request: web.Request) -> web.StreamResponse:
+        lines = [json.loads(line) for line in (await request.read()).splitlines()]
+        told = self._told()
+        if told is not None:
+            return told
+        seen = {event["id"] for event in self.events}
+        self.events += lines
+        first = len(self.events) - len(lines) + 1
+        answers = [{"offset": first + i, "duplicate": line["id"] in seen} for i, line in enumerate(lines)]
+        return web.json_response({"events": answers, "epoch": "e1"}, status=202)
+
+    async def notify(self, request: web.Request) -> web.StreamResponse:
+        self.notifications.append(await request.json())
+        told = self._told()
+        deliveries = [{"channel": "websocket", "state": "queued"}]
+        return told or web.json_response({"id": "n-1", "deliveries": deliveries}, status=202)
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        self.queries.append(dict(request.query))
+        told = self._told()
+        if told is not None:
+            return told
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for text in self.frames.pop(0) if self.frames else []:
+            await socket.send_str(text)
+        if not self.frames:
+            # The last talk stays open until the client goes.
+            await socket.receive()
+        await socket.close(code=1012, message=b"restart")
+        return socket
+
+    async def run(self, ready: Callable[[asyncio.Event], None]) -> None:
+        app = web.Application()
+        app.router.add_post("/events", self.publish)
+        app.router.add_post("/notifications/send", self.notify)
+        app.router.add_get("/ws/{channel}", self.follow)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        end = asyncio.Event()
+        ready(end)
+        await end.wait()
+        await runner.cleanup()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made, up = Service(), threading.Event()
+    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def ready(end: asyncio.Event) -> None:
+        handles.append((asyncio.get_running_loop(), end))
+        up.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(made.run(ready)), name="service")
+    thread.start()
+    assert up.wait(10)
+    yield made
+    loop, end = handles[0]
+    loop.call_soon_threadsafe(end.set)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def hxp() -> Callable[..., Result]:
+    """Run a command line; answers what click's runner answers."""
+
+    def run(*arguments: str, input: str | bytes | None = None, env: dict[str, str] | None = None) -> Result:
+        return CliRunner().invoke(main, list(arguments), input=input, env=env, catch_exceptions=False)
+
+    return run

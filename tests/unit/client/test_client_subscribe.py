@@ -1,0 +1,253 @@
+"""Following a channel: resume, resets, refusals, a peer that lies. Against real WebSocket servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from hxp_enterprise_llm.client import (
+    BadAnswer,
+    Control,
+    Item,
+    Lost,
+    Position,
+    Received,
+    Refused,
+    Subscription,
+    Unreachable,
+)
+
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+
+def event(offset: int, epoch: str = "e1") -> str:
+    return json.dumps({"offset": offset, "epoch": epoch, "specversion": "1.0", "id": str(offset), "type": "t"})
+
+
+class Gateway:
+    """Each connection is answered by the next prepared talk or response."""
+
+    def __init__(self) -> None:
+        self.queries: list[dict[str, str]] = []
+        self.next: list[Talk | web.Response] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.queries.append(dict(request.query))
+        step = self.next.pop(0)
+        if isinstance(step, web.Response):
+            return step
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await step(socket)
+        await socket.close()
+        return socket
+
+
+def talk(*texts: str | bytes, close: int = 1012) -> Talk:
+    async def speak(socket: web.WebSocketResponse) -> None:
+        for text in texts:
+            await (socket.send_str(text) if isinstance(text, str) else socket.send_bytes(text))
+        await socket.close(code=close, message=b"restart")
+
+    return speak
+
+
+async def cut_off(socket: web.WebSocketResponse) -> None:
+    await socket.send_str(event(1))
+    transport = socket._req.transport if socket._req else None
+    assert transport is not None
+    transport.abort()
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def url(gateway: Gateway) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get("/ws/{channel}", gateway.handle)
+    async with TestServer(app) as server:
+        yield f"ws://127.0.0.1:{server.port}"
+
+
+class Waits:
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+async def take(subscription: Subscription, count: int) -> list[Item]:
+    items: list[Item] = []
+    async with asyncio.timeout(10), aclosing(aiter(subscription)) as stream:
+        async for item in stream:
+            items.append(item)
+            if len(items) == count:
+                break
+    return items
+
+
+def quick(url: str, waits: Waits | None = None, **options: object) -> Subscription:
+    return Subscription(url, "events", sleep=(waits or Waits()).sleep, jitter=lambda: 1.0, **options)  # type: ignore[arg-type]
+
+
+async def test_events_come_with_their_place_and_text(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(5), event(9))]
+    first, second = await take(quick(url, after="e1.4", types=["llm.*", "a"], filter="data.x > 1"), 2)
+    assert isinstance(first, Received)
+    assert first.position == Position("e1", 5)
+    assert first.text == event(5)
+    assert isinstance(second, Received)
+    assert second.event["id"] == "9"
+    assert gateway.queries == [{"after": "e1.4", "type": "llm.*,a", "filter": "data.x > 1"}]
+
+
+async def test_a_lost_connection_goes_on_where_it_was_and_repeats_are_dropped(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(5)), talk(event(4), event(5), event(6))]
+    waits = Waits()
+    items = await take(quick(url, waits, last=3), 3)
+    assert [type(item) for item in items] == [Received, Lost, Received]
+    assert items[1] == Lost("closed with 1012 restart", 0.25, Position("e1", 5))
+    assert isinstance(items[2], Received)
+    assert items[2].position.offset == 6
+    assert gateway.queries == [{"last": "3"}, {"after": "e1.5"}]
+    assert waits.taken == [0.25]
+
+
+async def test_a_cut_line_is_a_lost_connection(gateway: Gateway, url: str) -> None:
+    gateway.next = [cut_off, talk(event(2))]
+    items = await take(quick(url), 3)
+    assert isinstance(items[1], Lost)
+    assert items[1].reason == "cut off"
+    assert isinstance(items[2], Received)
+
+
+async def test_waits_grow_and_begin_anew_after_an_event(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk() for _ in range(8)] + [talk(event(1)), talk(event(2))]
+    waits = Waits()
+    items = await take(quick(url, waits), 11)
+    lost = [item for item in items if isinstance(item, Lost)]
+    assert [item.delay for item in lost] == [0.25, 0.5, 1, 2, 4, 8, 10, 10, 0.25]
+    assert lost[0].position is None
+    assert waits.taken == [item.delay for item in lost]
+
+
+async def test_after_a_reset_it_goes_on_from_there(gateway: Gateway, url: str) -> None:
+    reset = json.dumps({"control": "reset", "reason": "gone", "epoch": "e2", "first": 41, "head": 50, "after": 40})
+    gateway.next = [talk(event(9), reset), talk(event(41, "e2"))]
+    items = await take(quick(url), 4)
+    assert isinstance(items[1], Control)
+    assert items[1].kind == "reset"
+    assert items[1].fields["first"] == 41
+    assert gateway.queries[1] == {"after": "e2.40"}
+    assert isinstance(items[3], Received)
+    assert items[3].position == Position("e2", 41)
+
+
+async def test_other_control_messages_do_not_move_the_place(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(9), '{"control":"error","message":"x"}'), talk(event(10))]
+    items = await take(quick(url), 4)
+    assert items[1] == Control("error", {"control": "error", "message": "x"})
+    assert gateway.queries[1] == {"after": "e1.9"}
+
+
+async def test_a_refusal_at_first_has_the_services_words(gateway: Gateway, url: str) -> None:
+    body = {"error": {"code": "unknown_channel", "message": "no channel 'evnts'", "hint": "did you mean events?"}}
+    gateway.next = [web.json_response(body, status=404)]
+    with pytest.raises(Refused) as caught:
+        await take(quick(url), 1)
+    assert (caught.value.status, caught.value.hint) == (404, "did you mean events?")
+
+
+async def test_a_service_that_is_full_is_tried_again_once_it_was_there(gateway: Gateway, url: str) -> None:
+    busy = {"error": {"code": "connection_limit", "message": "200 connections are open"}}
+    gateway.next = [
+        talk(event(1)),
+        web.json_response(busy, status=503),
+        talk(event(2)),
+        web.json_response(busy, status=403),
+    ]
+    items = await take(quick(url), 5)
+    assert isinstance(items[2], Lost)
+    assert items[2].reason == "200 connections are open (503 connection_limit)"
+    gateway.next = [talk(event(1)), web.json_response(busy, status=403)]
+    with pytest.raises(Refused):
+        await take(quick(url), 9)
+    gateway.next = [web.json_response(busy, status=503)]
+    with pytest.raises(Refused):
+        await take(quick(url), 9)
+
+
+@pytest.mark.parametrize("text", ["hello", "[1]", '{"offset":"1","epoch":"e"}', '{"type":"t"}', b"\xff\xfe"])
+async def test_a_message_that_is_no_event_is_named(gateway: Gateway, url: str, text: str | bytes) -> None:
+    gateway.next = [talk(text)]
+    with pytest.raises(BadAnswer, match="a message that is no event"):
+        await take(quick(url), 1)
+
+
+async def test_binary_messages_are_events_as_well(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(3).encode())]
+    (item,) = await take(quick(url), 1)
+    assert isinstance(item, Received)
+    assert item.text == event(3)
+
+
+async def test_nobody_there() -> None:
+    url = f"ws://127.0.0.1:{unused_port()}"
+    with pytest.raises(Unreachable) as caught:
+        await take(quick(url), 1)
+    assert str(caught.value) == f"{url}/ws/events does not answer: Connection refused"
+
+
+async def test_a_gateway_that_goes_away_is_waited_for(gateway: Gateway) -> None:
+    app = web.Application()
+    app.router.add_get("/ws/{channel}", gateway.handle)
+    server = TestServer(app)
+    await server.start_server()
+    gateway.next = [talk(event(1))]
+    subscription = quick(f"http://127.0.0.1:{server.port}")
+    async with asyncio.timeout(10), aclosing(aiter(subscription)) as items:
+        assert isinstance(await anext(items), Received)
+        await server.close()
+        assert isinstance(await anext(items), Lost)
+        assert await anext(items) == Lost("Connection refused", 0.5, Position("e1", 1))
+
+
+async def speak_no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readline()
+    writer.write(b"220 mail.example.org ESMTP\r\n")
+    writer.close()
+
+
+async def test_somebody_else_at_the_port() -> None:
+    server = await asyncio.start_server(speak_no_http, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(BadAnswer):
+        await take(quick(f"ws://127.0.0.1:{port}"), 1)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_handshake_that_fails_later_is_a_lost_connection(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(1)), web.Response(status=200, text="a page"), talk(event(2))]
+    with pytest.raises(Refused):
+        await take(quick(url), 5)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://host"])
+async def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(Unreachable, match="this is no address"):
+        await take(quick(url), 1)
+
+
+def test_https_becomes_wss_and_names_are_quoted() -> None:
+    assert Subscription("https://host/", "a/b").url == "wss://host/ws/a%2Fb"

@@ -1,0 +1,168 @@
+"""The backends that the conformance tests run over."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import pytest
+
+from hxp_enterprise_llm.event.log import MemoryLog, RemoteLog, SqliteLog
+from hxp_enterprise_llm.event.log.model import EventLog, Limits
+from tests.unit.log.support import LogServer, ShiftedClock, sqlite_log
+
+
+class Backend(Protocol):
+    """A way to have a log, and to do to it what happens to logs."""
+
+    clock: ShiftedClock
+    trims: bool
+    """Whether the handle itself trims; over HTTP only the owner does."""
+
+    async def start(self, **options: Any) -> EventLog: ...
+
+    async def second(self) -> EventLog:
+        """Another appender to the same log."""
+        ...
+
+    async def reopen(self) -> EventLog: ...
+
+    async def recreate(self) -> EventLog:
+        """The same place with a new, empty log; answers a handle to it."""
+        ...
+
+    async def empty(self) -> None:
+        """Trim everything, by its owner."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class MemoryBackend:
+    trims = True
+
+    def __init__(self, step: int) -> None:
+        self.step, self.clock = step, ShiftedClock()
+        self.log: MemoryLog
+
+    async def start(self, **options: Any) -> EventLog:
+        self.log = MemoryLog(clock=self.clock, offset_step=self.step, **options)
+        await self.log.open()
+        return self.log
+
+    async def second(self) -> EventLog:
+        return self.log
+
+    async def reopen(self) -> EventLog:
+        await self.log.close()
+        await self.log.open()
+        return self.log
+
+    async def recreate(self) -> EventLog:
+        self.log.recreate()
+        return self.log
+
+    async def empty(self) -> None:
+        await self.log.trim((await self.log.bounds()).head)
+
+    async def stop(self) -> None:
+        await self.log.close()
+
+
+class SqliteBackend:
+    trims = True
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.clock = directory, ShiftedClock()
+        self.options: dict[str, Any] = {}
+        self.log: SqliteLog
+
+    async def start(self, **options: Any) -> EventLog:
+        if "window_seconds" in options:
+            options["window_age"] = f"{options.pop('window_seconds')}s"
+        self.options = options
+        return await self._open()
+
+    async def _open(self) -> EventLog:
+        self.log = sqlite_log(self.directory, clock=self.clock, **self.options)
+        await self.log.open()
+        return self.log
+
+    async def second(self) -> EventLog:
+        return self.log
+
+    async def reopen(self) -> EventLog:
+        await self.log.close()
+        return await self._open()
+
+    async def recreate(self) -> EventLog:
+        await self.log.close()
+        shutil.rmtree(self.directory)
+        return await self._open()
+
+    async def empty(self) -> None:
+        await self.log.trim((await self.log.bounds()).head)
+
+    async def stop(self) -> None:
+        await self.log.close()
+
+
+class RemoteBackend:
+    trims = False
+
+    def __init__(self) -> None:
+        self.memory = MemoryBackend(3)
+        self.clock = self.memory.clock
+        self.server: LogServer
+        self.session = aiohttp.ClientSession()
+        self.logs: list[RemoteLog] = []
+
+    async def start(self, **options: Any) -> EventLog:
+        self.server = LogServer(await self.memory.start(**options))
+        await self.server.start()
+        return await self.second()
+
+    async def second(self) -> EventLog:
+        log = RemoteLog(self.server.url, session=self.session, clock=self.clock, ahead_grace=0.2)
+        await log.open()
+        self.logs.append(log)
+        return log
+
+    async def reopen(self) -> EventLog:
+        await self.server.stop()
+        await self.memory.reopen()
+        await self.server.start()
+        return await self.second()
+
+    async def recreate(self) -> EventLog:
+        await self.memory.recreate()
+        return self.logs[0]
+
+    async def empty(self) -> None:
+        await self.memory.empty()
+
+    async def stop(self) -> None:
+        for log in self.logs:
+            await log.close()
+        await self.session.close()
+        await self.server.stop()
+        await self.memory.stop()
+
+
+@pytest.fixture(params=["memory", "memory with holes", "sqlite", "remote"])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    made: Backend
+    if request.param == "sqlite":
+        made = SqliteBackend(tmp_path / "log")
+    elif request.param == "remote":
+        made = RemoteBackend()
+    else:
+        made = MemoryBackend(1 if request.param == "memory" else 7)
+    yield made
+    await made.stop()
+
+
+SMALL = Limits(max_batch_events=5, max_batch_bytes=4000, max_event_bytes=1500)

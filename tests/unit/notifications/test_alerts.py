@@ -1,0 +1,184 @@
+"""The life of an alert, against a table, a simple model, and Prometheus itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from random import Random
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hxp_enterprise_llm.event.notifications.alerts import AlertState, Moment, Timing, end, restored, step
+from hxp_enterprise_llm.event.notifications.conditions import EvaluationError, NoData, Outcome
+from tests.unit.notifications.support import NOW, moment
+
+OK = AlertState("ok", moment(0))
+
+
+def run(outcomes: list[tuple[float, Outcome]], timing: Timing, state: AlertState = OK) -> list[tuple[float, str, str]]:
+    """(time, phase after it, what was told) of each evaluation."""
+    seen = []
+    for at, outcome in outcomes:
+        state, told = step(state, outcome, moment(at), timing, "f")
+        seen.append((at, state.phase, " ".join(transition.kind for transition in told)))
+    return seen
+
+
+def test_without_a_pause_an_alert_fires_at_once_and_resolves_at_once() -> None:
+    assert run([(0, False), (1, True), (2, True), (3, False), (4, False)], Timing()) == [
+        (0, "ok", ""),
+        (1, "firing", "firing"),
+        (2, "firing", ""),
+        (3, "ok", "resolved"),
+        (4, "ok", ""),
+    ]
+
+
+def test_an_alert_that_must_hold_is_pending_first() -> None:
+    assert run([(0, True), (29, True), (30, True)], Timing(hold=30)) == [
+        (0, "pending", "pending"),
+        (29, "pending", ""),
+        (30, "firing", "firing"),
+    ]
+
+
+def test_a_pending_alert_that_passes_is_forgotten_in_silence() -> None:
+    assert run([(0, True), (10, False), (20, True), (40, True)], Timing(hold=30)) == [
+        (0, "pending", "pending"),
+        (10, "ok", ""),
+        (20, "pending", "pending"),
+        (40, "pending", ""),
+    ]
+
+
+def test_an_alert_keeps_firing_for_a_while_and_comes_back_without_a_word() -> None:
+    outcomes: list[tuple[float, Outcome]] = [(0, True), (1, False), (8, False), (9, True), (10, False), (20, False)]
+    assert run(outcomes, Timing(keep_firing=10)) == [
+        (0, "firing", "firing"),
+        (1, "recovering", ""),
+        (8, "recovering", ""),
+        (9, "firing", ""),
+        (10, "recovering", ""),
+        (20, "ok", "resolved"),
+    ]
+
+
+@pytest.mark.parametrize("nothing", [NoData(("a",)), EvaluationError("why")])
+@pytest.mark.parametrize("before", [[], [(0.0, True)]])
+def test_without_data_an_alert_stays_what_it_was(nothing: Outcome, before: list[tuple[float, Outcome]]) -> None:
+    phase = run(before, Timing())[-1][1] if before else "ok"
+    assert run([*before, (1, nothing), (500, nothing)], Timing())[-2:] == [(1, phase, ""), (500, phase, "")]
+
+
+def test_an_episode_has_one_id_from_pending_to_resolved() -> None:
+    timing = Timing(hold=5, keep_firing=5)
+    state, episodes = OK, []
+    for at, outcome in [(1, True), (6, True), (7, False), (8, True), (9, False), (14, False), (20, True)]:
+        state, told = step(state, outcome, moment(at), timing, "abc")
+        episodes += [(transition.kind, transition.episode, transition.since) for transition in told]
+    first, second = f"abc-{int((NOW + 1) * 1000)}", f"abc-{int((NOW + 20) * 1000)}"
+    assert episodes == [
+        ("pending", first, NOW + 1),
+        ("firing", first, NOW + 1),
+        ("resolved", first, NOW + 1),
+        ("pending", second, NOW + 20),
+    ]
+
+
+def test_durations_do_not_heed_the_wall_clock() -> None:
+    timing = Timing(hold=30)
+    state, _ = step(OK, True, Moment(NOW, 0), timing, "f")
+    state, told = step(state, True, Moment(NOW + 86400, 10), timing, "f")
+    assert (state.phase, told) == ("pending", ())
+    state, told = step(state, True, Moment(NOW - 86400, 30), timing, "f")
+    assert [transition.kind for transition in told] == ["firing"]
+
+
+def test_a_rule_that_goes_away_resolves_what_fired_and_forgets_the_rest() -> None:
+    firing, _ = step(OK, True, moment(1), Timing(), "f")
+    state, told = end(firing, moment(2))
+    assert (state.phase, [(t.kind, t.reason) for t in told]) == ("ok", [("resolved", "rule_changed")])
+    pending, _ = step(OK, True, moment(1), Timing(hold=9), "f")
+    assert end(pending, moment(2)) == (AlertState("ok", moment(2)), ())
+
+
+def test_time_that_nobody_watched_is_not_counted() -> None:
+    # Pending for 20 s when the process ended, which was an hour ago.
+    began = restored(NOW, NOW + 20, Moment(NOW + 3620, 7))
+    assert began == Moment(NOW, -13)
+    assert began.elapsed(Moment(NOW + 3630, 17)) == 30
+    assert restored(None, NOW, moment(0)) is None
+
+
+SERIES = st.lists(st.tuples(st.floats(0.1, 40), st.sampled_from([True, False, None])), max_size=40)
+
+
+@given(SERIES, st.integers(0, 60), st.integers(0, 60))
+@settings(max_examples=200, deadline=None)
+def test_firing_follows_a_simple_model(series: list[tuple[float, bool | None]], hold: int, keep: int) -> None:
+    """The model looks at the whole history each time instead of keeping a state."""
+    timing, state, now = Timing(hold, keep), OK, 0.0
+    history: list[tuple[float, bool]] = []
+    firing_before = False
+    for gap, value in series:
+        now += gap
+        state, told = step(state, NoData(()) if value is None else value, moment(now), timing, "f")
+        if value is not None:
+            history.append((now, value))
+            expected = _fires(history, hold, keep, firing_before)
+            kinds = [transition.kind for transition in told if transition.kind != "pending"]
+            assert kinds == ["resolved"] * (firing_before > expected) + ["firing"] * (firing_before < expected)
+            firing_before = expected
+        assert (state.phase in ("firing", "recovering")) == firing_before
+
+
+def _fires(history: list[tuple[float, bool]], hold: float, keep: float, before: bool) -> bool:
+    now, value = history[-1]
+    run_start = now
+    for at, past in reversed(history):
+        if past != value:
+            break
+        run_start = at
+    elapsed = moment(run_start).elapsed(moment(now))
+    if value:
+        return before or elapsed >= hold
+    return before and elapsed < keep
+
+
+def _series(random: Random, length: int) -> list[bool]:
+    values: list[bool] = []
+    while len(values) < length:
+        values += [random.random() < 0.5] * random.randint(1, 6)
+    return values[:length]
+
+
+def test_firing_agrees_with_prometheus(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "promtool is missing: install the package prometheus"
+    random, minutes = Random(20), 40
+    rules, series, checks = [], [], []
+    for number in range(12):
+        hold, keep = random.randint(0, 4), random.randint(0, 4)
+        values = _series(random, minutes)
+        state = OK
+        rules.append(
+            {"alert": f"a{number}", "expr": f"m{number} > 0.5", "for": f"{hold}m", "keep_firing_for": f"{keep}m"}
+        )
+        series.append({"series": f"m{number}", "values": " ".join(str(int(value)) for value in values)})
+        for minute, value in enumerate(values):
+            state, _ = step(state, value, moment(60 * minute), Timing(60 * hold, 60 * keep), "f")
+            fires = state.phase in ("firing", "recovering")
+            alerts = [{"exp_labels": {"alertname": f"a{number}"}}] if fires else []
+            checks.append({"eval_time": f"{minute}m", "alertname": f"a{number}", "exp_alerts": alerts})
+    # `keep_firing_for` keeps the last sample's labels, of which we have none but the metric's name, which is dropped.
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "test.yml").write_text(json.dumps(document))
+    result = subprocess.run([promtool, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from hxp_enterprise_llm.config.common import SecurityConfig
+from hxp_enterprise_llm.security.edge import build_app
+from hxp_enterprise_llm.security.listener import Listener, ListenError, open_socket
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.policy import Policy
+from hxp_enterprise_llm.security.problems import json_response
+from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
+from tests.unit.security.serving import read_answer
+
+
+async def live(request: web.Request) -> web.Response:
+    return json_response({"status": "ok"})
+
+
+def make_app(*more: Route) -> web.Application:
+    policy = Policy.of(SecurityConfig())
+    routes = [Route("GET", "/health/live", live, "open", ""), *more]
+    return build_app(routes, policy=lambda: policy, metrics=ServiceMetrics(CollectorRegistry()))
+
+
+async def status_at(host: str, port: int, path: str = "/health/live") -> int:
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    try:
+        return (await read_answer(reader)).status
+    finally:
+        writer.close()
+
+
+async def test_one_application_answers_on_several_addresses() -> None:
+    listener = Listener(make_app(), "127.0.0.1", 0, name="test")
+    await listener.start()
+    second = await listener.add_site("127.0.0.2", 0)
+    assert listener.addresses == (listener.address, second)
+    assert listener.address[1] != 0
+    for host, port in listener.addresses:
+        assert await status_at(host, port) == 200
+    await listener.stop()
+    await listener.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await status_at(*listener.address)
+
+
+async def test_several_listeners_share_an_application() -> None:
+    app = make_app()
+    one, two = (Listener(app, "127.0.0.1", 0, name=name) for name in ("one", "two"))
+    await one.start()
+    await two.start()
+    assert await status_at(*one.address) == await status_at(*two.address) == 200
+    await one.stop()
+    assert await status_at(*two.address) == 200
+    await two.stop()
+
+
+async def test_a_port_in_use_is_named_with_the_way_to_find_out_who_has_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ListenError) as caught:
+            await Listener(make_app(), "127.0.0.1", port, name="test").start()
+    assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
+    assert str(caught.value) == (
+        f"cannot listen on 127.0.0.1:{port}: the port is in use; see who has it with: ss -ltnp 'sport = :{port}'"
+    )
+
+
+def test_an_address_of_another_host_is_refused() -> None:
+    with pytest.raises(ListenError) as caught:
+        open_socket("192.0.2.1", 0)
+    assert str(caught.value) == (
+        "cannot listen on 192.0.2.1:0: this host has no such address; see its addresses with: ip address"
+    )
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(ListenError, match=r"set service\.host to an address of this host"):
+        open_socket("no such host", 80)
+
+
+def test_other_failures_to_bind_are_told_in_the_system_s_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int) -> None:
+        def bind(self: socket.socket, address: object) -> None:
+            raise OSError(number, "words of the system")
+
+        monkeypatch.setattr(socket.socket, "bind", bind)
+        open_socket("127.0.0.1", 80)
+
+    with pytest.raises(ListenError, match="no right to use this port; take a port above 1023"):
+        refuse(13)
+    with pytest.raises(ListenError, match="words of the system; see the addresses"):
+        refuse(105)
+
+
+async def test_ipv6() -> None:
+    listener = Listener(make_app(), "::1", 0, name="test")
+    await listener.start()
+    assert await status_at(*listener.address) == 200
+    with pytest.raises(ListenError, match=r"cannot listen on \[::1\]"):
+        open_socket(*listener.address)
+    await listener.stop()
+
+
+async def test_a_request_under_way_gets_its_time_and_not_more() -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        begun.set()
+        await release.wait()
+        return json_response({})
+
+    listener = Listener(make_app(Route("GET", "/slow", slow, "read", "")), "127.0.0.1", 0, name="test", drain=5.0)
+    await listener.start()
+    asking = asyncio.create_task(status_at(*listener.address, "/slow"))
+    await begun.wait()
+    stopping = asyncio.create_task(listener.stop(5.0))
+    await asyncio.sleep(0)
+    release.set()
+    assert await asking == 200
+    await stopping
+
+
+async def test_the_stop_is_bounded() -> None:
+    begun = asyncio.Event()
+
+    async def stubborn(request: web.Request) -> web.Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    listener = Listener(make_app(Route("GET", "/stubborn", stubborn, "read", "")), "127.0.0.1", 0, name="t", drain=0.05)
+    await listener.start()
+    asking = asyncio.create_task(status_at(*listener.address, "/stubborn"))
+    await begun.wait()
+    async with asyncio.timeout(2.0):
+        await listener.stop(1.0)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asking
