@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from hxp_enterprise_llm.cli.errors import Failure, failures
-from hxp_enterprise_llm.client import Accepted, ClientError, Publisher
+from hxp_enterprise_llm.client import Accepted, ClientError, Publisher, Refused
 from hxp_enterprise_llm.telemetry.text import clean
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -111,11 +111,21 @@ async def _publish_file(url: str, file: BinaryIO) -> None:
         for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
             try:
                 stored += (await publisher.publish_lines([line for _, line in batch])).events
-            except ClientError:
+            except ClientError as error:
+                _place(error, batch)
                 where = f"{name}: lines {batch[0][0]} to {batch[-1][0]} were not stored"
                 click.echo(f"{clean(where)}; {len(stored)} events before them were.", err=True)
                 raise
     click.echo(_summary(stored))
+
+
+def _place(error: ClientError, batch: Lines) -> None:
+    """Let the faults of a refused batch name the lines of the file in place of indices."""
+    items = error.details.get("items") if isinstance(error, Refused) else None
+    for item in items if isinstance(items, list) else []:
+        index = item.get("index") if isinstance(item, dict) else None
+        if isinstance(index, int) and 0 <= index < len(batch):
+            item["index"] = f"line {batch[index][0]}"
 
 
 def _summary(stored: list[Accepted]) -> str:

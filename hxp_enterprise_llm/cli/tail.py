@@ -18,6 +18,7 @@ from hxp_enterprise_llm.client import Control, Item, Lost, Received, Subscriptio
 from hxp_enterprise_llm.telemetry.text import clean, pair
 
 _PAIRS_SHOWN = 32
+_NESTED_SHOWN = 120
 _STYLES = (
     ("alert.resolved", "green"),
     ("alert.", "bold red"),
@@ -119,8 +120,14 @@ def _data(data: Any) -> str:
         return ""
     if not isinstance(data, dict):
         return clean(_text(data))
-    shown = " ".join(pair(clean(key, 64), clean(_text(value))) for key, value in islice(data.items(), _PAIRS_SHOWN))
+    shown = " ".join(_member(clean(key, 64), value) for key, value in islice(data.items(), _PAIRS_SHOWN))
     return shown if len(data) <= _PAIRS_SHOWN else f"{shown} …(+{len(data) - _PAIRS_SHOWN})"
+
+
+def _member(key: str, value: Any) -> str:
+    if isinstance(value, dict | list):
+        return f"{key}={clean(_text(value), _NESTED_SHOWN)}"
+    return pair(key, clean(_text(value)))
 
 
 def _text(value: Any) -> str:

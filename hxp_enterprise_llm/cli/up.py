@@ -60,7 +60,9 @@ def _without_ports(config: StreamingConfig) -> object:
 @click.command()
 @click.option("--config", type=_file, help="YAML of the gateway, instead of the defaults.")
 @click.option("--processing-config", type=_file, help="YAML of event processing, instead of the defaults.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data directory.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data directory."
+)
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--free-ports", is_flag=True, help="Take free ports and print them.")
 @click.option("--replay", type=_file, help="Trace (Azure CSV, Mooncake JSONL) to replay as LLM requests.")

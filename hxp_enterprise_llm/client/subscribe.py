@@ -18,6 +18,8 @@ from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, refusal, w
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 10.0
 _MAX_MESSAGE = 16 * 1024 * 1024
+# A service in the middle of sending answers a goodbye only behind what is still unread.
+_FAREWELL = 0.5
 
 
 class Position(NamedTuple):
@@ -120,7 +122,13 @@ class Subscription:
         """One connection until it ends, which is always an exception."""
         agent = f"hxp/{__version__}"
         try:
-            opened = connect(self.url, max_size=_MAX_MESSAGE, user_agent_header=agent, proxy=None)
+            opened = connect(
+                self.url,
+                max_size=_MAX_MESSAGE,
+                close_timeout=_FAREWELL,
+                user_agent_header=agent,
+                proxy=None,
+            )
             async with opened as socket:
                 self._connected = True
                 while True:

@@ -13,6 +13,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConf
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.notifications.conditions import ConditionFault, compile_condition, variable_names
+from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 
 PROCESSING_FILE = "event-processing.yaml"
@@ -41,10 +42,14 @@ def check_file(path: Path, environ: Mapping[str, str]) -> CheckReport:
 
 
 def check_processing(loaded: Loaded[ProcessingConfig]) -> CheckReport:
-    """Check what only event processing knows: the operator's schemas."""
+    """Check what only event processing knows: the operator's schemas. Raises ConfigFaults."""
     config = loaded.config
-    catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
-    found = {"metrics": len(config.analytics.metrics), "schemas": len(catalogue)}
+    try:
+        catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
+    except SchemaError as error:
+        faults = [Fault("file", fault.file, 0, 0, fault.place, fault.message) for fault in error.faults]
+        raise ConfigFaults(faults) from error
+    found = {"metrics": len(config.analytics.metrics), "schemas": len(catalogue.types)}
     return CheckReport(loaded, found, tuple(loaded.warnings))
 
 

@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 
 from hxp_enterprise_llm import __version__
-from hxp_enterprise_llm.config.common import SecurityConfig, ServiceConfig
-from hxp_enterprise_llm.config.processing import AnalyticsConfig
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
@@ -27,13 +27,7 @@ from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 log = structlog.get_logger("service")
 
 
-class ServedConfig(Protocol):
-    """What the server needs of a service's configuration."""
-
-    @property
-    def service(self) -> ServiceConfig: ...
-    @property
-    def security(self) -> SecurityConfig: ...
+ServedConfig = ProcessingConfig | StreamingConfig
 
 
 class Service(Protocol):
@@ -101,7 +95,7 @@ class ServiceServer:
             await self._listen(app, name, port)
         self.context.supervisor.spawn(f"{self.name}.lag", LagSampler(self.metrics.loop_lag, self.context.clock).run())
         self.ready = True
-        log.info("service.ready", service=self.name, addresses=self.addresses, version=__version__)
+        log.info("service.ready", service=self.name, version=__version__)
 
     async def _listen(self, app: web.Application, name: str, port: int) -> None:
         listener = Listener(app, self.config.service.host, port, name=name)

@@ -143,7 +143,10 @@ class Logs:
         self._sink.redact.hide(secret)
 
     def set_level(self, level: str) -> None:
-        """Apply another least level at once. Libraries stay at INFO or above: their DEBUG shows what is sent."""
+        """Apply another least level at once.
+
+        Libraries log warnings; at DEBUG their INFO as well, but never their DEBUG, which shows what is sent.
+        """
         number = logging.getLevelNamesMapping()[level]
         structlog.configure(
             processors=[structlog.contextvars.merge_contextvars, self._line],
@@ -151,7 +154,7 @@ class Logs:
             logger_factory=self._logger,
             cache_logger_on_first_use=False,
         )
-        logging.getLogger().setLevel(max(number, logging.INFO))
+        logging.getLogger().setLevel(logging.INFO if number < logging.INFO else max(number, logging.WARNING))
 
     def close(self) -> None:
         """Tell what is held back and leave structlog and `logging` as they were. Idempotent."""

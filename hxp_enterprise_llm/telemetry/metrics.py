@@ -56,12 +56,14 @@ class LogMetrics:
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )
-        self.append_errors = Counter("citadel_log_append_errors", "Appends that failed", ["reason"], registry=registry)
+        self.append_errors = Counter(
+            "citadel_log_append_errors", "Appends that failed, by kind of error", ["reason"], registry=registry
+        )
         self.head = Gauge("citadel_log_head_offset", "Offset of the last event", registry=registry)
         self.first = Gauge("citadel_log_first_offset", "Offset of the first event that is kept", registry=registry)
         self.bytes = Gauge("citadel_log_size_bytes", "Size of the log on disk", registry=registry)
         # An alert on increase() misses the step from no series to 1.
-        for reason in ("full", "unavailable", "closed"):
+        for reason in ("LogFull", "LogUnavailable", "LogClosed"):
             self.append_errors.labels(reason)
 
 

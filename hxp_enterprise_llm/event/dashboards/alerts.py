@@ -66,9 +66,12 @@ class AlertBoard:
         ended = [(alert, end) for alert, end in self._ended if end >= since]
         entries = [*ended, *((alert, None) for alert in self._firing.values())]
         entries.sort(key=lambda entry: (entry[0].since, entry[0].episode))
-        return [
-            {"rule": alert.rule, "priority": alert.priority, "start": alert.since, "end": end} for alert, end in entries
-        ]
+        return [_span(alert, end) for alert, end in entries]
+
+
+def _span(alert: Alert, end: float | None) -> dict[str, Any]:
+    named = {"rule": alert.rule, "priority": alert.priority, "condition": alert.condition}
+    return named | {"start": alert.since, "end": end}
 
 
 def _episode(data: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.model import EventLog, Health, LogError
 from hxp_enterprise_llm.event.model import Event, encode
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.metrics import DashboardMetrics
 
 log = structlog.get_logger("dashboards")
@@ -122,6 +123,17 @@ class Dashboards:
     async def log_health(self) -> Health:
         """How the log is."""
         return await self._log.health()
+
+    def health(self) -> Part:
+        """How the dashboards are, in words."""
+        if not self.enabled:
+            return Part("ok", "switched off")
+        faulty = [name for name, board in self.boards.items() if board.faults]
+        if faulty:
+            return Part("degraded", f"faulty definition: {', '.join(faulty)}; see /dashboards/status")
+        if not self.follower.ready.is_set():
+            return Part("degraded", "the event log is not read yet")
+        return Part("ok", facts={"dashboards": len(self.boards)})
 
     def status(self) -> dict[str, Any]:
         """What `GET /dashboards/status` answers."""

@@ -1,6 +1,7 @@
 """The window of identities: which (source, id) are among the last N events and younger than W seconds.
 
-It is a function of the log alone, so that whoever reads the log's tail recognises the same repeats.
+It is a function of the log alone, so that whoever reads the log's tail recognises the same repeats. What was trimmed is
+forgotten with the process.
 """
 
 from __future__ import annotations

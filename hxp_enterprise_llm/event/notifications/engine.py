@@ -6,7 +6,7 @@ import asyncio
 import random as _random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -24,7 +24,7 @@ from hxp_enterprise_llm.event.notifications.dispatcher import (
     Dispatcher,
 )
 from hxp_enterprise_llm.event.notifications.evaluation import Alert, Evaluation, Told, evaluate, restore
-from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification
+from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
 from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, alert_recipients, switched_on
 from hxp_enterprise_llm.event.notifications.rules import Rule, compile_rules
@@ -232,6 +232,12 @@ class NotificationEngine:
     async def deliveries(self) -> dict[str, records.Recent]:
         """How the deliveries of each channel went. Raises StoreUnavailable."""
         return await self._store.run(records.recent)
+
+    def firing(self) -> list[dict[str, Any]]:
+        """The alerts that fire now, each as its `alert.firing` event carried it."""
+        alerts = self._alerts.values()
+        fired = [alert.notification for alert in alerts if alert.state.phase in ("firing", "recovering")]
+        return [alert_data(notification) for notification in fired if notification is not None]
 
     def health(self) -> Part:
         """How the engine is, in words."""

@@ -72,12 +72,13 @@ def event_of(notification: Notification) -> Encoded:
             time=rfc3339(notification.at),
             subject=notification.rule or None,
             datacontenttype="application/json",
-            data=_alert_data(notification) if alert else _message_data(notification),
+            data=alert_data(notification) if alert else _message_data(notification),
         )
     )
 
 
-def _alert_data(notification: Notification) -> dict[str, Any]:
+def alert_data(notification: Notification) -> dict[str, Any]:
+    """What an `alert.*` event carries."""
     data = {
         "rule": notification.rule,
         "condition": notification.condition,

@@ -98,7 +98,7 @@ class Analytics:
         arrived = arrival or Arrival(self.now, self.now)
         before = msgspec.structs.replace(self.totals)
         plan_of = self._planner.plan
-        if events:
+        if events and count:
             self._watched_since(arrived.first)
         for event in events:
             plan = plan_of(event.type)
@@ -153,6 +153,16 @@ class Analytics:
         except msgspec.DecodeError:
             return otherwise
         return self._slot_of(time, otherwise)
+
+    @property
+    def since(self) -> float | None:
+        """When the first event came that the windows could know of, in wall-clock seconds; None: there was none."""
+        return None if self._since is None else self.timeline.start(self._since)
+
+    def resume(self, totals: Totals, since: float | None) -> None:
+        """Go on from what an earlier run had counted."""
+        self.totals = totals
+        self._since = None if since is None else round(since * self.timeline.per_second)
 
     def _watched_since(self, slot: int) -> None:
         if self._since is None or slot < self._since:

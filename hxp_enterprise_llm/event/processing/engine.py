@@ -203,4 +203,5 @@ class AnalyticsEngine:
             events_total=core.totals.events,
             late=core.totals.late,
             ignored=core.totals.ignored,
+            since=None if core.since is None else rfc3339(core.since),
         )

@@ -72,8 +72,8 @@ async def _marks_between(log: EventLog, epoch: str, after: Offset, end: Offset) 
 
 async def replay(log: EventLog, bounds: Bounds, found: Survey, analytics: Analytics) -> Offset:
     """Feed the log from the survey's start up to the head of `bounds`; answers the cursor to follow from."""
-    if found.newest:
-        analytics.totals = Totals(found.newest.events_total, found.newest.late, found.newest.ignored)
+    if newest := found.newest:
+        analytics.resume(Totals(newest.events_total, newest.late, newest.ignored), newest.since)
     feeder = Feeder(analytics, found.marks)
     after = found.start
     while after < bounds.head:

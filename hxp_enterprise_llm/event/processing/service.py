@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
@@ -24,8 +22,6 @@ from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
-
-log = structlog.get_logger("processing")
 
 
 class ProcessingService:
@@ -55,8 +51,7 @@ class ProcessingService:
     async def start(self) -> None:
         """Open the log, bring analytics to its head, and begin to count and to read the host."""
         self._cleanup.push("log", lambda: self._log.close(5.0))
-        bounds = await self._log.open()
-        log.info("log.opened", directory=str(self._directory / "log"), epoch=bounds.epoch, head=bounds.head)
+        await self._log.open()
         await self._engine.rebuild()
         spawn = self._context.supervisor.spawn
         tasks = [

@@ -34,6 +34,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Events that were older than the largest window when they arrived."""
     ignored: int
     """Values that are no numbers where numbers are asked for."""
+    since: str | None
+    """When counting began: rates divide by no more than the time since then. None: no event has come yet."""
 
 
 def snapshot_event(snapshot: Snapshot, epoch: str, *, again: bool = False) -> Encoded:
@@ -56,6 +58,7 @@ class Mark(msgspec.Struct, frozen=True):
     events_total: int
     late: int
     ignored: int
+    since: float | None
 
 
 class _MarkData(msgspec.Struct):
@@ -65,6 +68,7 @@ class _MarkData(msgspec.Struct):
     events_total: int
     late: int
     ignored: int = 0
+    since: str | None = None
 
 
 class _MarkEvent(msgspec.Struct):
@@ -83,6 +87,7 @@ def read_mark(event: Stored, epoch: str) -> Mark | None:
     try:
         found = _decode(event.raw)
         at = parse_rfc3339(found.data.at)
+        since = parse_rfc3339(found.data.since) if found.data.since else None
     except (msgspec.DecodeError, ValueError):
         return None
     if found.source != SOURCE or not found.id.startswith(f"snapshot/{epoch}/"):
@@ -90,4 +95,4 @@ def read_mark(event: Stored, epoch: str) -> Mark | None:
     data = found.data
     if not 0 <= data.position < event.offset:
         return None
-    return Mark(event.offset, at, data.position, data.seq, data.events_total, data.late, data.ignored)
+    return Mark(event.offset, at, data.position, data.seq, data.events_total, data.late, data.ignored, since)

@@ -36,11 +36,6 @@ class Timeline:
         """The moment at which a slot begins, in seconds."""
         return slot / self.per_second
 
-    @property
-    def horizon_seconds(self) -> float:
-        """Seconds of the largest window."""
-        return self.horizon / self.per_second
-
 
 class SlotSeries(Generic[A]):
     """Aggregates by slot, and the merger of any stretch of them in a logarithmic number of steps.

@@ -56,20 +56,22 @@ _CURSORS: tuple[tuple[type[CursorError], int, str, str], ...] = (
 
 
 def _cursor(error: Exception) -> Problem:
-    found = cast(CursorError, error)
+    found = cast("CursorError", error)
     status, code, hint = next(row[1:] for row in _CURSORS if isinstance(found, row[0]))
     return Problem(status, code, str(found), hint, **cursor_details(found))
 
 
 def _rejected(error: Exception) -> Problem:
-    found = cast(Rejected, error)
-    items = [{"index": fault.index, "path": fault.path, "message": fault.message} for fault in found.faults]
-    more = {"stored": appended_json(found.stored)} if found.stored else {}
-    return Problem(400, "invalid_events", str(found), "correct the items below and send them again", items=items, **more)
+    found = cast("Rejected", error)
+    items = [{"index": fault.at, "path": fault.path, "message": fault.message} for fault in found.faults]
+    problem = Problem(400, "invalid_events", str(found), "correct the items below and send them again", items=items)
+    if found.stored:
+        problem.details["stored"] = appended_json(found.stored)
+    return problem
 
 
 def _interrupted(error: Exception) -> Problem:
-    found = cast(Interrupted, error)
+    found = cast("Interrupted", error)
     problem = problem_of(found.cause)
     problem.message = str(found)
     problem.details["stored"] = appended_json(found.stored)
@@ -77,19 +79,15 @@ def _interrupted(error: Exception) -> Problem:
 
 
 def _batch_too_large(error: Exception) -> Problem:
-    found = cast(BatchTooLarge, error)
+    found = cast("BatchTooLarge", error)
     hint = "send several requests, or add ?partial=true: stored in order in several records, no longer all or nothing"
-    return Problem(
-        413, "batch_too_large", str(found), hint, limit=found.limit, found=found.found, unit=found.unit
-    )
+    return Problem(413, "batch_too_large", str(found), hint, limit=found.limit, found=found.found, unit=found.unit)
 
 
 def _event_too_large(error: Exception) -> Problem:
-    found = cast(EventTooLarge, error)
+    found = cast("EventTooLarge", error)
     hint = "put what is large elsewhere and a reference to it into the event"
-    return Problem(
-        413, "event_too_large", str(found), hint, limit=found.limit, found=found.found, index=found.index
-    )
+    return Problem(413, "event_too_large", str(found), hint, limit=found.limit, found=found.found, index=found.index)
 
 
 def _full(error: Exception) -> Problem:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.event.log.model import Batch, Bounds, EventLog, LogError, Stored
 from hxp_enterprise_llm.event.model import EARLIEST
 from hxp_enterprise_llm.event.sources import query
 from hxp_enterprise_llm.event.sources.answers import appended_json, problem_of
-from hxp_enterprise_llm.event.sources.faults import IngestError, Invalid, Rejected, Fault
+from hxp_enterprise_llm.event.sources.faults import Fault, IngestError, Invalid, Rejected
 from hxp_enterprise_llm.event.sources.forms import split
 from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.stream import EventStream
@@ -60,11 +60,12 @@ class _Api:
     async def get(self, request: web.Request) -> web.Response:
         """Events beyond `after`, and `next`, where the scan ended."""
         asked = request.query
-        after = query.after(asked, EARLIEST)
-        limit = query.limit(asked, DEFAULT_LIMIT, MAX_LIMIT)
-        assert after is not None and limit is not None
+        after = query.after(asked)
+        limit = query.limit(asked, MAX_LIMIT) or DEFAULT_LIMIT
         try:
-            batch = await self._log.read(after, limit, types=query.types(asked), epoch=query.epoch(asked))
+            batch = await self._log.read(
+                EARLIEST if after is None else after, limit, types=query.types(asked), epoch=query.epoch(asked)
+            )
             bounds = await self._log.bounds()
         except LogError as error:
             raise problem_of(error) from error
@@ -89,13 +90,8 @@ class _Api:
 def _page(batch: Batch, bounds: Bounds) -> bytes:
     """The answer put together around the events as they are stored: nothing is encoded again."""
     events = b",".join(map(_with_offset, batch.events))
-    rest = b'"next":%d,"epoch":"%s","first":%d,"head":%d}\n' % (
-        batch.next,
-        bounds.epoch.encode(),
-        bounds.first,
-        batch.head,
-    )
-    return b'{"events":[' + events + b"]," + rest
+    place = {"next": batch.next, "epoch": bounds.epoch, "first": bounds.first, "head": batch.head}
+    return b'{"events":[' + events + b"]," + msgspec.json.encode(place)[1:] + b"\n"
 
 
 def _with_offset(stored: Stored) -> bytes:

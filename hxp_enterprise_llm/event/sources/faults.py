@@ -1,8 +1,8 @@
 """What can be wrong with events that come in.
 
-    IngestError
-    ├── Rejected      events that are not valid
-    └── Interrupted   the log refused the rest of a submission, a part of which is stored
+IngestError
+├── Rejected      events that are not valid
+└── Interrupted   the log refused the rest of a submission, a part of which is stored
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Finding(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A finding in the event of this index (from 0) of a submission."""
+    """A finding in one event of a submission; `at`: its index, from 0."""
 
-    index: int
+    at: int
     path: str
     message: str
 

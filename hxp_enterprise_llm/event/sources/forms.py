@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -45,7 +45,7 @@ def split(body: bytes, content_type: str, headers: Headers) -> Iterator[Item]:
     if "ce-specversion" in headers and not media.startswith(_STRUCTURED):
         return iter((_binary(body, content_type, headers),))
     if not body.strip():
-        raise JsonFault("", "the body is empty: send an event, e.g. {\"type\": \"demo.hello\", \"data\": {}}")
+        raise JsonFault("", 'the body is empty: send an event, e.g. {"type": "demo.hello", "data": {}}')
     if media == _NDJSON:
         return (match[0] for match in _LINES.finditer(body))
     is_array = body.lstrip()[:1] == b"["
@@ -90,7 +90,7 @@ def _header_text(name: str, value: str) -> str:
         raise Invalid([Finding(name, f"'{clean(value, 60)}' is not UTF-8")]) from None
 
 
-def _binary_data(body: bytes, content_type: str) -> Mapping[str, Any]:
+def _binary_data(body: bytes, content_type: str) -> dict[str, Any]:
     media = media_type(content_type)
     if media == "application/json" or media.endswith("+json"):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -77,9 +77,7 @@ class Ingest:
 
     def _terms(self, source: str) -> Terms:
         now, rules = self._clock.time(), self._rules
-        return Terms(
-            now, rfc3339(now), source, self._clock.new_id, rules.max_future_seconds, rules.max_age_seconds
-        )
+        return Terms(now, rfc3339(now), source, self._clock.new_id, rules.max_future_seconds, rules.max_age_seconds)
 
     def _check_is_all(self, piece: Sequence[Item], rest: Iterator[Item]) -> None:
         more = sum(1 for _ in rest)

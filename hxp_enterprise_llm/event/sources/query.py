@@ -18,11 +18,11 @@ Query = MultiMapping[str]
 _INTEGER = re.compile(r"[0-9]{1,16}")
 
 
-def after(query: Query, default: Offset | None) -> Offset | None:
-    """`after`: an offset, or `earliest` (also -1) for whatever is still there."""
+def after(query: Query) -> Offset | None:
+    """`after`: an offset, or `earliest` (also -1) for whatever is still there; None when it is not given."""
     text = _single(query, "after")
     if text is None:
-        return default
+        return None
     if text in ("earliest", "-1"):
         return EARLIEST
     if not _INTEGER.fullmatch(text) or int(text) > MAX_OFFSET:
@@ -38,11 +38,11 @@ def epoch(query: Query) -> str | None:
     return text
 
 
-def limit(query: Query, default: int | None, most: int) -> int | None:
-    """`limit`: most events of the answer."""
+def limit(query: Query, most: int) -> int | None:
+    """`limit`: most events of the answer; None when it is not given."""
     text = _single(query, "limit")
     if text is None:
-        return default
+        return None
     if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= most:
         raise _bad("limit", text, f"send a number from 1 to {most}")
     return int(text)

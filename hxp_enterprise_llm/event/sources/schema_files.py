@@ -38,7 +38,9 @@ class SchemaError(Exception):
 
 def shipped_files() -> Iterator[tuple[str, bytes]]:
     """Type and content of each schema that comes with the program."""
-    for entry in sorted(resources.files("hxp_enterprise_llm.event").joinpath("schemas").iterdir(), key=lambda e: e.name):
+    for entry in sorted(
+        resources.files("hxp_enterprise_llm.event").joinpath("schemas").iterdir(), key=lambda e: e.name
+    ):
         if entry.name.endswith(".json"):
             yield entry.name.removesuffix(".json"), entry.read_bytes()
 

@@ -1,15 +1,17 @@
 """GET /events/stream: the log as lines, for programs that follow it.
 
-    # EPOCH FIRST HEAD NEXT      first, then at least each 10 s while nothing happens: a sign of life with the cursor
+    # EPOCH FIRST HEAD NEXT      first, then each 10 s, and last of all: a sign of life with the cursor
     OFFSET RAW                   an event, byte for byte as it is stored
-    ! CODE JSON                  the cursor cannot go on: gone, epoch_changed; or the log cannot: then the end
+    ! CODE JSON                  the end: the cursor cannot go on (gone, epoch_changed), or the log cannot
 
 A reader that stops reading costs nothing here: the write waits, and nothing is read for it meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -22,7 +24,7 @@ from hxp_enterprise_llm.event.sources.answers import cursor_details, problem_of
 from hxp_enterprise_llm.security.edge import ends_with_service
 
 READ_EVENTS = 1000
-MAX_LIMIT = query.MAX_OFFSET
+PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,10 @@ class _Asked:
     @classmethod
     def of(cls, asked: query.Query) -> _Asked:
         return cls(
-            query.after(asked, None),
+            query.after(asked),
             query.epoch(asked),
             query.types(asked),
-            query.limit(asked, None, MAX_LIMIT),
+            query.limit(asked, query.MAX_OFFSET),
             query.flag(asked, "wait", True),
         )
 
@@ -58,7 +60,9 @@ class EventStream:
         try:
             bounds = await self._log.bounds()
             after = bounds.head if asked.after is None else asked.after
-            batch = await self._log.read(after, self._size(asked.limit), types=asked.types, epoch=asked.epoch)
+            batch = await self._log.read(
+                after, min(asked.limit or READ_EVENTS, READ_EVENTS), types=asked.types, epoch=asked.epoch
+            )
         except LogError as error:
             raise problem_of(error) from error
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"})
@@ -67,36 +71,64 @@ class EventStream:
             with ends_with_service(request):
                 start = Offset(bounds.first - 1) if after == EARLIEST else after
                 await response.write(_progress(bounds, start))
-                await self._send(response, asked, bounds, batch)
+                await self._send(response, asked, bounds.epoch, start, batch)
         return response
 
-    def _size(self, left: int | None) -> int:
-        return READ_EVENTS if left is None else min(READ_EVENTS, left)
-
-    async def _send(self, response: web.StreamResponse, asked: _Asked, bounds: Bounds, batch: Batch) -> None:
+    async def _send(
+        self, response: web.StreamResponse, asked: _Asked, epoch: str, start: Offset, batch: Batch
+    ) -> None:
         try:
-            await (self._follow if asked.wait else self._read)(response, asked, bounds.epoch, batch)
+            async with aclosing(self._batches(batch, asked, epoch)) as batches:
+                cursor = await self._write(response, batches, start, asked.limit)
+            await response.write(_progress(await self._log.bounds(), cursor))
         except LogError as error:
             await response.write(_last_line(error))
 
-    async def _read(self, response: web.StreamResponse, asked: _Asked, epoch: str, batch: Batch) -> None:
-        """Up to the head or the limit, then a last progress line."""
-        left = asked.limit
-        while batch.events or batch.next < batch.head:
-            await response.write(_lines(batch.events))
-            left = None if left is None else left - len(batch.events)
-            if left == 0:
-                break
-            batch = await self._log.read(batch.next, self._size(left), types=asked.types, epoch=epoch)
-        await response.write(_progress(await self._log.bounds(), batch.next))
+    async def _batches(self, batch: Batch, asked: _Asked, epoch: str) -> AsyncGenerator[Batch, None]:
+        """Without `wait` up to the head, else for ever."""
+        if batch.events or batch.next < batch.head:
+            yield batch
+        if asked.wait:
+            async for found in self._log.follow(batch.next, types=asked.types, epoch=epoch):
+                yield found
+        while batch.next < batch.head:
+            batch = await self._log.read(batch.next, READ_EVENTS, types=asked.types, epoch=epoch)
+            yield batch
 
-    async def _follow(self, response: web.StreamResponse, asked: _Asked, epoch: str, batch: Batch) -> None:
-        """For ever, or up to the limit."""
-        left = asked.limit
-        await response.write(_lines(batch.events))
-        left = None if left is None else left - len(batch.events)
-        if left == 0:
-            return await response.write(_progress(await self._log.bounds(), batch.next))
-        async for found in self._log.follow(batch.next, types=asked.types, epoch=epoch):
-            events = found.events if left is None else found.events[:left]
-            ...
+    async def _write(
+        self, response: web.StreamResponse, batches: AsyncGenerator[Batch, None], cursor: Offset, limit: int | None
+    ) -> Offset:
+        """Write the events, with a progress line when nothing came or it is time; answers where it ended."""
+        now = asyncio.get_running_loop().time
+        due = now() + PROGRESS_SECONDS
+        async for batch in batches:
+            events, cursor = _cut(batch, limit)
+            if events:
+                await response.write(_lines(events))
+            limit = None if limit is None else limit - len(events)
+            if limit == 0:
+                break
+            if now() >= due or not events:
+                due = now() + PROGRESS_SECONDS
+                await response.write(_progress(await self._log.bounds(), cursor))
+        return cursor
+
+
+def _cut(batch: Batch, limit: int | None) -> tuple[Sequence[Stored], Offset]:
+    """At most `limit` events of the batch, and where the scan is after them."""
+    if limit is None or len(batch.events) <= limit:
+        return batch.events, batch.next
+    return batch.events[:limit], batch.events[limit - 1].offset
+
+
+def _progress(bounds: Bounds, cursor: Offset) -> bytes:
+    return f"# {bounds.epoch} {bounds.first} {bounds.head} {cursor}\n".encode()
+
+
+def _lines(events: Iterable[Stored]) -> bytes:
+    return b"".join([b"%d %b\n" % (event.offset, event.raw) for event in events])
+
+
+def _last_line(error: LogError) -> bytes:
+    details = cursor_details(error) if isinstance(error, CursorError) else {"message": str(error)}
+    return f"! {problem_of(error).code} ".encode() + msgspec.json.encode(details) + b"\n"

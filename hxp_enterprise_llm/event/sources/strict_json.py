@@ -49,7 +49,10 @@ def syntax_fault(error: Exception, text: bytes) -> JsonFault:
         return JsonFault("", f"the JSON is not valid at byte {match[2]}: {match[1]}")
     if "truncated" in str(error):
         return _cut_off(text)
-    return JsonFault("", f"the JSON is not valid: {str(error)[:1].lower()}{str(error)[1:]}")
+    message, _, path = str(error).partition(" - at `$")
+    # Members of an object appear there as "...", which tells nobody anything.
+    place = "" if "..." in path else path.strip(".`")
+    return JsonFault(place, f"the JSON is not valid: {message[:1].lower()}{message[1:]}")
 
 
 def _cut_off(text: bytes) -> JsonFault:

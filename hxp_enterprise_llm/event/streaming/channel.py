@@ -1,11 +1,8 @@
 """A channel: which events it carries, its ring, and the joined, self-clocked write to those who keep up.
 
-Offsets of a channel, in their order:
-
-    ring.floor <= settled <= position.offset
-
-`settled`: everything up to here has been given to the live subscribers, or is being given by the flush under way.
-A subscriber that stands at `settled` may join; one that stands before it has to catch up first.
+`settled` is the offset up to which everything has been given to the live subscribers, or is being given by the flush
+under way. It never exceeds the hub's position. A subscriber that stands at `settled` may join; one that stands before
+it catches up first, from the ring as far as that reaches back (`ring.floor`), else from the log.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ class Hub:
                 await self._follow()
             except CursorError as error:
                 self._begin_anew(error)
+                await asyncio.sleep(0)
             except LogError as error:
                 self.problem = str(error)
                 log.warning("hub.failed", error=self.problem, retry_seconds=self._pause)

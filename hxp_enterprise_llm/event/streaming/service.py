@@ -142,9 +142,9 @@ class StreamingService:
         ]
 
     def extra_ports(self) -> Mapping[str, int]:
-        """The dashboards' own ports."""
-        dashboards = self.config.live_dashboard
-        return dashboards.ports if dashboards.enabled else {}
+        """The own ports of the dashboards that are served."""
+        live = self.config.live_dashboard
+        return {name: port for name, port in live.ports.items() if live.enabled and name in live.dashboards}
 
     def bound(self, name: str, port: int) -> None:
         """A listener of ours is up: a dashboard's own port answers with its page."""

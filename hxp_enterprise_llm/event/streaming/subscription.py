@@ -125,10 +125,9 @@ class Subscription:
         """Give what the ring has, until the transport is full or the subscription is live; else ask the log."""
         channel = self.channel
         while self._state == "behind" and self._reader is None and self._link.writable:
-            settled = channel.settled
-            if self.epoch != channel.position.epoch or self.cursor > settled or not channel.ring.covers(self.cursor):
+            if not self._ring_takes_over():
                 self._reader = self._services.spawn("streaming.catch_up", self._read_log(), ends=True)
-            elif self.cursor == settled:
+            elif self.cursor == (settled := channel.settled):
                 self._join()
             else:
                 messages, self.cursor = channel.ring.between(self.cursor, settled, channel.options.write_bytes)
@@ -166,9 +165,12 @@ class Subscription:
         self.advance()
 
     def _ring_takes_over(self) -> bool:
+        """Whether the log is not needed: the cursor is where the live ones are, or the ring reaches back to it."""
         channel = self.channel
-        same = self.epoch == channel.position.epoch
-        return same and channel.ring.covers(self.cursor) and self.cursor <= channel.settled
+        if self.epoch != channel.position.epoch:
+            return False
+        settled = channel.settled
+        return self.cursor == settled or (self.cursor < settled and channel.ring.covers(self.cursor))
 
     async def _step(self) -> None:
         """One wait: for the hub, or for a stretch of the log."""
@@ -195,6 +197,8 @@ class Subscription:
             await self._wait_for_epoch()
         else:
             self._give_stretch(batch)
+            # A log that answers from memory never waits; the loop has others to serve.
+            await asyncio.sleep(0)
 
     def _give_stretch(self, batch: Batch) -> None:
         """Write as much as the transport takes; the rest is read again when it has room."""

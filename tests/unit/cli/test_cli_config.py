@@ -143,3 +143,12 @@ def test_env_lists_every_variable_with_its_value(hxp: Hxp) -> None:
     assert set(rows) == {row.name for row in environment_table()}
     assert rows["DATA_STREAMING_API_PORT"] == ["service.port", "9"]
     assert rows["METRICS_SERVER_ENDPOINT"][1] == "http://***@host:9090"
+
+
+def test_a_broken_schema_of_the_operator_is_named(hxp: Hxp) -> None:
+    schema = written("schemas/my.type.json", '{"type": "objekt"}')
+    path = written("event-processing.yaml", "ingest:\n  schemas_directory: schemas\n")
+    result = hxp("check-config", str(path))
+    assert result.exit_code == 78
+    assert result.stderr.startswith(f"  {schema}: ")
+    assert "objekt" in result.stderr

@@ -168,15 +168,18 @@ def test_a_broken_line_is_named_by_its_number(service: Any, hxp: Hxp, tmp_path: 
 def test_a_refused_batch_says_what_was_stored(service: Any, hxp: Hxp, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("\n".join(json.dumps({"type": "a", "data": {"n": n}}) for n in range(1500)))
+    items = [{"index": 2, "path": "type", "message": "wrong"}, {"index": 9999, "message": "odd"}, 7]
     service.answers = [
         (202, {"events": [{"offset": n} for n in range(1, 1001)], "epoch": "e"}),
-        (400, {"error": {"code": "bad", "message": "no"}}),
+        (400, {"error": {"code": "bad", "message": "no", "items": items}}),
     ]
     result = hxp("publish", "--file", str(file), "--url", service.url)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         f"{file}: lines 1001 to 1500 were not stored; 1000 events before them were.",
         "refused: no (400 bad)",
+        "  line 1003 type: wrong",
+        "  9999: odd",
     ]
 
 

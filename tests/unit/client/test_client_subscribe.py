@@ -243,6 +243,21 @@ async def test_a_handshake_that_fails_later_is_a_lost_connection(gateway: Gatewa
         await take(quick(url), 5)
 
 
+async def test_leaving_in_the_middle_of_a_flood_is_quick(gateway: Gateway, url: str) -> None:
+    async def flood(socket: web.WebSocketResponse) -> None:
+        offset = 0
+        while not socket.closed:
+            offset += 1
+            try:
+                await socket.send_str(event(offset) + " " * 10_000)
+            except ConnectionError:
+                return
+
+    gateway.next = [flood]
+    async with asyncio.timeout(5):
+        assert len(await take(quick(url), 2)) == 2
+
+
 @pytest.mark.parametrize("url", ["nonsense", "ftp://host"])
 async def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(Unreachable, match="this is no address"):

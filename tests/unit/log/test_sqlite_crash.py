@@ -168,10 +168,14 @@ async def four_segments(directory: Path) -> None:
     await log.open()
     for number in range(1, 4):
         await log.append(events(10 * number, 10, size=30_000))
-        await eventually(lambda: len(segment_paths(directory)) == number + 1)
+        await has_segments(directory, number + 1)
     await log.append(events(40, 10))
     await log.close()
     assert len(segment_paths(directory)) == 4
+
+
+async def has_segments(directory: Path, count: int) -> None:
+    await eventually(lambda: len(segment_paths(directory)) == count)
 
 
 async def test_all_segments_gone(tmp_path: Path) -> None:
@@ -263,7 +267,7 @@ async def test_sealing_is_finished_at_open(tmp_path: Path) -> None:
     log = sqlite_log(tmp_path / "log", segment_bytes=256 * 1024)
     head = (await log.open()).head
     await log.append(events(10_000, 20, size=30_000))
-    await eventually(lambda: len(segment_paths(tmp_path / "log")) == 2)
+    await has_segments(tmp_path / "log", 2)
     await log.append(events(20_000, 1))
     await log.close()
     sealed = await read_all_again(tmp_path / "log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -31,6 +32,7 @@ class MailServer:
         self.hang_at_quit = False
         self.received: asyncio.Queue[tuple[Envelope, EmailMessage]] = asyncio.Queue()
         self.port = 0
+        self._connections: list[SMTP] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[MailServer]:
@@ -42,9 +44,24 @@ class MailServer:
             yield self
         finally:
             server.close()
+            for connection in self._connections:
+                for transport in (connection.transport, connection._original_transport):
+                    if transport is not None:
+                        transport.abort()
+            handlers = [one._handler_coroutine for one in self._connections if one._handler_coroutine]
+            for handler in handlers:
+                handler.cancel()
+            await asyncio.gather(*handlers, return_exceptions=True)
 
     def _protocol(self) -> SMTP:
         authenticates = bool(self._password)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # over implicit TLS the library believes that there is none
+            connection = self._smtp(authenticates)
+        self._connections.append(connection)
+        return connection
+
+    def _smtp(self, authenticates: bool) -> SMTP:
         return SMTP(
             self,
             hostname="mail.test",
@@ -52,7 +69,7 @@ class MailServer:
             require_starttls=self._starttls and not self._implicit,
             authenticator=self._authenticate if authenticates else None,
             auth_required=authenticates,
-            auth_require_tls=False,
+            auth_require_tls=not self._implicit,
             timeout=20,
         )
 
@@ -97,7 +114,7 @@ class SlackServer:
     async def running(self) -> AsyncIterator[SlackServer]:
         app = web.Application()
         app.router.add_post("/{path:.*}", self._handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -128,8 +145,19 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @asynccontextmanager
 async def raw_server(handle: Any) -> AsyncIterator[int]:
     """A bare TCP server; answers its port."""
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    open_connections: set[tuple[asyncio.Task[Any] | None, asyncio.StreamWriter]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_connections.add((asyncio.current_task(), writer))
+        await handle(reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for task, writer in open_connections:
+            writer.transport.abort()
+            if task:
+                task.cancel()
+        await asyncio.gather(*(task for task, _ in open_connections if task), return_exceptions=True)

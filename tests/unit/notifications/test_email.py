@@ -58,7 +58,7 @@ async def test_a_mail_arrives_over_starttls(mail_server: MailServer, authority_f
     assert mail["Subject"] == "[CRITICAL] critical_alert: firing"
     assert mail["To"] == TO
     assert mail["Date"] == "Fri, 15 Jan 2027 08:00:00 +0000"
-    assert mail["Message-ID"] == "<ep-1.1.firing.b6e5ae5f@example.net>"
+    assert mail["Message-ID"] == "<ep-1.1.firing.f8f0aca9@example.net>"
     assert mail["References"] == mail["In-Reply-To"] == "<ep-1@example.net>"
     assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
     parts = [part.get_content_type() for part in mail.iter_parts()]

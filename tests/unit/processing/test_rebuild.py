@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, default_metrics
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import Bounds, Gone, LogClosed, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Batch, Bounds, Gone, LogClosed, LogUnavailable
 from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.rebuild import survey
@@ -51,7 +51,8 @@ async def traffic(log: MemoryLog, clock: VirtualClock, seconds: int, seed: int) 
         await clock.advance(1)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=8, deadline=None)
+@example(3, 68)
 @given(st.sampled_from([3, 40, 320, 420]), st.integers(0, 1000))
 async def test_a_rebuilt_engine_equals_one_that_ran_on(seconds: int, seed: int) -> None:
     clock = VirtualClock(NOW + 0.5)
@@ -171,6 +172,23 @@ async def test_a_log_that_is_trimmed_meanwhile_is_surveyed_again() -> None:
         assert not engine.ready
         await clock.advance(0.2)
         assert engine.snapshot().events_total == 1
+
+
+class Stuck(MemoryLog):
+    """Tells of a head that it does not let anybody read up to, as a lagging member of a cluster may."""
+
+    async def read(self, after, limit=1000, *, types=None, epoch=None):  # type: ignore[no-untyped-def]
+        return Batch((), after, Offset(after + 1))
+
+
+async def test_a_log_that_does_not_reach_its_head_holds_nothing_up() -> None:
+    clock = VirtualClock()
+    log = Stuck(clock=clock)
+    await log.open()
+    await log.append([event(1, "a")])
+    engine = engine_of(log, clock)
+    await engine.rebuild()
+    assert (engine.snapshot().position, engine.lag) == (0, 1)
 
 
 async def test_a_log_that_is_closed_cannot_be_rebuilt_from() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,7 +82,7 @@ def test_blocks_are_kept_between_questions() -> None:
     class Counted(Numbers):
         __slots__ = ()
 
-        def absorb(self, later: Numbers) -> None:
+        def absorb(self, later: Self, /) -> None:
             nonlocal made
             made += 1
             super().absorb(later)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import EventLog
+from hxp_enterprise_llm.event.log.model import EventLog, Limits
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
@@ -39,6 +39,11 @@ class VirtualClock:
     def set_wall(self, seconds: float) -> None:
         """Set the wall clock, as an operator would."""
         self._wall = seconds - self._elapsed
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody sleeps."""
+        return any(not future.done() for _, _, future in self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
         future = asyncio.get_running_loop().create_future()
@@ -95,8 +100,8 @@ async def running(engine: AnalyticsEngine) -> AsyncIterator[AnalyticsEngine]:
                 await task
 
 
-async def opened(clock: VirtualClock, **options: int) -> MemoryLog:
+async def opened(clock: VirtualClock, *, offset_step: int = 3, limits: Limits | None = None) -> MemoryLog:
     """An open log in memory; its offsets have holes unless told otherwise."""
-    log = MemoryLog(clock=clock, **{"offset_step": 3} | options)
+    log = MemoryLog(clock=clock, offset_step=offset_step, limits=limits)
     await log.open()
     return log

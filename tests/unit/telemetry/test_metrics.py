@@ -36,7 +36,7 @@ def filled() -> CollectorRegistry:
     service.refused.labels("host_not_allowed").inc()
     service.build.labels("0.1.0").set(1)
     log.append_seconds.observe(0.004)
-    log.append_errors.labels("full").inc()
+    log.append_errors.labels("LogFull").inc()
     processing.received.labels("http").inc()
     processing.rejected.labels("invalid").inc()
     processing.tick_seconds.observe(0.002)
@@ -122,7 +122,7 @@ def test_series_that_alerts_count_exist_before_the_first_fault() -> None:
     registry = CollectorRegistry(auto_describe=True)
     LogMetrics(registry)
     NotificationMetrics(registry)
-    for reason in ("full", "unavailable", "closed"):
+    for reason in ("LogFull", "LogUnavailable", "LogClosed"):
         assert registry.get_sample_value("citadel_log_append_errors_total", {"reason": reason}) == 0
     dead = {"channel": "email", "result": "dead"}
     assert registry.get_sample_value("notification_delivery_total", dead) == 0

@@ -299,8 +299,14 @@ def test_the_level_changes_at_once_for_loggers_that_exist(at: Set) -> None:
         logs.set_level("LOUD")
 
 
-def test_libraries_never_log_at_debug(at: Set) -> None:
-    at.up(level="DEBUG")
+def test_libraries_log_warnings_and_never_their_debug(at: Set) -> None:
+    logs = at.up(level="INFO")
+    logging.getLogger("alembic").info("noise")
+    logging.getLogger("alembic").warning("odd")
+    assert at.lines == ["<4>WARNING alembic: odd"]
+    at.stream.truncate(0)
+    at.stream.seek(0)
+    logs.set_level("DEBUG")
     logging.getLogger("slack_sdk").debug("body=%s", "token")
     logging.getLogger("slack_sdk").info("ok")
     logging.getLogger("x").critical("down")

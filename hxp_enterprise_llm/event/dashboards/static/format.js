@@ -13,6 +13,7 @@ export function number(value) {
   if (size >= 9999.5) return large(value);
   if (size >= 99.95) return grouped.format(value);
   if (Number.isInteger(value)) return String(value);
+  if (size < 0.0995) return value.toPrecision(2);
   return value.toFixed(size >= 9.995 ? 1 : 2);
 }
 
@@ -34,7 +35,8 @@ export function measure(value, unit) {
     return [digits(value / 1000), "s"];
   }
   if (unit === "ms" && value !== null && value !== undefined) return [grouped.format(value), "ms"];
-  return [number(value), unit];
+  const [text, factor] = number(value).split(" ");
+  return [text, factor ? factor + (unit.startsWith("/") ? "" : " ") + unit : unit];
 }
 
 /** A value with its unit in one text. */
@@ -70,10 +72,10 @@ export function since(unix, now) {
 export const time = (unix) => clock.format(unix * 1000);
 export const hour = (unix) => short.format(unix * 1000);
 
-/** Time of an event with milliseconds. */
+/** Time of an event: to the second, and its milliseconds. */
 export function stamp(text) {
   const at = Date.parse(text);
-  return Number.isNaN(at) ? NONE : clock.format(at) + "." + String(at % 1000).padStart(3, "0");
+  return Number.isNaN(at) ? [NONE, ""] : [clock.format(at), "." + String(at % 1000).padStart(3, "0")];
 }
 
 /** Labels without what they all begin and end with: latency_p50, latency_p95 are p50, p95. */

@@ -98,7 +98,7 @@ export class Model {
     if (this.alerts.has(episode)) return;
     const start = Date.parse(data.since ?? time) / 1000;
     this.alerts.set(episode, { ...data, episode, since: start, summary: data.summary || data.rule });
-    this.spans.push({ rule: data.rule, priority: data.priority, start, end: null });
+    this.spans.push({ rule: data.rule, priority: data.priority, condition: data.condition, start, end: null });
   }
 
   resolve({ data, time }) {

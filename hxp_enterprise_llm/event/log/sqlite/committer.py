@@ -8,9 +8,13 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Literal, Protocol, TypeVar
 
+import structlog
+
 from hxp_enterprise_llm.event.log.model import Appended, LogClosed, LogError, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.log.sqlite.queue import AppendQueue, Waiting
 from hxp_enterprise_llm.event.log.sqlite.store import Committed, Store, View
+
+log = structlog.get_logger("log")
 
 T = TypeVar("T")
 
@@ -94,11 +98,14 @@ class Committer:
 
     def _failure(self, job: asyncio.Future[T]) -> BaseException | None:
         if job.cancelled():
-            return LogUnavailable("the executor was stopped", maybe_stored=True)
-        error = job.exception()
+            error: BaseException | None = LogUnavailable("the executor was stopped", maybe_stored=True)
+        else:
+            error = job.exception()
         if isinstance(error, LogError):
             self._full = isinstance(error, LogFull)
             self._listener.failed(error)
+        elif error is not None:
+            log.error("log.unexpected_error", error=repr(error))
         return error
 
     async def run(self, work: Callable[[], tuple[T, View]]) -> T:

@@ -101,13 +101,13 @@ def _failure(error: Exception) -> Retry | Dead:
         return _failure(error.recipients[0])
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _refusal(error)
-    if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
+    if tls_error := _tls_error(error):
+        reason = getattr(tls_error, "verify_message", "") or tls_error.reason or "handshake failed"
         return Retry(f"no trusted TLS connection: {reason}", after=BLOCKED_SECONDS)
     if "STARTTLS" in str(error):
         hint = "a server without it needs tls: implicit, or tls: none for a relay on this host"
         return Retry(f"the mail server does not offer STARTTLS; {hint}", after=BLOCKED_SECONDS)
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
+    if type(error) is aiosmtplib.SMTPException or isinstance(error, aiosmtplib.SMTPNotSupported):
         return Retry(f"the mail server lacks what is needed: {error}", after=BLOCKED_SECONDS)
     return Retry(f"the mail server cannot be reached: {_brief(error)}")
 
@@ -121,6 +121,13 @@ def _refusal(error: aiosmtplib.SMTPResponseException) -> Retry | Dead:
     if about_the_server or error.code < 500:
         return Retry(f"the mail server says {text}")
     return Dead(f"the mail server says {text}")
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """The TLS error that an error is, or that the SMTP library wrapped into one."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__
+    return error
 
 
 def _brief(error: Exception) -> str:

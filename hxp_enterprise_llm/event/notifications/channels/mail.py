@@ -11,10 +11,11 @@ from hashlib import blake2b
 from html import escape
 
 from hxp_enterprise_llm.event.model import rfc3339
-from hxp_enterprise_llm.event.notifications.channels.words import headline, one_line, shown_values
+from hxp_enterprise_llm.event.notifications.channels.words import headline, one_line, several_lines, shown_values
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification
 
 _SUBJECT_LENGTH = 200
+_FACT_LENGTH = 2000
 
 
 def compose(delivery: Delivery, sender: str) -> EmailMessage:
@@ -60,15 +61,17 @@ def facts(notification: Notification) -> Iterator[tuple[str, str]]:
 
 
 def _lines(notification: Notification) -> Iterator[str]:
-    yield notification.text
+    yield several_lines(notification.text)
     yield ""
     for label, value in facts(notification):
-        yield f"{label}: {one_line(value, 2000)}"
+        yield f"{label}: {one_line(value, _FACT_LENGTH)}"
 
 
 def _html(notification: Notification) -> str:
+    title = escape(one_line(headline(notification), _SUBJECT_LENGTH))
+    text = escape(several_lines(notification.text)).replace("\n", "<br>")
     rows = "".join(
-        f"<tr><th align=left>{label}</th><td>{escape(value)}</td></tr>" for label, value in facts(notification)
+        f"<tr><th align=left>{label}</th><td>{escape(one_line(value, _FACT_LENGTH))}</td></tr>"
+        for label, value in facts(notification)
     )
-    text = escape(notification.text).replace("\n", "<br>")
-    return f"<html><body><h3>{escape(headline(notification))}</h3><p>{text}</p><table>{rows}</table></body></html>\n"
+    return f"<html><body><h3>{title}</h3><p>{text}</p><table>{rows}</table></body></html>\n"

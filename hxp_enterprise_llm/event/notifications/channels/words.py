@@ -16,6 +16,15 @@ def one_line(text: str, length: int) -> str:
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
+# What neither mail nor chat can carry; line feeds and tabs are fine in a text of several lines.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def several_lines(text: str) -> str:
+    """The text without control characters; lines end with a line feed."""
+    return _UNPRINTABLE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def headline(notification: Notification) -> str:
     """One line that says what happened, e.g. `[CRITICAL] critical_alert: firing`."""
     priority = notification.priority.upper()

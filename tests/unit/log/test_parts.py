@@ -1,0 +1,210 @@
+"""The parts that every backend is made of, each against a plain model of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hxp_enterprise_llm.event.log.chunks import Chunks, chunk_of, scan
+from hxp_enterprise_llm.event.log.following import Bell, follow
+from hxp_enterprise_llm.event.log.model import Batch, Limits, LogUnavailable, Stored
+from hxp_enterprise_llm.event.log.numbering import number
+from hxp_enterprise_llm.event.log.packing import (
+    MAX_RECORD_BYTES,
+    MAX_RECORD_EVENTS,
+    Damaged,
+    identities_of,
+    pack,
+    split,
+    unpack,
+)
+from hxp_enterprise_llm.event.log.sqlite.queue import AppendQueue, Waiting
+from hxp_enterprise_llm.event.log.window import IdentityWindow
+from hxp_enterprise_llm.event.model import BEGINNING, Offset, TypePatterns
+from tests.unit.log.support import event, events, identity_of
+
+TYPES = st.one_of(st.sampled_from(["llm.a", "llm.b", "host.cpu"]), st.text(max_size=30))
+RAWS = st.binary(min_size=1, max_size=60).map(lambda raw: raw.replace(b"\n", b" "))
+STORED = st.lists(st.tuples(TYPES, RAWS), min_size=1, max_size=40)
+
+
+def stored_at(first: int, content: list[tuple[str, bytes]]) -> list[Stored]:
+    return [Stored(Offset(first + i), type, raw) for i, (type, raw) in enumerate(content)]
+
+
+@given(STORED, st.integers(1, 2**53 - 100), st.floats(0, 4e9))
+def test_a_record_gives_back_what_was_packed(content: list[tuple[str, bytes]], first: int, at: float) -> None:
+    stored = stored_at(first, content)
+    keys = [identity_of(event(n)) for n in range(len(stored))]
+    record = pack(stored, keys, at)
+    assert list(unpack(record).events) == stored
+    assert unpack(record).last == record.last == stored[-1].offset
+    found, offsets = identities_of(record)
+    assert found == keys
+    assert list(offsets) == [one.offset for one in stored]
+
+
+@given(STORED, st.data())
+def test_any_flipped_bit_of_a_record_is_noticed(content: list[tuple[str, bytes]], data: st.DataObject) -> None:
+    record = pack(stored_at(1, content), [bytes(16)] * len(content), 1.0)
+    field = data.draw(st.sampled_from(["types", "identities", "body"]))
+    blob = bytearray(getattr(record, field))
+    bit = data.draw(st.integers(0, 8 * len(blob) - 1))
+    blob[bit // 8] ^= 1 << bit % 8
+    for damaged in (record._replace(**{field: bytes(blob)}), record._replace(last=record.last + 1)):
+        with pytest.raises(Damaged, match="its checksum does not fit its content"):
+            unpack(damaged)
+
+
+def test_a_record_with_a_wrong_count_is_damaged() -> None:
+    stored = stored_at(1, [("a", b'{"x":\n1}')])
+    with pytest.raises(Damaged, match="it holds 2 events instead of 1"):
+        unpack(pack(stored, [bytes(16)], 1.0))
+
+
+@given(st.lists(st.sampled_from([1, 300, 200_000, MAX_RECORD_BYTES - 1, MAX_RECORD_BYTES]), max_size=30))
+def test_records_stay_within_their_bounds(sizes: list[int]) -> None:
+    stored = [Stored(Offset(i + 1), "a", bytes(size)) for i, size in enumerate(sizes)]
+    ranges = list(split(stored))
+    assert [i for start, end in ranges for i in range(start, end)] == list(range(len(stored)))
+    for start, end in ranges:
+        size = sum(len(one.raw) + 1 for one in stored[start:end])
+        assert size <= MAX_RECORD_BYTES or end - start == 1
+
+
+def test_a_record_has_a_bounded_number_of_events() -> None:
+    stored = [Stored(Offset(i + 1), "a", b"{}") for i in range(2 * MAX_RECORD_EVENTS + 1)]
+    assert [end - start for start, end in split(stored)] == [MAX_RECORD_EVENTS, MAX_RECORD_EVENTS, 1]
+
+
+class Entry(NamedTuple):
+    key: bytes
+    offset: int
+    at: float
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 25), min_size=1, max_size=6)), max_size=40))
+def test_the_window_against_a_model(steps: list[tuple[int, list[int]]]) -> None:
+    """What must be recognised is, with its first offset; the memory is bounded; a rebuilt window knows the same."""
+    window, log = IdentityWindow(12, 5.0), list[Entry]()
+    now = 0.0
+    for pause, numbers in steps:
+        now += pause
+        window.expire(now)
+        numbered = number([[event(n) for n in numbers]], window, Offset(len(log)))
+        recent = [entry for entry in log[-12:] if entry.at > now - 5.0]
+        for n, appended in zip(numbers, numbered.answers[0], strict=True):
+            known = [entry.offset for entry in recent if entry.key == identity_of(event(n))]
+            if known:
+                assert appended == (known[-1], True)
+        offsets = [stored.offset for stored in numbered.fresh]
+        window.add(numbered.identities, offsets, now)
+        log += [Entry(*entry, now) for entry in zip(numbered.identities, offsets, strict=True)]
+        assert len(window) <= 12 + 6
+    rebuilt = IdentityWindow(12, 5.0)
+    for entry in log:
+        rebuilt.add([entry.key], [Offset(entry.offset)], entry.at)
+    rebuilt.expire(now)
+    for entry in [entry for entry in log[-12:] if entry.at > now - 5.0]:
+        assert rebuilt.find(entry.key) == window.find(entry.key) == entry.offset
+
+
+def test_old_identities_are_forgotten_in_slices() -> None:
+    window = IdentityWindow(1_000_000, 10.0)
+    for n in range(100):
+        window.add([identity_of(event(n))], [Offset(n + 1)], 0.0)
+    window.expire(100.0)
+    assert 0 < len(window) < 100
+    for _ in range(20):
+        window.expire(100.0)
+    assert len(window) == 0
+    window.add([], [], 100.0)
+    window.clear()
+
+
+@given(
+    st.lists(st.lists(st.tuples(TYPES, RAWS), min_size=1, max_size=5), max_size=10),
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.booleans(),
+)
+def test_scans_give_everything_once(batches: list[list[tuple[str, bytes]]], step: int, page: int, some: bool) -> None:
+    chunks, head, everything = Chunks(BEGINNING), BEGINNING, list[Stored]()
+    for batch in batches:
+        stored = [Stored(Offset(head + step * (i + 1)), type, raw) for i, (type, raw) in enumerate(batch)]
+        chunks.append(chunk_of(stored))
+        head = stored[-1].offset
+        everything += stored
+    types = TypePatterns(["llm.*"]) if some else None
+    found, after = list[Stored](), BEGINNING
+    while after < head:
+        answer = scan(chunks.after(after), after, head, page, types)
+        assert len(answer.events) <= page
+        assert answer.next > after
+        found += answer.events
+        after = answer.next
+    assert found == [one for one in everything if types is None or types.matches(one.type)]
+    assert scan(chunks.after(head), head, head, page, types) == Batch((), head, head)
+
+
+def test_the_newest_chunks_are_kept_within_their_memory() -> None:
+    chunks = Chunks(BEGINNING, 10_000)
+    for n in range(1, 101):
+        chunks.append(chunk_of([Stored(Offset(n), "a", bytes(300))]))
+        assert chunks.bytes <= 10_000 * 9 // 8
+    assert len(chunks) > 10
+    assert chunks.floor == 100 - len(chunks)
+    assert [chunk.last for chunk in chunks.after(chunks.floor)] == list(range(chunks.floor + 1, 101))
+    chunks.drop(Offset(99))
+    assert (chunks.floor, len(chunks)) == (99, 1)
+    chunks.clear(Offset(200))
+    assert (chunks.floor, len(chunks), chunks.bytes) == (200, 0, 0)
+
+
+async def test_a_ring_between_look_and_wait_is_not_missed() -> None:
+    bell, head = Bell(), Offset(0)
+
+    async def read(after: Offset) -> Batch:
+        nonlocal head
+        seen = head
+        if head < 3:
+            # Somebody appends right after the look.
+            head = Offset(head + 1)
+            bell.ring()
+        return Batch((), seen, seen)
+
+    batches = follow(read, bell, BEGINNING, progress=60)
+    async with asyncio.timeout(1):
+        assert [(await anext(batches)).next for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_the_queue_is_bounded_and_keeps_the_order() -> None:
+    loop = asyncio.new_event_loop()
+    queue = AppendQueue(Limits(max_batch_events=4, max_batch_bytes=100))
+    waiting = [Waiting(events(4 * n, 4), 10, loop.create_future()) for n in range(16)]
+    for one in waiting:
+        queue.add(one)
+    with pytest.raises(LogUnavailable, match="overload: 64 events, 160 bytes wait to be stored"):
+        queue.add(waiting[0])
+    assert queue.withdraw(waiting[3])
+    assert not queue.withdraw(waiting[3])
+    assert len(queue) == 15
+    assert [id(one) for one in queue.take()] == [id(one) for one in waiting if one is not waiting[3]]
+    assert queue.take() == []
+    loop.close()
+
+
+def test_a_group_is_bounded_but_never_empty() -> None:
+    loop = asyncio.new_event_loop()
+    queue = AppendQueue(Limits())
+    sizes = [20_000_000, 5_000_000, 3_000_000, 1_000_000]
+    for size in sizes:
+        queue.add(Waiting([event(1)], size, loop.create_future()))
+    groups = [[one.size for one in queue.take()] for _ in range(4)]
+    assert groups == [[20_000_000], [5_000_000, 3_000_000], [1_000_000], []]
+    loop.close()
