@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: help run test lint types floors unit integration bench coverage lock docs clean
 
 help:
-	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 20')"
+	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 5')"
 	@echo "make test         lint, types, import floors, all tests with coverage"
 	@echo "make lint types floors unit integration    one part of it"
 	@echo "make bench        performance, as ratios within one run"

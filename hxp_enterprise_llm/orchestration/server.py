@@ -90,15 +90,15 @@ class ServiceServer:
         within = self.config.service.timeout
         self._cleanup.push("service", lambda: self.service.stop(within))
         await self.service.start()
-        app = build_app(self.routes(), policy=lambda: self._policy, metrics=self.metrics)
+        self.app = build_app(self.routes(), policy=lambda: self._policy, metrics=self.metrics)
         for name, port in {self.name: self.config.service.port, **self.service.extra_ports()}.items():
-            await self._listen(app, name, port)
+            await self._listen(name, port)
         self.context.supervisor.spawn(f"{self.name}.lag", LagSampler(self.metrics.loop_lag, self.context.clock).run())
         self.ready = True
         log.info("service.ready", service=self.name, version=__version__)
 
-    async def _listen(self, app: web.Application, name: str, port: int) -> None:
-        listener = Listener(app, self.config.service.host, port, name=name)
+    async def _listen(self, name: str, port: int) -> None:
+        listener = Listener(self.app, self.config.service.host, port, name=name)
         await listener.start()
         self._listeners[name] = listener
         self.service.bound(name, listener.address[1])

@@ -135,7 +135,10 @@ class Logs:
     def __init__(self, sink: Sink, level: str) -> None:
         self._sink = sink
         self._handler = _StandardHandler(sink)
-        logging.getLogger().addHandler(self._handler)
+        root = logging.getLogger()
+        for earlier in [handler for handler in root.handlers if isinstance(handler, _StandardHandler)]:
+            root.removeHandler(earlier)
+        root.addHandler(self._handler)
         self.set_level(level)
 
     def hide(self, secret: str) -> None:

@@ -89,7 +89,8 @@ class Daemon:
             raise AssertionError("the daemon ended:\n" + "".join(self.output))
 
     async def _read(self, ready: asyncio.Event) -> None:
-        assert self._process is not None and self._process.stderr is not None
+        assert self._process is not None
+        assert self._process.stderr is not None
         while line := (await self._process.stderr.readline()).decode():
             self.output.append(line)
             if match := re.search(r"Live page\s+(http\S+?)/\s", line):
@@ -107,7 +108,8 @@ class Daemon:
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; answers the exit status."""
-        assert self._process is not None and self._reader is not None
+        assert self._process is not None
+        assert self._reader is not None
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
         async with asyncio.timeout(30):

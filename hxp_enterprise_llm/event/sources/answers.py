@@ -32,11 +32,6 @@ def problem_of(error: LogError | IngestError) -> Problem:
     return make(error)
 
 
-def cursor_code(error: CursorError) -> str:
-    """The code of a cursor that the log cannot serve."""
-    return next(code for kind, _, code, _ in _CURSORS if isinstance(error, kind))
-
-
 def cursor_details(error: CursorError) -> dict[str, Any]:
     """What the log has, for a client that must find its place again."""
     bounds = error.bounds

@@ -74,19 +74,17 @@ class EventStream:
                 await self._send(response, asked, bounds.epoch, start, batch)
         return response
 
-    async def _send(
-        self, response: web.StreamResponse, asked: _Asked, epoch: str, start: Offset, batch: Batch
-    ) -> None:
+    async def _send(self, response: web.StreamResponse, asked: _Asked, epoch: str, start: Offset, batch: Batch) -> None:
         try:
-            async with aclosing(self._batches(batch, asked, epoch)) as batches:
+            async with aclosing(self._batches(start, batch, asked, epoch)) as batches:
                 cursor = await self._write(response, batches, start, asked.limit)
             await response.write(_progress(await self._log.bounds(), cursor))
         except LogError as error:
             await response.write(_last_line(error))
 
-    async def _batches(self, batch: Batch, asked: _Asked, epoch: str) -> AsyncGenerator[Batch, None]:
+    async def _batches(self, start: Offset, batch: Batch, asked: _Asked, epoch: str) -> AsyncGenerator[Batch, None]:
         """Without `wait` up to the head, else for ever."""
-        if batch.events or batch.next < batch.head:
+        if batch.next > start:
             yield batch
         if asked.wait:
             async for found in self._log.follow(batch.next, types=asked.types, epoch=epoch):

@@ -71,10 +71,13 @@ class Link(asyncio.Protocol):
         self._end(reason)
         # What the client still sends is read and dropped: closing on unread bytes would reset the connection, and the
         # last words would be lost.
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            transport.close()
+        try:
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()
+        except OSError:  # the client has reset the connection, and the loop has not told us yet
+            transport.abort()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.abort)
 
     def abort(self, reason: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +55,8 @@ def test_any_flipped_bit_of_a_record_is_noticed(content: list[tuple[str, bytes]]
     blob = bytearray(getattr(record, field))
     bit = data.draw(st.integers(0, 8 * len(blob) - 1))
     blob[bit // 8] ^= 1 << bit % 8
-    for damaged in (record._replace(**{field: bytes(blob)}), record._replace(last=record.last + 1)):
+    fields: dict[str, Any] = {field: bytes(blob)}
+    for damaged in (record._replace(**fields), record._replace(last=record.last + 1)):
         with pytest.raises(Damaged, match="its checksum does not fit its content"):
             unpack(damaged)
 

@@ -144,10 +144,20 @@ async def test_busy_answers_are_tried_again(log: RemoteLog, server: LogServer) -
     assert server.posts == 4
 
 
-async def test_a_retry_after_beyond_the_deadline_ends_it_at_once(log: RemoteLog, server: LogServer) -> None:
-    server.answers = [refusal(429, "too_many_requests", "wait", retry_after=60)]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(429, "too_many_requests", "wait", retry_after=60),
+        refusal(503, "log_closed", "wait", retry_after=60),
+        refusal(503, "log_unavailable", "wait", retry_after=60, maybe_stored=False),
+    ],
+)
+async def test_a_retry_after_beyond_the_deadline_ends_it_at_once(
+    log: RemoteLog, server: LogServer, answer: web.Response
+) -> None:
+    server.answers = [answer]
     async with asyncio.timeout(1):
-        with pytest.raises(LogUnavailable, match="429 too_many_requests: wait") as caught:
+        with pytest.raises(LogUnavailable, match=r"answered \d+ \w+: wait") as caught:
             await log.append([event(1)], deadline=5)
     assert not caught.value.maybe_stored
 
@@ -334,7 +344,7 @@ async def test_a_reader_that_stops_holds_the_far_side_back(
         await original(self, data)
         written += len(data)
 
-    web.StreamResponse.write = counting  # type: ignore[method-assign, assignment]
+    web.StreamResponse.write = counting  # type: ignore[method-assign]
     try:
         batches = log.follow(BEGINNING)
         await anext(batches)

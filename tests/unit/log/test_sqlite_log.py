@@ -247,6 +247,26 @@ async def test_a_full_disk_and_room_again(small_disk: SmallDisk) -> None:
     await log.close()
 
 
+async def test_a_disk_that_filled_up_while_nobody_ran(small_disk: SmallDisk) -> None:
+    """If there is no room even to open the files, the reserve goes, and the next start finds it."""
+    log = sqlite_log(small_disk.directory, reserve_bytes=200_000)
+    await log.open()
+    await log.append([event(1)])
+    await log.close()
+    small_disk.fill()
+    try:
+        await log.open()
+    except LogFull:
+        await log.open()
+    assert ids(await log.read(BEGINNING)) == ["1"]
+    small_disk.free()
+    async with asyncio.timeout(5):
+        while (await log.health()).status != "ok":
+            await asyncio.sleep(0.02)
+    await log.append([event(2)])
+    await log.close()
+
+
 async def test_a_disk_too_small_for_the_reserve_is_read_only_at_once(tmp_path: Path) -> None:
     log = sqlite_log(tmp_path, reserve_bytes=10_000)
     await log.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -14,8 +14,18 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.processing import IngestConfig
 from hxp_enterprise_llm.event.log import RemoteLog
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import EpochChanged, Gone, Limits, LogClosed, LogCorrupt, LogFull, LogUnavailable
-from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Event, Offset, decode, encode, rfc3339
+from hxp_enterprise_llm.event.log.model import (
+    Appended,
+    EpochChanged,
+    Gone,
+    Limits,
+    LogClosed,
+    LogCorrupt,
+    LogFull,
+    LogLocked,
+    LogUnavailable,
+)
+from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Encoded, Event, Offset, decode, encode, rfc3339
 from hxp_enterprise_llm.event.sources.answers import problem_of
 from hxp_enterprise_llm.event.sources.api import routes
 from hxp_enterprise_llm.event.sources.ingest import Ingest
@@ -72,10 +82,25 @@ async def test_events_are_answered_after_the_commit(served: Served, log: MemoryL
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
-        (b'{"specversion":"1.0","id":"1","source":"/s","type":"demo.hello"}', {"Content_Type": "application/cloudevents+json"}),
-        (b'[{"specversion":"1.0","id":"1","source":"/s","type":"demo.hello"}]', {"Content_Type": "application/cloudevents-batch+json; charset=utf-8"}),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/s","type":"demo.hello"}',
+            {"Content_Type": "application/cloudevents+json"},
+        ),
+        (
+            b'[{"specversion":"1.0","id":"1","source":"/s","type":"demo.hello"}]',
+            {"Content_Type": "application/cloudevents-batch+json; charset=utf-8"},
+        ),
         (HELLO + b"\n", {"Content_Type": "application/x-ndjson"}),
-        (b"hello", {"Content_Type": "text/plain", "ce_specversion": "1.0", "ce_type": "demo.hello", "ce_id": "1", "ce_source": "/s"}),
+        (
+            b"hello",
+            {
+                "Content_Type": "text/plain",
+                "ce_specversion": "1.0",
+                "ce_type": "demo.hello",
+                "ce_id": "1",
+                "ce_source": "/s",
+            },
+        ),
         (gzip.compress(HELLO), {"Content_Type": "application/json", "Content_Encoding": "gzip"}),
     ],
 )
@@ -196,9 +221,33 @@ async def test_a_log_that_cannot_is_answered_so(
         assert "it may have been stored: send the same ids again" in answer.error["message"]
 
 
+async def test_a_log_that_gives_up_in_the_middle_tells_what_is_stored(served: Served, log: MemoryLog) -> None:
+    # The second of three records meets the full disk.
+    original, calls = log.append, []
+
+    async def append(events: Sequence[Encoded], *, deadline: float = 10.0) -> list[Appended]:
+        calls.append(len(events))
+        if len(calls) == 2:
+            raise LogFull("no space left")
+        return await original(events, deadline=deadline)
+
+    log.append = append  # type: ignore[method-assign]
+    answer = await post(served, (HELLO + b"\n") * 25, "/events?partial=true", Content_Type="application/x-ndjson")
+    assert (answer.status, answer.error["code"], len(answer.error["stored"])) == (503, "log_full", 10)
+    assert answer.error["message"] == "the log is full: no space left; the first 10 events are stored"
+
+
+def test_an_unforeseen_error_of_the_log_is_no_success() -> None:
+    assert problem_of(LogLocked("/log", "process 7")).status == 503
+
+
 def test_a_corrupt_log_is_told() -> None:
     problem = problem_of(LogCorrupt("0001.db", "record 7 fails its checksum"))
-    assert (problem.status, problem.code, problem.message) == (500, "log_corrupt", "0001.db: record 7 fails its checksum")
+    assert (problem.status, problem.code, problem.message) == (
+        500,
+        "log_corrupt",
+        "0001.db: record 7 fails its checksum",
+    )
 
 
 async def test_the_log_is_read_page_by_page(served: Served, log: MemoryLog) -> None:
@@ -238,7 +287,12 @@ async def test_bounds(served: Served, log: MemoryLog) -> None:
     epoch = await fill(log, 2)
     answer = (await served.ask("GET", "/events/bounds")).json
     bounds = await log.bounds()
-    assert (answer["epoch"], answer["first"], answer["head"], answer["status"]) == (epoch, bounds.first, bounds.head, "ok")
+    assert (answer["epoch"], answer["first"], answer["head"], answer["status"]) == (
+        epoch,
+        bounds.first,
+        bounds.head,
+        "ok",
+    )
     assert answer["limits"]["max_batch_events"] == 10
     assert answer.keys() == {"epoch", "first", "head", "durable", "status", "reason", "bytes", "limits"}
 
@@ -248,7 +302,9 @@ async def test_a_remote_log_speaks_to_these_routes(served: Served, log: MemoryLo
         remote = RemoteLog(f"http://127.0.0.1:{served.port}", session=session, clock=SystemClock())
         await remote.open()
         assert remote.limits == log.limits
-        events = [encode(Event(id=str(n), source="/r", type="demo.r", time=rfc3339(SystemClock().time()))) for n in range(5)]
+        events = [
+            encode(Event(id=str(n), source="/r", type="demo.r", time=rfc3339(SystemClock().time()))) for n in range(5)
+        ]
         appended = await remote.append(events)
         assert await remote.append(events) == [(offset, True) for offset, _ in appended]
         batch = await remote.read(EARLIEST, 3)

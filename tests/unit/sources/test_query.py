@@ -15,7 +15,9 @@ def test_what_is_not_given_is_none() -> None:
 
 
 def test_what_is_given_is_read() -> None:
-    asked = MultiDict([("after", "7"), ("epoch", "e"), ("limit", "3"), ("type", "llm.*, a"), ("type", "b"), ("wait", "0")])
+    asked = MultiDict(
+        [("after", "7"), ("epoch", "e"), ("limit", "3"), ("type", "llm.*, a"), ("type", "b"), ("wait", "0")]
+    )
     assert (query.after(asked), query.epoch(asked), query.limit(asked, 10)) == (7, "e", 3)
     patterns = query.types(asked)
     assert patterns is not None

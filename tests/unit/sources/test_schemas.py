@@ -13,11 +13,13 @@ from hxp_enterprise_llm.event.sources.schema_files import MAX_FILE_BYTES, Schema
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 
 SHIPPED = SchemaCatalogue.load()
-BUILT_IN = (
-    "agent.completed agent.failed agent.started alert.firing alert.pending alert.resolved analytics.snapshot bench.tick "
-    "business.metric cost.recorded dashboard.refreshed host.cpu host.disk host.memory host.network knowledge.miss "
-    "llm.request.completed llm.request.failed memory.tier.access notification.message tool.call.completed"
-).split()
+BUILT_IN = [
+    *("agent.completed", "agent.failed", "agent.started", "alert.firing", "alert.pending", "alert.resolved"),
+    *("analytics.snapshot", "bench.tick", "business.metric", "cost.recorded", "dashboard.refreshed"),
+    *("host.cpu", "host.disk", "host.memory", "host.network", "knowledge.miss"),
+    *("llm.request.completed", "llm.request.failed", "memory.tier.access", "notification.message"),
+    "tool.call.completed",
+]
 
 
 def schema_of(type: str) -> dict[str, Any]:
@@ -59,9 +61,17 @@ def test_both_validators_agree(type: str) -> None:
     [
         ("llm.request.completed", {"model": "m", "latency_ms": "fast"}, ['data.latency_ms: "fast" is not a number']),
         ("llm.request.completed", {"latency_ms": -1}, ["data.model: is missing", "data.latency_ms: -1 is below 0"]),
-        ("llm.request.completed", {"model": "", "total_tokens": 1.5}, ["data.model: is empty", "data.total_tokens: 1.5 is not an integer"]),
+        (
+            "llm.request.completed",
+            {"model": "", "total_tokens": 1.5},
+            ["data.model: is empty", "data.total_tokens: 1.5 is not an integer"],
+        ),
         ("llm.request.completed", None, ["data: null is not an object"]),
-        ("memory.tier.access", {"tier": "disk", "hit": True}, ['data.tier: "disk" is not one of "redis", "postgres", "chroma"']),
+        (
+            "memory.tier.access",
+            {"tier": "disk", "hit": True},
+            ['data.tier: "disk" is not one of "redis", "postgres", "chroma"'],
+        ),
         ("host.cpu", {"percent": 101}, ["data.percent: 101 is above 100"]),
         ("host.cpu", {"percent": 1, "per_core": [1, "x"]}, ['data.per_core[1]: "x" is not a number']),
         ("alert.firing", {"rule": "r", "since": 7}, ["data.since: 7 is not null or text"]),
@@ -112,7 +122,7 @@ def test_a_directory_that_is_not_there_is_empty(tmp_path: Path) -> None:
         ('{"$id": "b"}', ":$id: is 'b', but the file is named after the type 'a'"),
         ("[]", ": a schema is a JSON object"),
         ("\udcff", ": is no JSON in UTF-8: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
-        ('{"pattern": "("}', ": \"(\" is not a \"regex\""),
+        ('{"pattern": "("}', ': "(" is not a "regex"'),
         (
             '{"$ref": "https://127.0.0.1:1/other.json"}',
             ": Resource 'https://127.0.0.1:1/other.json' is not present in a registry and retrieving it failed: "

@@ -11,7 +11,7 @@ from hxp_enterprise_llm.event.sources.strict_json import MAX_DEPTH, MAX_KEYS, Js
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab:{[\"\\é", max_size=3), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('ab:{["\\é', max_size=3), inner, max_size=4),
     max_leaves=20,
 )
 
@@ -98,7 +98,6 @@ def test_a_repeated_key_is_always_found(first: object, second: object, key: str)
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
     try:
         value, _ = read(text)
-    except JsonFault as fault:
-        assert str(fault)
-    else:
-        assert value == json.loads(text)
+    except JsonFault:
+        return
+    assert value == json.loads(text)

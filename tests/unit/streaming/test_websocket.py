@@ -297,7 +297,8 @@ async def test_a_log_that_is_made_anew_resets_the_live_ones() -> None:
 async def test_farewell_says_restart() -> None:
     async with serving() as served:
         client = await connect(served.ws("/ws/events"))
-        await served.publish("host.cpu")
+        (offset,) = await served.publish("host.cpu")
+        await until(lambda: served.gateway.hub.position.offset == offset)
         await served.gateway.stop(5.0)
         await receive(client, 1)  # what waited was written first
         with pytest.raises(ConnectionClosed) as raised:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
+from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.lag import LagSampler
 
 
@@ -54,14 +56,11 @@ async def test_a_blocked_loop_shows() -> None:
             super().set(value)
             seen.set()
 
-    import time
-
-    from hxp_enterprise_llm.runtime.clock import SystemClock
-
     gauge = Watch()
     task = asyncio.create_task(LagSampler(gauge, SystemClock(), interval=0.01).run())
     await asyncio.sleep(0)
-    time.sleep(0.1)  # noqa: ASYNC251 - blocking the loop is what is measured
+    # Blocking the loop is what is measured.
+    time.sleep(0.1)
     await asyncio.wait_for(seen.wait(), 5)
     task.cancel()
     assert gauge.values[0] > 0.05

@@ -369,6 +369,16 @@ def test_close_leaves_no_handler_behind(at: Set) -> None:
     assert not structlog.is_configured()
 
 
+def test_a_second_set_up_takes_the_place_of_the_first(at: Set) -> None:
+    first = io.StringIO()
+    configure("INFO", "journal", stream=first, environ={})
+    at.up()
+    logging.getLogger("x").warning("once")
+    structlog.get_logger("hub").info("up")
+    assert first.getvalue() == ""
+    assert at.lines == ["<4>WARNING x: once", "<6>INFO hub: up"]
+
+
 def test_every_form_is_one_line_without_a_trace() -> None:
     line = make_line("INFO", "a\nb", "e\nf", {"k\n": "v\n"}, None, str)
     for render in FORMS.values():

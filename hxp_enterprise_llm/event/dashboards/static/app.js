@@ -19,6 +19,10 @@ const page = {
   hover: null, // where the pointer is on the time axis of a chart, 0 to 1
   frame: 0,
   alertsShown: "",
+  forced: false, // paint although paused
+  poll: 0,
+  shapes: "",
+  wasGrey: false,
 };
 
 function start() {
@@ -44,9 +48,23 @@ function take(answer) {
     page.views = build([...page.model.panels.values()], $("stats"), $("rows"));
   }
   if (answer.faults.length && !answer.panels.length) showFaults(answer.faults);
+  pollUnlessPushed(answer);
   put($("log-size"), `Log ${bytes(answer.log.bytes)}`);
   put($("log-first"), `Kept from offset ${count(answer.log.first)}`);
   paintSoon();
+}
+
+/** A dashboard whose refreshes are not sent is asked for them. */
+function pollUnlessPushed({ refresh }) {
+  clearTimeout(page.poll);
+  if (refresh.pushed) return;
+  page.poll = setTimeout(async () => {
+    try {
+      take(await page.stream.fetch());
+    } catch {
+      pollUnlessPushed({ refresh }); // the stream says when the connection is lost
+    }
+  }, refresh.interval * 1000);
 }
 
 // What decides which view a panel has; a panel that gets a fault, or loses it, is built anew.
@@ -107,7 +125,7 @@ function paintFrame(world) {
     page.wasGrey = Boolean(world.grey);
     page.colours = world.colours = palette();
   }
-  document.body.classList.toggle("is-live", world.live && stream.state === "open");
+  document.body.classList.toggle("is-live", world.live && !waiting && stream.state === "open");
   document.body.classList.toggle("is-lost", world.lost);
   const ahead = page.paused === null ? "" : `Resume, ${count(model.events - page.paused)} ahead`;
   const state = { connecting: "Connecting", open: waiting ? "Waiting" : "Live", lost: "Reconnecting" }[stream.state];

@@ -4,7 +4,7 @@ import { hour, labels, NONE, number, time } from "./format.js";
 
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 const BOLD = FONT.replace("11px", "600 13px");
-const NAMES = ["bg", "tx1", "tx2", "tx3", "rule", "rule2", "edge", "accent", "crit", "warn", "warn-f", "warn-span", "lost", "lost-f", "lost-span",
+const NAMES = ["tx1", "tx2", "tx3", "rule", "rule2", "edge", "accent", "crit", "warn", "warn-f", "warn-span", "lost", "lost-f", "lost-span",
   "spark", "spine", "fill", "hatch", "q50", "q95", "q99", "s1", "s2", "s3", "s4", "s5", "h0", "h1", "h2", "h3", "h4", "h5"];
 
 /** The tokens as colours of the theme in force. A probe resolves them, a canvas cannot. */
@@ -150,7 +150,7 @@ export function lines(canvas, series, { colours, now, window, unit, limit, scale
     const end = lastOf(points);
     if (end && live) dot(context, x(end[0]), y(end[1]), tints[index]);
   });
-  if (limited) haloed(context, "limit " + inUnit(limit, unit, high).join(" "), right - 8, y(limit) - 5, over ? colours.warn : colours.tx3, colours);
+  if (limited) limitName(context, "limit " + inUnit(limit, unit, high).join(" "), shown, y(limit) - 5, { x, y, left, right }, over ? colours.warn : colours.tx3);
   const at = hover === null ? null : now - window + Math.min(Math.max(hover, 0), 1) * window;
   if (at !== null) upright(context, x(at), top, bottom, at, colours);
   return ends(context, shown, at, (value) => inUnit(value, unit, high), right, y, top, bottom, tints, colours);
@@ -180,15 +180,17 @@ function ticks(context, now, window, x, left, right, y, colours) {
   }
 }
 
-/** Text that stays readable over lines. */
-function haloed(context, text, x, y, colour, colours) {
-  context.textAlign = "right";
-  context.lineJoin = "round";
-  context.lineWidth = 4;
-  context.strokeStyle = colours.bg;
-  context.strokeText(text, x, y);
+/** The limit's name on its line, where the curves are farthest from it; the right end when it is free there. */
+function limitName(context, text, series, top, { x, y, left, right }, colour) {
+  const wide = context.measureText(text).width;
+  const room = (at) => {
+    const near = series.flatMap(([, points]) => points.filter(([when, value]) => value !== null && x(when) > at - 6 && x(when) < at + wide + 6));
+    return Math.min(24, ...near.map(([, value]) => Math.abs(y(value) - top + 4)));
+  };
+  const places = [1, 0.75, 0.5, 0.25, 0].map((share) => left + 8 + share * (right - left - wide - 16));
+  context.textAlign = "left";
   context.fillStyle = colour;
-  context.fillText(text, x, y);
+  context.fillText(text, places.reduce((best, at) => (room(at) > room(best) ? at : best)), top);
 }
 
 /** One unit for the whole chart: seconds when its top reaches one. */

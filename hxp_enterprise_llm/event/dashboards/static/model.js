@@ -24,6 +24,7 @@ export class Model {
     this.spans = [];
     this.spine = { step: 15, buckets: new Map() };
     this.answer = null;
+    this.epoch = "";
     this.revision = null;
     this.offset = null;
     this.delay = null; // milliseconds from an event's time to this page
@@ -40,7 +41,10 @@ export class Model {
     this.answer = answer;
     this.revision = answer.revision;
     this.offset = Math.max(answer.position, answer.head ?? 0);
+    const old = answer.epoch === this.epoch ? this.panels : new Map();
+    this.epoch = answer.epoch;
     this.panels = new Map(answer.panels.map((panel) => [panel.panel_id, new Panel(panel)]));
+    for (const [name, panel] of this.panels) panel.carryOver(old.get(name), answer.position);
     this.alerts = new Map(answer.alerts.map((alert) => [alert.episode, alert]));
     this.spans = answer.spine.spans;
     this.fillSpine(answer.spine);
@@ -143,10 +147,19 @@ export class Panel {
     this.window = base.series ? base.step * Math.max(0, ...Object.values(base.series).map((values) => values.length)) : 0;
     this.seriesEnd = base.series ? base.start + this.window : 0;
     if (this.live.length === 0 || this.metrics.length === 0) this.value = base.value ?? null;
-    this.dirty = true;
+  }
+
+  /** Keep what came after the new base was computed. */
+  carryOver(old, position) {
+    if (!old || old.base.query !== this.base.query) return;
+    if (this.patterns.length) this.lines.push(...old.lines.filter((line) => line.offset > position));
+    this.live = old.live.filter(([at]) => at > this.seriesEnd);
+    this.received = old.received;
+    if (this.live.length && this.metrics.length && this.base.kind === "value") this.value = old.value;
   }
 
   measure(at, metrics) {
+    if (at <= (this.live.at(-1)?.[0] ?? 0)) return; // seen before
     if (this.base.kind !== "value" && this.base.kind !== "series") return;
     const names = this.base.series ? Object.keys(this.base.series) : this.metrics;
     if (!names.some((name) => name in metrics)) return;
@@ -154,15 +167,14 @@ export class Panel {
     this.live.push([at, Object.fromEntries(names.map((name) => [name, scaled(metrics[name])]))]);
     while (this.live.length && this.live[0][0] < at - Math.max(this.window, 60)) this.live.shift();
     if (this.base.kind === "value" && this.metrics.length) this.value = scaled(metrics[this.metrics[0]]);
-    this.dirty = true;
   }
 
   feed(event) {
     if (!this.patterns.length || !matches(this.patterns, event.type)) return;
+    if (event.offset <= (this.lines.at(-1)?.offset ?? 0)) return; // seen before
     this.lines.push(event);
     if (this.lines.length > 50) this.lines.shift();
     this.received += 1;
-    this.dirty = true;
   }
 
   /** [[unix seconds, value or null], …] of one name: what the server computed, then each snapshot since. */

@@ -148,10 +148,15 @@ def append_error(url: str, refusal: Refusal, headers: Mapping[str, str], sent_by
     if refusal.status == 429 or refusal.status >= 500:
         return Retry(
             f"{url} answered {refusal.status} {refusal.code}: {refusal.message}",
-            maybe_stored=refusal.status != 429,
+            maybe_stored=not _surely_not_stored(refusal),
             after=_retry_after(headers),
         )
     return RemoteRefused(url, refusal.status, refusal.code, refusal.message)
+
+
+def _surely_not_stored(refusal: Refusal) -> bool:
+    told = refusal.details.get("maybe_stored") is False
+    return told or refusal.status == 429 or refusal.code == "log_closed"
 
 
 def _too_large(details: dict[str, Any], sent_bytes: int) -> LogError:

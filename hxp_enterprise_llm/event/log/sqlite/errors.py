@@ -12,6 +12,7 @@ from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError, LogFull, Lo
 _FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PERHAPS_FULL = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP}
 _PROBE_BYTES = 64 * 1024
 
 
@@ -27,7 +28,7 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> LogError:
         return LogCorrupt(str(path), str(error))
     if primary == sqlite3.SQLITE_FULL:
         return LogFull(f"{path}: {os.strerror(errno.ENOSPC)}")
-    if code == sqlite3.SQLITE_IOERR_WRITE and (reason := _why_full(path)):
+    if code in _PERHAPS_FULL and (reason := _why_full(path)):
         return LogFull(f"{path}: {reason}")
     name = getattr(error, "sqlite_errorname", "")
     return LogUnavailable(f"{path}: {error} ({name})", maybe_stored=primary not in _TRANSIENT)
@@ -48,7 +49,7 @@ def _why_full(path: Path) -> str:
     try:
         handle = os.open(probe, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(handle, bytes(_PROBE_BYTES), wal.stat().st_size)
+            os.pwrite(handle, bytes(_PROBE_BYTES), wal.stat().st_size if wal.exists() else 0)
         finally:
             os.close(handle)
             probe.unlink()

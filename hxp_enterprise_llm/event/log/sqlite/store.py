@@ -85,12 +85,22 @@ class Store:
         self._lock.acquire()
         try:
             self._open_files()
-        except BaseException as error:
+        except (sqlite3.Error, OSError) as error:
             self.close()
-            if isinstance(error, sqlite3.Error | OSError):
-                raise explain(error, self.directory) from error
+            raise self._why_not_opened(error) from error
+        except LogError:
+            self.close()
             raise
         return self.view()
+
+    def _why_not_opened(self, error: sqlite3.Error | OSError) -> LogError:
+        failure = explain(error, self.directory / "0001.db")
+        if isinstance(failure, LogFull):
+            # SQLite needs some room even to open a file: the next try finds it.
+            self._reserve.release()
+        if isinstance(failure, LogUnavailable):
+            return LogUnavailable(failure.reason, maybe_stored=False)
+        return failure
 
     def _open_files(self) -> None:
         witnessed = self._witness.open()
