@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from hxp_enterprise_llm.config.common import LoggingConfig, PerformanceConfig
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
@@ -32,10 +31,10 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     except ConfigFaults as faults:
         say_failure(str(faults))
         return EX_CONFIG
-    _configure_logs(settings)
+    records = _configure_logs(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_serve(settings, load, on_ready))
+            return runner.run(_serve(settings, load, on_ready, records))
         except ListenError as error:
             say_failure(str(error))
         except (LogError, OSError) as error:
@@ -43,9 +42,13 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     return EX_CANTCREAT
 
 
-async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None) -> int:
-    orchestrator = StreamingOrchestrator(settings, environ=os.environ)
-    process = Process(orchestrator, load, notify=process_notifier())
+async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None, records: logs.Logs) -> int:
+    orchestrator = StreamingOrchestrator(settings, environ=os.environ, hide=records.hide)
+
+    def applied(reloaded: Settings) -> None:
+        records.set_level(reloaded.performance.log_level)
+
+    process = Process(orchestrator, load, notify=process_notifier(), applied=applied)
 
     async def ready() -> None:
         if on_ready is not None:
@@ -54,11 +57,10 @@ async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnR
     return await process.run(ready)
 
 
-def _configure_logs(settings: Settings) -> None:
-    config = settings.streaming or settings.processing
-    performance = config.performance if config is not None else PerformanceConfig()
-    form = config.logging if config is not None else LoggingConfig()
-    logs.configure(performance.log_level, form.format, stream=sys.stderr, environ=os.environ)
+def _configure_logs(settings: Settings) -> logs.Logs:
+    return logs.configure(
+        settings.performance.log_level, settings.logging.format, stream=sys.stderr, environ=os.environ
+    )
 
 
 def say_failure(text: str) -> None:

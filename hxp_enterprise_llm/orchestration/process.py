@@ -40,8 +40,10 @@ class Process:
         load: Callable[[], Settings],
         *,
         notify: Callable[[str], None] = lambda _: None,
+        applied: Callable[[Settings], None] = lambda _: None,
     ) -> None:
-        self._orchestrator, self._load, self._notify = orchestrator, load, notify
+        """`applied` is told each configuration that a reload has taken."""
+        self._orchestrator, self._load, self._notify, self._applied = orchestrator, load, notify, applied
         self._stop = asyncio.Event()
         self._reload_due = asyncio.Event()
 
@@ -102,12 +104,14 @@ class Process:
         """Take the configuration anew, or keep the old one and say why; answers whether it was taken."""
         self._notify("RELOADING=1")
         try:
-            report = self._orchestrator.reload(self._load())
+            settings = self._load()
+            report = self._orchestrator.reload(settings)
         except (ConfigFaults, ValueError, OSError) as error:
             self._orchestrator.reload_failed()
             log.error("config.refused", kept="the configuration in force", reason=str(error))
             return False
         else:
+            self._applied(settings)
             log.info("config.reloaded", applied=list(report.applied), needs_restart=list(report.restart))
             return True
         finally:

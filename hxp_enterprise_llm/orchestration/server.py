@@ -19,7 +19,7 @@ from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import json_response
-from hxp_enterprise_llm.telemetry.exposition import render
+from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
 from hxp_enterprise_llm.telemetry.health import Part, report, worst
 from hxp_enterprise_llm.telemetry.lag import LagSampler
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
@@ -63,6 +63,7 @@ class ServiceServer:
     def __init__(self, config: ServedConfig, service: Service, context: Context) -> None:
         self.config, self.service, self.context = config, service, context
         self.metrics = ServiceMetrics(context.registry)
+        instrument_process(context.registry)
         self.metrics.build.labels(__version__).set(1)
         self._policy = Policy.of(config.security)
         self._listeners: dict[str, Listener] = {}

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
+from hxp_enterprise_llm.config.common import LoggingConfig, PerformanceConfig
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.reload import differences
 from hxp_enterprise_llm.config.streaming import StreamingConfig
@@ -36,6 +37,16 @@ class Settings:
     streaming: StreamingConfig | None = None
     declared: AnalyticsConfig = field(default_factory=AnalyticsConfig)
     """The metrics that conditions refer to, where event processing runs in another process."""
+
+    @property
+    def performance(self) -> PerformanceConfig:
+        """The gateway's word, where there is one, also for the log lines of the process."""
+        return (self.streaming or self.processing or ProcessingConfig()).performance
+
+    @property
+    def logging(self) -> LoggingConfig:
+        """As `performance`."""
+        return (self.streaming or self.processing or ProcessingConfig()).logging
 
     @property
     def analytics(self) -> AnalyticsConfig:
@@ -61,11 +72,13 @@ class StreamingOrchestrator:
         environ: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        hide: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self._environ = environ or {}
         self._clock = clock or SystemClock()
         self._random = random.Random(seed)
+        self._hide = hide
         self._cleanup = CleanupStack()
         self._servers: dict[str, ServiceServer] = {}
         self.supervisor = Supervisor(self._fatal)
@@ -131,6 +144,7 @@ class StreamingOrchestrator:
             random=self._random,
             environ=self._environ,
             node=socket.gethostname(),
+            hide=self._hide,
         )
 
     def _fatal(self, cause: BaseException) -> None:

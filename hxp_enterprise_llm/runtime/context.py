@@ -23,3 +23,5 @@ class Context:
     random: random.Random = field(default_factory=random.Random)
     environ: Mapping[str, str] = field(default_factory=dict)
     node: str = "localhost"
+    hide: Callable[[str], None] = lambda _: None
+    """Takes secrets that must never stand in a log line."""

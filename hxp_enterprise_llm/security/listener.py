@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from hxp_enterprise_llm.telemetry.text import clean
 
 log = structlog.get_logger("listener")
 
@@ -63,15 +67,28 @@ def _listen_error(host: str, port: int, error: OSError) -> ListenError:
     return ListenError(host, port, error.strerror or str(error), "see the addresses in use with: ss -ltn")
 
 
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Keeps requests that are no HTTP, which anyone may send by the thousand, from filling the log with tracebacks."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    log.debug("request.malformed", reason=clean(error.message))
+    return False
+
+
 class Listener:
     """Serves an application on one address or more. Several listeners may share one application."""
 
     def __init__(self, app: web.Application, host: str, port: int, *, name: str, drain: float = 0.5) -> None:
         """`drain`: seconds that requests under way get at the stop before they are cancelled."""
         self.name, self._host, self._port = name, host, port
+        logger = logging.Logger("aiohttp.server")
+        logger.parent = logging.getLogger("aiohttp.server")
+        logger.addFilter(_is_our_fault)
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=logger,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE_SECONDS,
             shutdown_timeout=drain,

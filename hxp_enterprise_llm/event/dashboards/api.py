@@ -57,9 +57,8 @@ class _Api:
         self._dashboards, self._service, self._ports, self._budget = dashboards, service, ports, budget
 
     async def root(self, request: web.Request) -> web.StreamResponse:
-        self._require_enabled()
         first = next(iter(self._dashboards.boards), "")
-        return self._page(request, self._ports.get(_local_port(request), first))
+        return self._page(request, self._known(self._ports.get(_local_port(request), first)))
 
     async def dashboard(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, self._known(request.match_info["name"]))

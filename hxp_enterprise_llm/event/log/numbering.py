@@ -26,11 +26,12 @@ def number(batches: Sequence[Sequence[Encoded]], window: IdentityWindow, head: O
     fresh: list[Stored] = []
     first_seen: dict[bytes, Offset] = {}
     answers = []
+    find, find_here = window.find, first_seen.get
     for batch in batches:
         answer = []
         for event in batch:
             key = identity(event.source, event.id)
-            known = window.find(key) or first_seen.get(key)
+            known = find(key) or find_here(key)
             if known is None:
                 head = Offset(head + step)
                 first_seen[key] = head

@@ -56,6 +56,7 @@ class Prepared(NamedTuple):
     """A configuration that has been checked in full."""
 
     config: NotificationsConfig
+    names: frozenset[str] | None
     rules: tuple[Rule, ...]
     channels: tuple[Channel, ...]
 
@@ -77,13 +78,13 @@ class NotificationEngine:
     ) -> None:
         """Raises RuleFaults, ChannelFault. `metric_names`: what conditions may name; None when it is not known."""
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
-        self._factory, self._names = channels, metric_names
+        self._factory = channels
         self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Alert] = {}
         self._saved_at = self._pruned_at = float("-inf")
         self._faults: dict[str, str] = {}
-        self._state = self._prepare(config)
+        self._state = self._prepare(config, metric_names)
         self._apply(self._state)
 
     @property
@@ -111,12 +112,11 @@ class NotificationEngine:
 
         `metric_names` replaces the names that conditions may use; None keeps them.
         """
-        if metric_names is not None:
-            self._names = metric_names
-        return partial(self._apply, self._prepare(config))
+        names = self._state.names if metric_names is None else metric_names
+        return partial(self._apply, self._prepare(config, names))
 
-    def _prepare(self, config: NotificationsConfig) -> Prepared:
-        return Prepared(config, compile_rules(config, self._names), tuple(self._factory(config)))
+    def _prepare(self, config: NotificationsConfig, names: frozenset[str] | None) -> Prepared:
+        return Prepared(config, names, compile_rules(config, names), tuple(self._factory(config)))
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared

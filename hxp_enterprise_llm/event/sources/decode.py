@@ -95,10 +95,9 @@ def _fill(members: dict[str, Any], terms: Terms) -> tuple[dict[str, Any], bool]:
         changed = False
     if "id" in members and "source" in members and "time" in members and "specversion" in members:
         return members, changed
-    missing = {"specversion": "1.0", "source": terms.source, "time": terms.now_text}
-    if "id" not in members:
-        missing["id"] = terms.new_id()
-    return missing | members, True
+    id = members["id"] if "id" in members else terms.new_id()
+    filled = {"specversion": "1.0", "id": id, "source": terms.source, "time": terms.now_text}
+    return filled | members, True
 
 
 def _kind(value: Any) -> str:

@@ -104,7 +104,10 @@ class StreamingService:
         self._spawn("notifications", self._notifications.run())
 
     def _read_secret(self, file: str, credential: str) -> Secret | None:
-        return read_secret(file, credential, self._context.environ)
+        secret = read_secret(file, credential, self._context.environ)
+        if secret is not None:
+            self._context.hide(secret.reveal())
+        return secret
 
     def _start_dashboards(self) -> None:
         self._dashboards = Dashboards(

@@ -37,7 +37,11 @@ class Bench:
             self.config,
             self.log,
             self.store,
-            lambda _: [*(StreamChannel(name, self.log) for name in ("log", "websocket", "sse")), self.slack, self.email],
+            lambda _: [
+                *(StreamChannel(name, self.log) for name in ("log", "websocket", "sse")),
+                self.slack,
+                self.email,
+            ],
             clock=self.clock,
             metrics=self.metrics,
             metric_names=NAMES,

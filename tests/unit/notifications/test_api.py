@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -63,9 +64,9 @@ async def client_of(engine: NotificationEngine, clock: Any):
 
 @asynccontextmanager
 async def serving(path: Path, settings: NotificationsConfig | None = None):
-    async with Bench(path, settings or config(rule())).running() as bench:
-        async with client_of(bench.engine, bench.clock) as client:
-            yield bench, client
+    bench = Bench(path, settings or config(rule()))
+    async with bench.running(), client_of(bench.engine, bench.clock) as client:
+        yield bench, client
 
 
 SEED = {"type": "test", "message": "Test notification", "channel": "websocket"}
@@ -250,10 +251,10 @@ async def test_secrets_are_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.Log
             return Text(f"{credential}-{CANARY}")
 
         with capture_logs() as lines:
-            from aiohttp import web
-
             slack.answers = [web.json_response({"ok": False, "error": "invalid_auth"})]
-            engine = NotificationEngine(settings, log, store, channel_factory(log, read), clock=clock, metrics=metrics())
+            engine = NotificationEngine(
+                settings, log, store, channel_factory(log, read), clock=clock, metrics=metrics()
+            )
             task = asyncio.create_task(engine.run())
             await log.append([snapshot(clock.time(), error_rate=0.9)])
             async with client_of(engine, clock) as client:

@@ -145,10 +145,9 @@ def test_any_text_is_compiled_or_refused_in_no_time(text: str) -> None:
     started = time.perf_counter()
     try:
         outcome = compile_condition(text, None).evaluate({"a": 1.0, "b": 2.0})
-    except ConditionFault as refused:
-        assert str(refused)
-    else:
-        assert isinstance(outcome, bool | NoData | EvaluationError)
+    except ConditionFault:
+        outcome = False
+    assert isinstance(outcome, bool | NoData | EvaluationError)
     assert time.perf_counter() - started < 5  # a hang, not slowness, is what this finds
 
 

@@ -96,7 +96,7 @@ async def test_without_starttls_nothing_is_sent(authority_file) -> None:
 async def test_a_certificate_that_nobody_vouches_for_is_refused(authority_file, tls: str) -> None:
     async with MailServer(implicit=tls == "implicit").running() as server:
         sender = channel(server, authority_file, tls=tls, ca_file="")
-        with pytest.raises(Retry, match="no trusted TLS connection: .*certificate") as caught:
+        with pytest.raises(Retry, match=r"no trusted TLS connection: .*certificate") as caught:
             await sender.send(delivery(TO), 5)
         assert server.received.empty()
     assert caught.value.after == BLOCKED_SECONDS

@@ -12,10 +12,9 @@ from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.notifications import engine as module
-from hxp_enterprise_llm.event.notifications.channels.model import Retry
 from hxp_enterprise_llm.event.notifications.rules import RuleFaults, fingerprint
 from hxp_enterprise_llm.store.database import StoreUnavailable
-from hxp_enterprise_llm.store.tables import cursor, outbox
+from hxp_enterprise_llm.store.tables import alert_state, cursor, outbox
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.support import NOW, config, rule, until
 
@@ -146,7 +145,21 @@ async def test_a_reload_prepares_everything_before_it_changes_anything(tmp_path:
         assert [one.name for one in bench.engine.rules] == ["critical_alert"]
         swap()
         assert [one.name for one in bench.engine.rules] == ["new"]
-        bench.engine.prepare(config(rule("new", "brand_new > 1")), frozenset({"brand_new"}))()
+        renamed = config(rule("new", "brand_new > 1"))
+        swap = bench.engine.prepare(renamed, frozenset({"brand_new"}))
+        with pytest.raises(RuleFaults):
+            bench.engine.prepare(renamed)  # the names are in force no sooner than the rest
+        swap()
+        bench.engine.prepare(renamed)()
+
+
+async def test_what_fires_now_is_told_to_a_newcomer(tmp_path: Path) -> None:
+    async with Bench(tmp_path, config(rule(), rule("quiet", "latency > 1"))).running() as bench:
+        await bench.tick(error_rate=0.5, latency=0)
+        await bench.kinds("alert.firing")
+        assert bench.engine.firing() == [data for _, data in await bench.events()]
+        await bench.tick(error_rate=0.0, latency=0)
+        assert bench.engine.firing() == []
 
 
 async def test_a_rule_that_goes_while_it_fires_is_resolved_without_a_snapshot(tmp_path: Path) -> None:
@@ -195,10 +208,11 @@ async def test_an_alert_goes_on_after_a_restart(tmp_path: Path) -> None:
     async with Bench(tmp_path, settings, log=log).running() as first:
         await first.tick(error_rate=0.5)
         await first.tick(20, error_rate=0.5)
+        await until(lambda: _updated(first, NOW + 21))
     async with Bench(tmp_path, settings, log=log).running() as second:
         second.clock.advance(1000)
         await second.tick(5, error_rate=0.5)
-        assert second.slack.attempts.empty()  # 21 s before the pause, which is not counted, and 5 s after it
+        assert second.slack.attempts.empty()  # 20 s before the pause, which is not counted, and 5 s after it
         await second.tick(10, error_rate=0.5)
         await second.slack.accepted.get()
         await second.tick(error_rate=0.0)
@@ -210,6 +224,10 @@ async def test_an_alert_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert (await third.slack.accepted.get()).notification.kind == "resolved"
         types = [type for type, _ in await third.events()]
     assert types[:2] == ["alert.pending", "alert.firing"]
+
+
+async def _updated(bench: Bench, at: float) -> bool:
+    return await bench.store.run(lambda connection: connection.scalar(select(alert_state.c.updated))) == at
 
 
 async def test_a_rule_edited_while_the_process_was_down_is_resolved(tmp_path: Path) -> None:
@@ -301,15 +319,18 @@ async def test_the_engine_starts_although_the_store_fails_at_first(
 
 async def test_a_log_that_is_down_delays_the_event_and_nobody_else(tmp_path: Path) -> None:
     async with Bench(tmp_path, config(rule(channel="slack"))).running() as bench:
-        await bench.append(bench.clock.time(), error_rate=0.0)
-        bench.log.fail_next(LogUnavailable("down", maybe_stored=False))
-        with pytest.raises(LogUnavailable):
-            await bench.append(bench.clock.time() + 1, error_rate=0.5)
-        bench.slack.failures = [Retry("busy")]
-        await bench.tick(2, error_rate=0.5)
-        bench.clock.advance(20)
-        bench.engine._dispatcher.wake(["slack"])
+        await bench.tick(error_rate=0.0)
+        await bench.append(bench.clock.time() + 1, error_rate=0.5)
+        bench.log.fail_next(LogUnavailable("down", maybe_stored=False))  # meets the event of the alert
         await bench.slack.accepted.get()
+
+        async def waits() -> bool:
+            return ("log", "retry") in await bench.rows("channel", "state")
+
+        await until(waits)
+        assert await bench.events() == []
+        bench.clock.advance(1)
+        bench.engine._dispatcher.wake(["log"])
         await bench.kinds("alert.firing")
 
 

@@ -185,9 +185,7 @@ def test_old_snapshots_are_left_out_but_never_the_newest() -> None:
         (None, (1, 0), 0),
     ],
 )
-def test_reading_goes_on_where_it_ended(
-    stored: tuple[str, int] | None, bounds: tuple[int, int], expected: int
-) -> None:
+def test_reading_goes_on_where_it_ended(stored: tuple[str, int] | None, bounds: tuple[int, int], expected: int) -> None:
     place = Place(stored[0], Offset(stored[1])) if stored else None
     first, head = bounds
     assert starting_place(place, Bounds("e", Offset(first), Offset(head))) == ("e", expected)

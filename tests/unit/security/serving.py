@@ -58,7 +58,7 @@ class Served(NamedTuple):
             lines.append(f"Content-Length: {len(body)}")
         return await self.raw("\r\n".join([*lines, "", ""]).encode() + (body or b""), method=method)
 
-    def count(self, name: str, **labels: str) -> float:
+    def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
 
 

@@ -6,6 +6,7 @@ import socket
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.security.edge import build_app
@@ -106,6 +107,25 @@ async def test_ipv6() -> None:
     with pytest.raises(ListenError, match=r"cannot listen on \[::1\]"):
         open_socket(*listener.address)
     await listener.stop()
+
+
+async def test_what_is_no_http_is_refused_without_noise(caplog: pytest.LogCaptureFixture) -> None:
+    listener = Listener(make_app(), "127.0.0.1", 0, name="test")
+    await listener.start()
+    with capture_logs() as lines:
+        for sent in (
+            b"\x16\x03\x01\x02\x00\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            b"GET /\x1b[2J HTTP/9\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection(*listener.address)
+            writer.write(sent)
+            assert (await read_answer(reader)).status == 400
+            writer.close()
+    await listener.stop()
+    assert caplog.records == []
+    assert {line["log_level"] for line in lines if line["event"] == "request.malformed"} == {"debug"}
+    assert "\x1b" not in str([line.get("reason", "") for line in lines])
 
 
 async def test_a_request_under_way_gets_its_time_and_not_more() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from multidict import MultiDict
 
@@ -10,7 +12,10 @@ from hxp_enterprise_llm.security.problems import Problem
 
 def test_what_is_not_given_is_none() -> None:
     nothing: MultiDict[str] = MultiDict()
-    assert query.after(nothing) is query.epoch(nothing) is query.limit(nothing, 10) is query.types(nothing) is None
+    assert query.after(nothing) is None
+    assert query.epoch(nothing) is None
+    assert query.limit(nothing, 10) is None
+    assert query.types(nothing) is None
     assert query.flag(nothing, "wait", True) is True
 
 
@@ -47,7 +52,7 @@ def test_what_is_given_is_read() -> None:
 )
 def test_a_fault_names_the_parameter(asked: dict[str, str], message: str) -> None:
     given = MultiDict(asked)
-    readers = {
+    readers: dict[str, Callable[[], object]] = {
         "after": lambda: query.after(given),
         "epoch": lambda: query.epoch(given),
         "limit": lambda: query.limit(given, 10),

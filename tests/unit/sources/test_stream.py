@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.processing import IngestConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import LogUnavailable
+from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable
 from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.sources import stream
 from hxp_enterprise_llm.event.sources.api import routes
@@ -41,7 +41,7 @@ async def served(log: MemoryLog) -> AsyncIterator[Served]:
 
 
 async def fill(log: MemoryLog, count: int, size: int = 1) -> list[tuple[int, bytes]]:
-    found = []
+    found: list[tuple[int, bytes]] = []
     for number in range(count):
         event = encode(Event(id=str(number), source="/t", type=f"demo.t{number % 2}", data="x" * size))
         (answer,) = await log.append([event])
@@ -166,9 +166,9 @@ async def test_a_new_epoch_ends_it_with_the_reason(served: Served, log: MemoryLo
 async def test_a_log_that_fails_ends_it_with_the_reason(
     served: Served, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def follow(*args: object, **options: object) -> AsyncIterator[object]:
+    async def follow(*args: object, **options: object) -> AsyncIterator[Batch]:
+        yield Batch((), Offset(0), Offset(0))
         raise LogUnavailable("the disk is gone", maybe_stored=False)
-        yield
 
     monkeypatch.setattr(log, "follow", follow)
     found = await read(served, "after=0")

@@ -47,6 +47,7 @@ operations = st.lists(
         ),
         st.tuples(st.just("drain"), st.integers(0, 9)),
         st.tuples(st.just("pause"), st.integers(0, 9)),
+        st.tuples(st.just("blink"), st.integers(0, 9)),
         st.tuples(st.just("leave"), st.integers(0, 9)),
         st.tuples(st.just("turn"), st.integers(1, 6)),
         st.tuples(st.just("trim"), st.integers(0, 30)),
@@ -114,8 +115,10 @@ class World:
     def _act_on(self, client: Client, name: str) -> None:
         if name == "drain":
             client.link.drain()
-        elif name == "pause" and not client.link.paused:
+        elif name in ("pause", "blink") and not client.link.paused:
             client.link.pause()
+            if name == "blink":
+                client.link.drain()
         elif name == "leave" and not client.gone:
             assert client.link.subscription is not None
             client.gone = True
@@ -182,7 +185,7 @@ async def live_through(steps: list[tuple[str, Any]]) -> None:
     log = MemoryLog(offset_step=3)
     await log.open()
     options = Options(
-        ring_events=6, ring_bytes=2000, write_bytes=200, read_events=4, slice=2, flush_seconds=0.0, flush_events=3
+        ring_events=6, ring_bytes=2000, write_bytes=200, read_events=4, slice=1, flush_seconds=0.0, flush_events=3
     )
     metrics = StreamingMetrics(CollectorRegistry(), clock)
     hub = Hub(log, CHANNELS, clock=clock, metrics=metrics, spawn=supervisor.spawn, options=options)
@@ -190,6 +193,10 @@ async def live_through(steps: list[tuple[str, Any]]) -> None:
     supervisor.spawn("hub", hub.run())
     await until(lambda: hub.ready)
     try:
+        for _ in range(4):  # a flush takes several turns of the loop
+            await world.connect(
+                {"channel": "all", "narrowing": None, "filter": None, "format": "sse", "back": 0, "high_water": None}
+            )
         for name, value in steps:
             await world.act(name, value)
         await world.settle()
@@ -234,7 +241,7 @@ def test_a_long_history_of_a_known_seed() -> None:
             case 3:
                 steps.append(("turn", chance.randint(1, 5)))
             case 4:
-                steps.append((chance.choice(["drain", "pause"]), chance.randrange(50)))
+                steps.append((chance.choice(["drain", "pause", "blink"]), chance.randrange(50)))
             case _:
                 steps.append((chance.choice(["leave", "trim", "turn"]), chance.randint(1, 60)))
     asyncio.run(live_through(steps))

@@ -87,15 +87,12 @@ class RemoteLog:
         return self._limits
 
     async def open(self) -> Bounds:
-        """Ask the far side for bounds and limits. Raises LogUnavailable, RemoteRefused; try again then."""
-        calls = Calls()
-        try:
-            answer = await self._ask_bounds(calls)
-        except Retry as error:
-            raise LogUnavailable(error.reason, maybe_stored=False) from error
-        self._limits = answer.as_limits()
-        self._calls = calls
-        return self._learn(answer.bounds())
+        """Ask the far side for bounds and limits. Raises LogUnavailable, RemoteRefused.
+
+        The log is open all the same: it answers as soon as the far side does.
+        """
+        self._calls = Calls()
+        return await self.bounds()
 
     async def append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> list[Appended]:
         """Store all events or none; see EventLog. Raises also RemoteRefused."""
@@ -273,9 +270,11 @@ class RemoteLog:
     async def bounds(self) -> Bounds:
         """Epoch, first and head, as the far side has them now. Raises LogUnavailable, RemoteRefused."""
         try:
-            return self._learn((await self._ask_bounds(self._open_calls())).bounds())
+            answer = await self._ask_bounds(self._open_calls())
         except Retry as error:
             raise LogUnavailable(error.reason, maybe_stored=False) from error
+        self._limits = answer.as_limits()
+        return self._learn(answer.bounds())
 
     async def _ask_bounds(self, calls: Calls) -> RemoteBounds:
         url = f"{self._url}/bounds"

@@ -139,6 +139,7 @@ class SegmentReader:
         self.path = path
         uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if sealed else "")
         self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+        self._latest: Chunk | None = None
         self._connection.execute("PRAGMA query_only=ON")
         self._connection.execute("PRAGMA wal_autocheckpoint=0")
 
@@ -176,11 +177,17 @@ class SegmentReader:
 
     def chunks(self, after: Offset, up_to: Offset) -> Iterator[Chunk]:
         """Events of the records beyond `after`, verified."""
+        latest = self._latest
+        # A page may end inside a record: the next one goes on there without unpacking all of it again.
+        if latest is not None and latest.events[0].offset <= after + 1 <= latest.last:
+            yield latest
+            after = latest.last
         for record in self.records(after, up_to):
             try:
-                yield unpack(record)
+                self._latest = unpack(record)
             except Damaged as error:
                 raise damage(self.path, record, error) from error
+            yield self._latest
 
     def close(self) -> None:
         """Let go of the file."""

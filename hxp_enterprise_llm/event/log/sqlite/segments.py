@@ -28,6 +28,7 @@ class Segments:
         self._sealed: list[Header] = []
         self._active: Header
         self._writer: SegmentWriter
+        self._has_writer = False
         self._readers: dict[Path, SegmentReader] = {}
         self._closed = False
 
@@ -88,7 +89,7 @@ class Segments:
         headers = [self._header(path, sealed=path != paths[-1]) for path in paths]
         self._sealed, self._active = headers[:-1], headers[-1]
         doubt = _contradiction(headers) or _lost_tail(self._active, witnessed)
-        self._writer = SegmentWriter(self._active.path)
+        self._write_to(self._active.path)
         if doubt:
             reached = max(self.head, witnessed.head if witnessed else 0)
             self.roll(new_epoch(), Offset(reached + 1))
@@ -105,8 +106,12 @@ class Segments:
         path = self.directory / f"{number:04}.db"
         segment.create(path, epoch, first)
         sync_directory(self.directory)
-        self._writer = SegmentWriter(path)
+        self._write_to(path)
         self._active = Header(path, number, epoch, first, Offset(first - 1), segment.size_on_disk(path))
+
+    def _write_to(self, path: Path) -> None:
+        self._writer = SegmentWriter(path)
+        self._has_writer = True
 
     def insert(self, records: Sequence[Record]) -> int:
         """Commit records to the active segment; answers their bytes. Raises sqlite3.Error, OSError."""
@@ -184,7 +189,7 @@ class Segments:
             self._closed = True
             for path in list(self._readers):
                 self._forget_reader(path)
-        if hasattr(self, "_writer"):
+        if self._has_writer:
             self._writer.close()
 
 

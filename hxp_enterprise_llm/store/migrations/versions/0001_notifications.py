@@ -55,8 +55,3 @@ def _create_outbox() -> None:
     )
     op.create_index("outbox_due", "outbox", ["channel", "state", "next_at"])
     op.create_index("outbox_episode", "outbox", ["episode", "channel", "target"])
-
-
-def downgrade() -> None:
-    for table in ("outbox", "alert_state", "cursor"):
-        op.drop_table(table)
