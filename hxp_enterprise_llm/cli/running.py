@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from hxp_enterprise_llm.config.faults import ConfigFaults
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 from hxp_enterprise_llm.orchestration.systemd import process_notifier
 from hxp_enterprise_llm.security.listener import ListenError
+from hxp_enterprise_llm.store.database import StoreError
 from hxp_enterprise_llm.telemetry import logs
 
 EX_CANTCREAT = 73
@@ -28,18 +29,19 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     """Load, run until told to stop, answer the exit status; 78 for a faulty configuration."""
     try:
         settings = load()
-    except ConfigFaults as faults:
-        say_failure(str(faults))
+    except ConfigError as error:
+        say_failure(str(error))
         return EX_CONFIG
     records = _configure_logs(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(settings, load, on_ready, records))
-        except ListenError as error:
+        except ConfigError as error:
             say_failure(str(error))
-        except (LogError, OSError) as error:
+            return EX_CONFIG
+        except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
-    return EX_CANTCREAT
+            return EX_CANTCREAT
 
 
 async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None, records: logs.Logs) -> int:

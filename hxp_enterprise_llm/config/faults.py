@@ -12,6 +12,13 @@ _USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _SHOWN = 60
 
 
+class ConfigError(Exception):
+    """Base of everything that makes a configuration unusable, in whatever room it is found.
+
+    The text says what, where and what to do. A process ends with status 78 and is not started again.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault. `name` is the file, or the variable when the source is the environment.
@@ -35,7 +42,7 @@ class Fault:
         return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
-class ConfigFaults(Exception):
+class ConfigFaults(ConfigError):
     """A configuration that cannot be used. Carries every fault, in the order of the file."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:

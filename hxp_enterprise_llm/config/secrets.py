@@ -8,6 +8,8 @@ import stat
 from collections.abc import Mapping
 from typing import NoReturn
 
+from hxp_enterprise_llm.config.faults import ConfigError
+
 MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -43,7 +45,7 @@ class Secret:
         raise TypeError("a secret is neither copied nor stored")
 
 
-class SecretError(Exception):
+class SecretError(ConfigError):
     """A secret that cannot be used. `file` is where it should be, `reason` what is wrong, `advice` what to do."""
 
     def __init__(self, file: str, reason: str, advice: str) -> None:

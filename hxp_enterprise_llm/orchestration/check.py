@@ -12,7 +12,8 @@ from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
-from hxp_enterprise_llm.event.notifications.conditions import ConditionFault, compile_condition, variable_names
+from hxp_enterprise_llm.event.notifications.conditions import variable_names
+from hxp_enterprise_llm.event.notifications.rules import check_rules
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 
@@ -64,9 +65,10 @@ def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> Analytics
 def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
     """Check what only the gateway knows: conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
-    faults = list(_condition_faults(loaded, analytics))
+    names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
+    faults = check_rules(config.real_time_notifications, names)
     if faults:
-        raise ConfigFaults(faults)
+        raise ConfigFaults(loaded.fault(fault.path, fault.message) for fault in faults)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {
@@ -75,15 +77,3 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
         "dashboards": len(definitions),
     }
     return CheckReport(loaded, found, (*loaded.warnings, *broken))
-
-
-def _condition_faults(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> list[Fault]:
-    names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
-    faults = []
-    for index, rule in enumerate(loaded.config.real_time_notifications.notification_rules):
-        try:
-            compile_condition(rule.condition, names)
-        except ConditionFault as fault:
-            path = f"real_time_notifications.notification_rules[{index}].condition"
-            faults.append(loaded.fault(path, str(fault)))
-    return faults

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from hxp_enterprise_llm.config.faults import ConfigFaults
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 
 log = structlog.get_logger("process")
@@ -106,7 +106,7 @@ class Process:
         try:
             settings = self._load()
             report = self._orchestrator.reload(settings)
-        except (ConfigFaults, ValueError, OSError) as error:
+        except ConfigError as error:
             self._orchestrator.reload_failed()
             log.error("config.refused", kept="the configuration in force", reason=str(error))
             return False

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hxp_enterprise_llm.config.common import SecurityConfig
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.security.hosts import WebOrigin, parse_authority, parse_origin
 from hxp_enterprise_llm.security.networks import Networks
 
 
-class PolicyError(ValueError):
+class PolicyError(ConfigError):
     """A key of the section `security` that cannot be used."""
 
     def __init__(self, key: str, reason: str) -> None:

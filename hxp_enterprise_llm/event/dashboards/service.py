@@ -224,9 +224,10 @@ class Dashboards:
         data = None if view is None else carry(mode, None if forced else board.published, view)
         if view is None or data is None:
             return None
+        # A forced refresh sends a revision again on purpose: the log must not take it for a repeat.
+        again = f"/{self._clock.new_id()}" if forced else ""
         event = Event(
-            # A forced refresh repeats a revision on purpose: the log must not take it for a repeat.
-            id=f"{view.revision}/{self._clock.new_id()[:8]}" if forced else view.revision,
+            id=f"{board.name}/{view.revision}{again}",
             source=SOURCE,
             type=REFRESHED,
             time=view.at,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.streaming import NotificationsConfig, RuleConfig
 from hxp_enterprise_llm.config.types import seconds
@@ -30,7 +31,7 @@ class RuleFault:
         return f"{self.path}: {self.message}"
 
 
-class RuleFaults(Exception):
+class RuleFaults(ConfigError):
     """Rules that are refused, all of them at once."""
 
     def __init__(self, faults: Sequence[RuleFault]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, NamedTuple, Protocol
 
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.processing import OWN_TYPES, MetricConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import TypePatterns
@@ -39,7 +40,7 @@ _FAMILIES: Mapping[str, Family] = {
 }
 
 
-class MetricFault(ValueError):
+class MetricFault(ConfigError):
     """A metric that cannot be computed as it is declared."""
 
     def __init__(self, metric: str, problem: str) -> None:

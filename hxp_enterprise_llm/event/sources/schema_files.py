@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jsonschema
 import jsonschema.validators
 
+from hxp_enterprise_llm.config.faults import ConfigError
+
 MAX_FILE_BYTES = 1024 * 1024
 
 
@@ -25,7 +27,7 @@ class SchemaFault(NamedTuple):
         return f"{self.file}:{self.place}: {self.message}" if self.place else f"{self.file}: {self.message}"
 
 
-class SchemaError(Exception):
+class SchemaError(ConfigError):
     """Schemas that cannot be used, with everything that is wrong with them."""
 
     def __init__(self, faults: tuple[SchemaFault, ...]) -> None:

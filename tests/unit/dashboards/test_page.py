@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from tests.unit.dashboards.site import serving
 from tests.unit.dashboards.support import METRICS, alert, config, event, snapshot
 
-pytestmark = pytest.mark.browser
+# One browser for all: the tests share its loop.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -24,10 +28,11 @@ _ARGUMENTS = [
     "--no-first-run",
     "--disable-gpu",
 ]
+ROOT = Path(__file__).parents[3]
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
@@ -35,14 +40,16 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page that fails the test when a script fails or its policy is broken."""
-    opened = await browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    opened = await context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
     yield opened
+    await context.close()
     assert faults == []
 
 
@@ -105,12 +112,14 @@ async def test_text_in_an_event_stays_text(page: Page) -> None:
         await page.goto(site.url)
         await expect(page.locator("#live-text")).to_have_text("Live")
         hostile = {"model": HOSTILE, "note": HOSTILE, HOSTILE: HOSTILE}
+        own = ("analytics.snapshot", "alert.firing", "alert.resolved", "dashboard.refreshed")
         fire = {"rule": HOSTILE, "summary": HOSTILE, "condition": HOSTILE, "priority": HOSTILE, "episode": HOSTILE}
         await log.append(
             [
                 event("llm.request.completed", time.time(), hostile, subject=HOSTILE),
                 event("agent.note", time.time(), hostile, source=HOSTILE, subject=HOSTILE),
                 event("alert.firing", time.time(), fire | {"since": "not a time"}),
+                *[event(type, time.time(), data) for type in own for data in (None, [], "text", {"metrics": 1})],
             ]
         )
         await expect(page.locator(".line").first).to_contain_text("<img src=x onerror")
@@ -177,16 +186,19 @@ async def test_keys_pause_and_switch_the_theme(page: Page) -> None:
 
 
 @pytest.mark.parametrize("mode", ["full", "incremental", "delta", "smart"])
-async def test_refreshes_reach_the_page_in_every_mode(page: Page, mode: str) -> None:
+async def test_refreshes_reach_the_page_in_every_mode(page: Page, mode: str, tmp_path: Path) -> None:
+    shipped = json.loads((ROOT / "config/dashboards/business_intelligence.json").read_text())
+    (tmp_path / "quick.json").write_text(json.dumps(shipped | {"update_frequency": 1}))
     log = await filled()
-    strategies = {"refresh_strategies": [], "interval": 0.1, "mode": mode}
-    async with serving(log=log, settings=config(refresh=strategies)) as site:
-        await page.goto(f"{site.url}/dashboards/business_intelligence")
+    refresh = {"refresh_strategies": [], "interval": 0.1, "mode": mode}
+    settings = config(str(tmp_path), refresh=refresh, live={"dashboards": ["quick"], "ports": {}})
+    async with serving(log=log, settings=settings) as site:
+        await page.goto(site.url)
         answered = stat(page, "Requests answered")
         await expect(answered).to_have_text("0")
         for wanted in ("2", "4"):
             await log.append([event("llm.request.completed", time.time(), {"model": "m"}) for _ in range(2)])
-            await expect(answered).to_have_text(wanted, timeout=15_000)
+            await expect(answered).to_have_text(wanted)
 
 
 async def test_what_is_not_pushed_is_asked_for(page: Page) -> None:

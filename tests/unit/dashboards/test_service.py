@@ -96,6 +96,16 @@ async def test_a_refresh_is_an_event_and_only_when_something_changed(tmp_path: P
     assert full["dashboard"] == "own"
 
 
+async def test_every_dashboard_is_sent(tmp_path: Path) -> None:
+    bench = await Bench(tmp_path, live={"dashboards": config().live_dashboard.dashboards}).open()
+    bench.see(1)
+    refreshed = await bench.dashboards.refresh_due()
+    assert {each.dashboard for each in refreshed} == set(bench.dashboards.boards)
+    names = [each["dashboard"] for each in await bench.refreshes()]
+    assert names[:2] == ["system_health", "operational_overview"]
+    assert (len(names), names[-1]) == (5, "business_intelligence")
+
+
 async def test_deltas_give_the_data_that_is_answered(tmp_path: Path) -> None:
     define(tmp_path, stat("cpu", "metric:cpu_percent[1m]"), stat("memory", "metric:memory_percent"))
     bench = await Bench(tmp_path, mode="delta").open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,10 +14,10 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.common import SecurityConfig
-from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventLog
-from hxp_enterprise_llm.event.model import Event, encode
+from hxp_enterprise_llm.event.model import Event, encode, rfc3339
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.runtime.tasks import Supervisor, TaskDied
@@ -57,7 +58,7 @@ class Served:
                         id=str(self._count),
                         source="/test",
                         type=type,
-                        time=SystemTime.now(),
+                        time=rfc3339(time.time()),
                         data={"n": self._count, **data},
                     )
                 )
@@ -75,14 +76,6 @@ class Served:
         """Status, headers and the JSON of an answer."""
         async with aiohttp.ClientSession() as session, session.get(self.http(path), headers=headers) as answer:
             return answer.status, answer.headers, msgspec.json.decode(await answer.read())
-
-
-class SystemTime:
-    @staticmethod
-    def now() -> str:
-        from hxp_enterprise_llm.event.model import rfc3339
-
-        return rfc3339(SystemClock().time())
 
 
 @asynccontextmanager
@@ -131,7 +124,3 @@ async def read_sse(content: aiohttp.StreamReader, count: int) -> list[dict[str, 
 
 def numbers(blocks: Sequence[dict[str, str]]) -> list[int]:
     return [msgspec.json.decode(block["data"])["data"]["n"] for block in blocks]
-
-
-def everything() -> dict[str, ChannelConfig]:
-    return {"everything": ChannelConfig(types=["*"])}

@@ -94,7 +94,7 @@ class Bench:
 
     def publish(self, *offsets: int) -> None:
         for offset in offsets:
-            raw = b'{"specversion":"1.0","id":"%d"}' % offset
+            raw = b'{"specversion":"1.0","type":"a","id":"%d"}' % offset
             self.channel.publish(Message("e", Stored(Offset(offset), "a", raw)))
             self.position.offset = offset
         self.channel.schedule()
@@ -136,9 +136,8 @@ def test_the_pause_is_bounded_and_many_waiting_events_end_it() -> None:
     assert bench.scheduler.turn() == 0
     bench.publish(3, 4)
     bench.scheduler.turn()
-    assert offsets(link) == [1, 2, 3, 4] or bench.scheduler.turn()
-    assert offsets(link) == [1, 2, 3, 4]
     bench.scheduler.turn()
+    assert offsets(link) == [1, 2, 3, 4]
     bench.publish(5)
     bench.scheduler.advance(0.11)
     bench.scheduler.turn()
@@ -146,7 +145,7 @@ def test_the_pause_is_bounded_and_many_waiting_events_end_it() -> None:
 
 
 def test_a_flush_takes_a_bounded_number_of_bytes_but_at_least_one_event() -> None:
-    bench = Bench(write_bytes=40, flush_seconds=0.0)
+    bench = Bench(write_bytes=50, flush_seconds=0.0)
     link = bench.connect(format="websocket")
     bench.publish(1, 2, 3)
     while bench.scheduler.turn():

@@ -20,7 +20,7 @@ from hxp_enterprise_llm.config.streaming import (
 )
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable
-from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.streaming import hub as hub_module
 from hxp_enterprise_llm.event.streaming.gateway import options, ranks
 from tests.unit.streaming.gateways import numbers, read_sse, serving, until
@@ -214,8 +214,6 @@ async def test_the_cache_of_types_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 async def test_an_old_or_a_timeless_event_says_nothing_about_latency() -> None:
     async with serving() as served, aiohttp.ClientSession() as session:
         async with session.get(served.http("/sse/events")) as answer:
-            from hxp_enterprise_llm.event.model import Event, encode
-
             await served.log.append([encode(Event(id="x", source="/", type="a", time="2020-01-01T00:00:00Z"))])
             await read_sse(answer.content, 1)
             await served.log.append([encode(Event(id="y", source="/", type="a"))])

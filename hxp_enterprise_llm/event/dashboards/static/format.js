@@ -66,11 +66,11 @@ export function age(seconds) {
 
 /** Ages up to an hour, clock times beyond. */
 export function since(unix, now) {
-  return now - unix < 3600 ? age(Math.floor((now - unix) / 60) * 60 || now - unix) : short.format(unix * 1000);
+  return now - unix < 3600 ? age(Math.floor((now - unix) / 60) * 60 || now - unix) : hour(unix);
 }
 
-export const time = (unix) => clock.format(unix * 1000);
-export const hour = (unix) => short.format(unix * 1000);
+export const time = (unix) => (Number.isFinite(unix) ? clock.format(unix * 1000) : NONE);
+export const hour = (unix) => (Number.isFinite(unix) ? short.format(unix * 1000) : NONE);
 
 /** Time of an event: to the second, and its milliseconds. */
 export function stamp(text) {

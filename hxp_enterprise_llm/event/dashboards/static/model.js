@@ -2,6 +2,7 @@
 
 const FOLLOWED = ["analytics.snapshot", "alert.firing", "alert.resolved", "dashboard.refreshed"];
 const SPINE_SECONDS = 3600;
+const MOST_SPANS = 256;
 
 /** Event types that a dashboard needs: the metrics, the alerts, its refreshes, and what its feeds show. */
 export function typesOf(answer) {
@@ -64,6 +65,16 @@ export class Model {
 
   /** Take one event in. Answers "reload" when the page must ask for its data again. */
   take(event, now = Date.now()) {
+    try {
+      return this.read(event, now);
+    } catch (error) {
+      // Anyone who may publish can send what has another form: that costs this one event, not the page.
+      console.warn(`event ${event.offset} is left out: ${error.message}`);
+      return "";
+    }
+  }
+
+  read(event, now) {
     this.offset = event.offset;
     this.events += 1;
     const delay = now - Date.parse(event.time);
@@ -100,8 +111,9 @@ export class Model {
   fire({ data, time }) {
     const episode = data.episode || data.rule;
     if (this.alerts.has(episode)) return;
-    const start = Date.parse(data.since ?? time) / 1000;
+    const start = [data.since, time].map((text) => Date.parse(text) / 1000).find(Number.isFinite) ?? Date.now() / 1000;
     this.alerts.set(episode, { ...data, episode, since: start, summary: data.summary || data.rule });
+    if (this.spans.length >= MOST_SPANS) this.spans.shift();
     this.spans.push({ rule: data.rule, priority: data.priority, condition: data.condition, start, end: null });
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.streaming import NotificationsConfig
 from hxp_enterprise_llm.event.notifications.model import Delivery
 
@@ -45,7 +46,7 @@ class Secret(Protocol):
     def reveal(self) -> str: ...
 
 
-class ChannelFault(Exception):
+class ChannelFault(ConfigError):
     """A channel that cannot be made from its configuration; `path` as `Loaded.fault` takes it."""
 
     def __init__(self, path: str, message: str) -> None:
