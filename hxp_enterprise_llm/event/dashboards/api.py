@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,10 +32,15 @@ def routes(
     service: str = "data-streaming-api",
     ports: Mapping[int, str] | None = None,
     budget: BodyBudget | None = None,
+    patience: float = 5.0,
 ) -> list[Route]:
-    """The routes. `ports` maps a local TCP port to the dashboard whose page answers at `/` there; it is asked with
-    each request, so that it may be filled in when the ports are bound."""
-    api = _Api(dashboards, service, ports if ports is not None else {}, budget or BodyBudget())
+    """The routes.
+
+    `ports` maps a local TCP port to the dashboard whose page answers at `/` there; it is asked with each request,
+    so that it may be filled in when the ports are bound. `patience`: seconds that a request for data waits until
+    the log's tail is read.
+    """
+    api = _Api(dashboards, service, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
         Route("GET", "/", api.root, "read", "The live page"),
         Route("GET", "/static/{file}", api.asset, "read", "Parts of the page"),
@@ -53,8 +59,11 @@ def routes(
 
 
 class _Api:
-    def __init__(self, dashboards: Dashboards, service: str, ports: Mapping[int, str], budget: BodyBudget) -> None:
+    def __init__(
+        self, dashboards: Dashboards, service: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
+    ) -> None:
         self._dashboards, self._service, self._ports, self._budget = dashboards, service, ports, budget
+        self._patience = patience
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         first = next(iter(self._dashboards.boards), "")
@@ -71,13 +80,21 @@ class _Api:
 
     async def data(self, request: web.Request) -> web.StreamResponse:
         name = self._known(request.match_info["name"])
-        await self._dashboards.follower.ready.wait()
+        await self._until_ready()
         health = await self._dashboards.log_health()
         log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
         response = json_response(self._dashboards.data(name) | {"log": log})
         if self._dashboards.is_compressed(name):
             response.enable_compression()
         return response
+
+    async def _until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._dashboards.follower.ready.wait()
+        except TimeoutError:
+            text, hint = "the event log has not been read yet", "GET /health tells how the log is"
+            raise Problem(503, "not_ready", text, hint, headers={"Retry-After": "1"}) from None
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         return json_response(self._dashboards.status())

@@ -62,6 +62,8 @@ class Dashboards:
         self._alert_changes = 0
         self._waiting: dict[Name, tuple[str, ...]] = {}
         self._unstored: set[Name] = set()
+        self.enabled = config.live_dashboard.enabled
+        """Whether dashboards are served; a reload does not change it."""
         self._live: LiveDashboardConfig = config.live_dashboard
         self._refresh: DashboardRefreshConfig = config.dashboard_refresh
         self.boards: Mapping[Name, Board] = {}
@@ -72,11 +74,6 @@ class Dashboards:
     def state(self) -> DashboardState:
         """What is known of the log."""
         return self.follower.state
-
-    @property
-    def enabled(self) -> bool:
-        """Whether dashboards are served."""
-        return self._live.enabled
 
     @property
     def mode(self) -> Mode:

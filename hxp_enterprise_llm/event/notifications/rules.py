@@ -60,7 +60,8 @@ class Rule:
 
     def summary(self, values: Mapping[str, object]) -> str:
         """One sentence for people, with the metrics' values filled in."""
-        return fill_in(self.config.summary or f"{self.config.condition} holds", values)
+        named = self.config.summary or ", ".join(f"{name} is {{{name}}}" for name in values)
+        return fill_in(named or self.config.condition, values)
 
 
 def compile_rules(config: NotificationsConfig, names: frozenset[str] | None) -> tuple[Rule, ...]:

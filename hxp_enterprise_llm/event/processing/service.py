@@ -38,8 +38,14 @@ class ProcessingService:
             metrics=LogMetrics(context.registry),
             on_fatal=context.on_fatal,
         )
-        self._catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
-        self._ingest = Ingest(self._log, self._catalogue, config.ingest, context.clock, self._metrics)
+        self._ingest = Ingest(
+            self._log,
+            SchemaCatalogue.load(Path(config.ingest.schemas_directory)),
+            config.ingest,
+            context.clock,
+            self._metrics,
+            deadline=config.log.append_deadline,
+        )
         self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
         self._cleanup = CleanupStack()
 
@@ -104,6 +110,7 @@ class ProcessingService:
 
         def commit() -> None:
             commit_engine()
+            self._log.reconfigure(config.log)
             self._ingest.configure(config.ingest, catalogue)
             self.config = config
 

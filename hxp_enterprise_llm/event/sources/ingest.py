@@ -42,8 +42,11 @@ class Ingest:
         config: IngestConfig,
         clock: Clock,
         metrics: ProcessingMetrics,
+        *,
+        deadline: float = 10.0,
     ) -> None:
-        self._log, self._clock, self._metrics = log, clock, metrics
+        """`deadline`: seconds after which an append gives up."""
+        self._log, self._clock, self._metrics, self._deadline = log, clock, metrics, deadline
         self.configure(config, catalogue)
 
     def configure(self, config: IngestConfig, catalogue: SchemaCatalogue) -> None:
@@ -110,7 +113,7 @@ class Ingest:
         try:
             for record in _records(events, self._log.limits.max_batch_bytes) if partial else [events]:
                 if record:
-                    stored += await self._log.append(record)
+                    stored += await self._log.append(record, deadline=self._deadline)
         except LogError as error:
             self._metrics.rejected.labels(type(error).__name__).inc(len(events))
             if stored:

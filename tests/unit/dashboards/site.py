@@ -69,6 +69,7 @@ async def serving(
     clock: Clock | None = None,
     port: int = 0,
     running: bool = True,
+    patience: float = 5.0,
 ) -> AsyncIterator[Site]:
     """The service on a free port of loopback; `running`: it follows the log and refreshes by itself."""
     log = log or MemoryLog()
@@ -81,7 +82,7 @@ async def serving(
     stream = Route("GET", "/sse/events", Streams(log).events, "read", "Events as they come", upgrade="sse")
     policy = Policy.of(SecurityConfig())
     app = build_app(
-        [*routes(dashboards, service="citadel-1", ports=ports), stream],
+        [*routes(dashboards, service="citadel-1", ports=ports, patience=patience), stream],
         policy=lambda: policy,
         metrics=ServiceMetrics(registry),
     )

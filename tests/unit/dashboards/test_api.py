@@ -53,6 +53,12 @@ async def test_data() -> None:
     assert len(data["spine"]["values"]) == 240
 
 
+async def test_data_before_the_log_is_read_is_refused_in_time() -> None:
+    async with serving(running=False, patience=0.05) as site:
+        status, body, response = await ask(site, "GET", "/dashboards/system_health/data")
+    assert (status, body["error"]["code"], response.headers["Retry-After"]) == (503, "not_ready", "1")
+
+
 async def test_an_unknown_dashboard_is_refused_with_what_was_meant() -> None:
     async with serving() as site:
         for path in ("/dashboards/system_helth/data", "/dashboards/system_helth"):

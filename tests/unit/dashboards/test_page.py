@@ -112,6 +112,7 @@ async def test_text_in_an_event_stays_text(page: Page) -> None:
         await page.goto(site.url)
         await expect(page.locator("#live-text")).to_have_text("Live")
         hostile = {"model": HOSTILE, "note": HOSTILE, HOSTILE: HOSTILE}
+        other_forms: list[Any] = [None, [], "text", {"metrics": 1}]
         own = ("analytics.snapshot", "alert.firing", "alert.resolved", "dashboard.refreshed")
         fire = {"rule": HOSTILE, "summary": HOSTILE, "condition": HOSTILE, "priority": HOSTILE, "episode": HOSTILE}
         await log.append(
@@ -119,7 +120,7 @@ async def test_text_in_an_event_stays_text(page: Page) -> None:
                 event("llm.request.completed", time.time(), hostile, subject=HOSTILE),
                 event("agent.note", time.time(), hostile, source=HOSTILE, subject=HOSTILE),
                 event("alert.firing", time.time(), fire | {"since": "not a time"}),
-                *[event(type, time.time(), data) for type in own for data in (None, [], "text", {"metrics": 1})],
+                *[event(type, time.time(), data) for type in own for data in other_forms],
             ]
         )
         await expect(page.locator(".line").first).to_contain_text("<img src=x onerror")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, check_panel, choose, parse
+from hxp_enterprise_llm.event.dashboards.queries import Kind, PanelType, Query, QueryFault, check_panel, choose, parse
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, check
         ("count:llm.request.failed", ("count", ("llm.request.failed",), 60.0, 0)),
     ],
 )
-def test_what_is_understood(text: str, query: tuple[object, ...]) -> None:
-    assert parse(text) == Query(*query, text)  # type: ignore[arg-type]
+def test_what_is_understood(text: str, query: tuple[Kind, tuple[str, ...], float | None, int]) -> None:
+    assert parse(text) == Query(*query, text)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_what_is_refused(text: str, message: str, column: int) -> None:
         ("metric:a", "graph", "a graph needs a window, e.g. metric:a[10m]"),
     ],
 )
-def test_what_a_panel_cannot_show(text: str, panel: str, message: str) -> None:
+def test_what_a_panel_cannot_show(text: str, panel: PanelType, message: str) -> None:
     with pytest.raises(QueryFault, match=r".") as caught:
-        check_panel(parse(text), panel)  # type: ignore[arg-type]
+        check_panel(parse(text), panel)
     assert str(caught.value) == message
 
 

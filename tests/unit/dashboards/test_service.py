@@ -343,3 +343,19 @@ async def test_refresh_switched_off_follows_without_sending(tmp_path: Path) -> N
         await asyncio.sleep(0.05)  # several turns of the timer
         assert bench.dashboards.data("own")["panels"][0]["value"] == 38.0
     assert await bench.refreshes() == []
+
+
+async def test_health_in_words(tmp_path: Path) -> None:
+    define(tmp_path, stat("cpu", "metric:cpu_percent"))
+    bench = await Bench(tmp_path).open()
+    assert bench.dashboards.health().status == "degraded"
+    async with running(bench.dashboards):
+        await bench.dashboards.follower.ready.wait()
+        assert bench.dashboards.health().status == "ok"
+        define(tmp_path, stat("cpu", "metrc:cpu_percent"))
+        bench.dashboards.prepare(bench.settings)()
+        assert (bench.dashboards.health().status, "own" in bench.dashboards.health().reason) == ("degraded", True)
+    off = Bench(tmp_path, live={"enabled": False})
+    assert off.dashboards.health().status == "ok"
+    off.dashboards.prepare(bench.settings)()
+    assert not off.dashboards.enabled

@@ -20,7 +20,7 @@ class Traffic:
         self._end, self._trouble = end, trouble_from
         self._random = random.Random(seed)
 
-    def metrics(self, at: float) -> dict[str, float | None]:
+    def metrics(self, at: float) -> dict[str, float]:
         """The snapshot's values at a moment."""
         left = self._end - at
         rise = 1 / (1 + math.exp((left - self._trouble) / 20)) if self._trouble else 0.0

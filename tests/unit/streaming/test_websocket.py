@@ -121,7 +121,7 @@ async def test_commands_of_clients() -> None:
     async with serving() as served, connect(served.ws("/ws/events")) as client:
         await client.send('{"command":"ping"}')
         assert await receive(client, 1) == [{"control": "pong"}]
-        await client.send(["{\"comm", "and\":\"p", "ing\"}"])
+        await client.send(['{"comm', 'and":"p', 'ing"}'])
         assert await receive(client, 1) == [{"control": "pong"}]
         await client.send('{"command":"subscribe"}')
         await client.send(b"\x00")
@@ -151,7 +151,9 @@ async def test_too_large_a_message_is_closed_with_1009() -> None:
         assert served.sample("citadel_streaming_connections_closed_total", **reason) == 1
 
 
-async def handshake(served: Served, path: str = "/ws/events", **headers: str) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
+async def handshake(
+    served: Served, path: str = "/ws/events", **headers: str
+) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     lines = {
         "Host": f"127.0.0.1:{served.port}",
@@ -168,8 +170,10 @@ async def handshake(served: Served, path: str = "/ws/events", **headers: str) ->
 
 def masked(opcode: int, payload: bytes) -> bytes:
     mask = b"\x01\x02\x03\x04"
-    return bytes((0x80 | opcode, 0x80 | len(payload))) + mask + bytes(
-        byte ^ mask[index % 4] for index, byte in enumerate(payload)
+    return (
+        bytes((0x80 | opcode, 0x80 | len(payload)))
+        + mask
+        + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
     )
 
 
