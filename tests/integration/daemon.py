@@ -64,8 +64,11 @@ def url(orchestrator: StreamingOrchestrator, service: str) -> str:
 class Daemon:
     """`hxp up` as a child process on free ports; what it printed tells where it listens."""
 
-    def __init__(self, data: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *arguments: str, environ: dict[str, str] | None = None, free_ports: bool = True
+    ) -> None:
         self.data = data
+        self._ports = ["--free-ports"] if free_ports else []
         self._arguments = arguments
         self._environ = {**os.environ, **(environ or {})}
         self._process: asyncio.subprocess.Process | None = None
@@ -77,7 +80,7 @@ class Daemon:
     async def start(self) -> None:
         """Start, and wait until it has printed its addresses."""
         self.output.clear()
-        command = [sys.executable, "-m", "hxp_enterprise_llm.cli.main", "up", "--free-ports", "--data", str(self.data)]
+        command = [sys.executable, "-m", "hxp_enterprise_llm.cli.main", "up", *self._ports, "--data", str(self.data)]
         self._process = await asyncio.create_subprocess_exec(
             *command, *self._arguments, stderr=asyncio.subprocess.PIPE, env=self._environ, limit=1 << 20
         )

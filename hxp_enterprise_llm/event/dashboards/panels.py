@@ -98,8 +98,8 @@ def _count(panel: Panel, query: Query, state: DashboardState, now: float) -> Pan
     window = query.window or 0.0
     types = state.counts.types(query.patterns())
     if panel.panel_type == "table":
-        rows = [[type, _scaled(state.counts.total([type], now, window), panel.scale)] for type in types]
-        rows.sort(key=lambda row: (-(row[1] or 0), row[0]))  # type: ignore[operator]
+        totals = sorted((-state.counts.total([type], now, window), type) for type in types)
+        rows = [[type, _scaled(-total, panel.scale)] for total, type in totals]
         return {"kind": "table", "columns": ["type", "events"], "rows": rows}
     if panel.panel_type in _SERIES:
         return {"kind": "series"} | _count_series(panel, types, window, state, now)

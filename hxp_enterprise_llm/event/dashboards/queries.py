@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.types import seconds
@@ -24,6 +24,8 @@ from hxp_enterprise_llm.event.model import TypePatterns, parse_patterns
 
 Kind = Literal["metric", "windows", "events", "count"]
 PanelType = Literal["graph", "stat", "table", "gauge", "heatmap"]
+
+_KINDS: tuple[Kind, ...] = ("metric", "windows", "events", "count")
 
 LONGEST_WINDOW = 3600.0
 """Seconds of history that a query may ask for: as much as is kept."""
@@ -84,12 +86,10 @@ def parse(text: str) -> Query:
 
 
 def _kind(word: str) -> Kind:
-    for kind in get_args(Kind):
+    for kind in _KINDS:
         if word == kind:
-            return kind  # type: ignore[no-any-return]
-    raise QueryFault(
-        f"{word!r} is no kind of query: metric, windows, events or count{suggestion(word, get_args(Kind))}"
-    )
+            return kind
+    raise QueryFault(f"{word!r} is no kind of query: metric, windows, events or count{suggestion(word, _KINDS)}")
 
 
 def _selectors(kind: Kind, text: str, column: int) -> tuple[str, ...]:

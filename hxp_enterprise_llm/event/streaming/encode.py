@@ -46,7 +46,7 @@ class Message:
     def websocket(self) -> bytes:
         """One unmasked text frame."""
         if not self._websocket:
-            self._websocket = text_frame(self._payload())
+            self._websocket = text_frame(self.payload())
         return self._websocket
 
     @property
@@ -54,13 +54,13 @@ class Message:
         """One event block with its id."""
         if not self._sse:
             # A carriage return can only be white space in JSON, but it would end a line of the stream.
-            payload = self._payload().replace(b"\r", b" ")
+            payload = self.payload().replace(b"\r", b" ")
             self._sse = b"id: %b.%d\ndata: %b\n\n" % (self.epoch.encode(), self.offset, payload)
         return self._sse
 
     def payload(self) -> bytes:
-        """The JSON text of the event with its offset and epoch."""
-        return self._payload()
+        """The JSON text of the event with its offset and epoch in front."""
+        return b'{"offset":%d,"epoch":"%b",%b' % (self.offset, self.epoch.encode(), self.raw[1:])
 
     def fields(self) -> dict[str, Any]:
         """The decoded event, for filters."""
@@ -78,9 +78,6 @@ class Message:
             return parse_rfc3339(_head.decode(self.raw).time)
         except (msgspec.DecodeError, ValueError, OverflowError):
             return None
-
-    def _payload(self) -> bytes:
-        return b'{"offset":%d,"epoch":"%b",%b' % (self.offset, self.epoch.encode(), self.raw[1:])
 
 
 def join(messages: Iterable[Message], format: Format) -> bytes:

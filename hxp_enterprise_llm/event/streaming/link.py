@@ -1,20 +1,19 @@
 """The transport of a streaming connection, taken over from aiohttp after routing and admission.
 
 aiohttp keeps about 14 kB for each open connection: request, response, task, parser. A link keeps a tenth of that. This
-is the one module that leans on aiohttp's inside; `tests/unit/test_streaming_link.py` holds it against each release.
+is the one module that leans on aiohttp's inside; `tests/unit/streaming/test_link.py` holds it against each release.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.typedefs import LooseHeaders
 
 from hxp_enterprise_llm.event.streaming.encode import Format
 from hxp_enterprise_llm.event.streaming.limits import Places
@@ -172,7 +171,7 @@ def detach(request: web.Request, link: Link, status: int, head: bytes) -> web.St
     return Detached(status=status)
 
 
-def head_bytes(status_line: str, headers: LooseHeaders) -> bytes:
+def head_bytes(status_line: str, headers: Mapping[str, str]) -> bytes:
     """The head of an answer. Values must not come from a client unchecked."""
-    lines = [status_line, *(f"{name}: {value}" for name, value in dict(headers).items())]
+    lines = [status_line, *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"

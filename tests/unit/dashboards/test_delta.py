@@ -19,7 +19,7 @@ _object = st.dictionaries(st.text(alphabet="abc/~1", max_size=3), _json, max_siz
 
 
 @given(_object, _object)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_base_and_delta_give_the_new(base: dict[str, Any], new: dict[str, Any]) -> None:
     before = deepcopy(base)
     assert same(apply(base, diff(base, new)), new)

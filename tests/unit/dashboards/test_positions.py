@@ -25,7 +25,7 @@ def _paths(value: object, path: KeyPath = ()) -> set[KeyPath]:
 
 
 @given(_json, st.sampled_from([None, 1, "\t"]), st.booleans())
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_each_value_stands_where_it_is_said_to(value: object, indent: int | str | None, ascii: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii)
     places = positions(text)

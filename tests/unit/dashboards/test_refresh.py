@@ -35,7 +35,7 @@ def received(shown: dict[str, Any] | None, data: dict[str, Any]) -> dict[str, An
 
 
 @given(st.lists(_panels, min_size=1, max_size=6), st.sampled_from(MODES))
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_base_and_refreshes_give_the_whole(states: list[dict[str, Any]], mode: Mode) -> None:
     base: View | None = None
     shown: dict[str, Any] | None = None

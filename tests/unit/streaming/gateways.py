@@ -85,7 +85,7 @@ async def serving(
     config, registry, deaths = config or StreamingConfig(), CollectorRegistry(), list[TaskDied]()
     used = log or MemoryLog()
     if log is None:
-        await used.open()  # type: ignore[attr-defined]
+        await used.open()
     supervisor = Supervisor(deaths.append)
     clock = SystemClock()
     gateway = Gateway(
@@ -112,7 +112,7 @@ async def serving(
 
 async def read_sse(content: aiohttp.StreamReader, count: int) -> list[dict[str, str]]:
     """The next blocks of a stream that carry an event, as their fields."""
-    blocks = []
+    blocks: list[dict[str, str]] = []
     async with asyncio.timeout(10):
         while len(blocks) < count:
             block = (await content.readuntil(b"\n\n")).decode()

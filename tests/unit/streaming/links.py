@@ -66,7 +66,7 @@ class FakeLink:
 def sse_blocks(data: bytes) -> list[Received]:
     blocks = []
     for block in data.decode().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        fields = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
         if "data" in fields:
             blocks.append(Received(fields.get("event", ""), msgspec.json.decode(fields["data"])))
     return blocks

@@ -17,7 +17,9 @@ from websockets.asyncio.client import connect
 from hxp_enterprise_llm.config.streaming import SseConfig, StreamingConfig, WebSocketConfig
 from hxp_enterprise_llm.event.streaming import gateway as gateway_module
 from hxp_enterprise_llm.event.streaming import link as link_module
+from hxp_enterprise_llm.event.streaming.encode import PING
 from hxp_enterprise_llm.event.streaming.link import Link, tune
+from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink
 from tests.unit.streaming.gateways import Served, serving, until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -217,6 +219,22 @@ async def test_without_half_close_the_transport_is_closed() -> None:
         for act in (link.beat, lambda: link.farewell("", 0)):
             with pytest.raises(NotImplementedError):
                 act()
+
+
+async def test_one_that_takes_data_slowly_is_alive_and_one_that_takes_none_is_not() -> None:
+    async with serving() as served:
+        link = WebSocketLink(served.gateway.places["websocket"], lambda _: None, 4096, 1000)
+        transport = SocketlessTransport()
+        link.connection_made(transport)
+        link.beat()
+        assert transport.written == PING
+        link.pause_writing()
+        link.resume_writing()
+        link.beat()
+        assert not transport.aborted
+        link.beat()
+        assert (transport.aborted, link.reason) == (True, "ping_timeout")
+        link.data_received(b"too late")
 
 
 async def test_a_client_that_has_gone_before_the_answer_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_the_journal_is_told_by_device_and_inode(tmp_path: Any) -> None:
 HOSTILE = ["x\n<0>EMERG forged", "a\r\nb", "\x1b[2Jcleared", "\x9b31m", "abc\u202edef", "a\u2028b", "\u2066x", "\ud800"]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("format", ["journal", "auto", "json"])
 def test_hostile_text_makes_one_line_without_controls(at: Set, text: str, format: str) -> None:
     at.up(format)

@@ -122,11 +122,17 @@ class LineView {
     const series = names.map((name) => [name, panel.points(name)]);
     const window = panel.window || LIVE_WINDOW;
     this.canvas.dataset.window = String(window);
-    const spans = world.spans.filter((span) => names.some((name) => (span.condition ?? "").includes(name)));
+    const spans = world.spans.filter((span) => concerns(span.condition ?? "", names));
     const said = lines(this.canvas, series, { ...world, window, unit: base.unit, limit: base.limit, scale: this.scale, gap: base.step * 3 + 2, spans });
     this.canvas.setAttribute("aria-label", `${base.title}: ${said || "no values yet"}`);
     freshness(this.head.fresh, world);
   }
+}
+
+/** Whether a condition speaks of one of these metrics, or of a family of theirs: `latency` of latency_p95. */
+function concerns(condition, names) {
+  const words = condition.match(/[a-z][a-z0-9_]*/g) ?? [];
+  return words.some((word) => names.some((name) => name === word || name.startsWith(word + "_")));
 }
 
 class HeatView {

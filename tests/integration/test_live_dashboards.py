@@ -1,0 +1,98 @@
+"""The live page over the real program: it moves, follows an event in, survives a restart, and has its own port."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser import chromium
+from tests.integration.daemon import Daemon, embedded_settings, running, url
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test when one of its scripts fails."""
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    opened = await context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    await context.close()
+    assert faults == []
+
+
+async def publish(base: str, type: str, **data: object) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{base}/events", json={"type": type, "data": data}) as answer:
+            assert answer.status == 202, await answer.text()
+
+
+def stat(page: Page, name: str):
+    return page.locator("section.stat", has_text=name).locator(".value")
+
+
+async def test_the_host_is_alive_at_once_and_a_request_shows_up(tmp_path, page):
+    """CPU and events per second without anybody's help; then one request, from POST to the eye."""
+    async with Daemon(tmp_path / "data") as daemon:
+        await page.goto(daemon.gateway)
+        await expect(page.locator("#live-text")).to_have_text("Live")
+        await expect(stat(page, "CPU")).to_have_text(re.compile(r"^[\d.]+%$"), timeout=15_000)
+        await expect(page.locator("body")).to_contain_text("Nothing needs you.")
+        await publish(daemon.events, "llm.request.completed", model="mixtral-8x7b", latency_ms=840.0, total_tokens=908)
+        await expect(page.locator(".line").first).to_contain_text("mixtral-8x7b")
+        await expect(stat(page, "Latency p95")).to_have_text(re.compile(r"^8[34]\dms$"), timeout=15_000)
+
+
+async def test_an_alert_is_on_top_and_goes_when_it_ends(tmp_path, page):
+    """More than a fifth of the requests fail: the critical rule fires, and the page says so in words."""
+    async with Daemon(tmp_path / "data") as daemon:
+        await page.goto(daemon.gateway)
+        await publish(daemon.events, "llm.request.failed", model="hermes-3-70b", error="timeout", latency_ms=900.0)
+        await expect(page.locator("body")).to_contain_text("error_rate is 1", timeout=15_000)
+        for _ in range(9):
+            await publish(daemon.events, "llm.request.completed", model="mixtral-8x7b", latency_ms=840.0)
+        await expect(page.locator("body")).to_contain_text("Nothing needs you.", timeout=15_000)
+
+
+async def test_the_page_tells_a_lost_connection_and_comes_back(tmp_path, page):
+    """`kill -9`: the last data stay, marked; after a restart the page is live again by itself."""
+    daemon = Daemon(tmp_path / "data")
+    await daemon.start()
+    gateway = daemon.gateway
+    port = gateway.rpartition(":")[2]
+    await page.goto(gateway)
+    await expect(page.locator("#live-text")).to_have_text("Live")
+    assert await daemon.end(signal.SIGKILL) == -signal.SIGKILL
+    await expect(page.locator("body")).to_contain_text(re.compile("Connection lost at"), timeout=15_000)
+
+    again = Daemon(tmp_path / "data", environ={"DATA_STREAMING_API_PORT": port}, free_ports=False)
+    async with again:
+        await expect(page.locator("#live-text")).to_have_text("Live", timeout=30_000)
+        await expect(page.locator("body")).not_to_contain_text("Connection lost")
+
+
+async def test_each_dashboard_has_its_own_port(tmp_path, page):
+    """The seed's 8501, 8502 and 8503, here on free ports: the page at `/` is that dashboard, live."""
+    async with running(embedded_settings(tmp_path)) as program:
+        for name, title in (
+            ("operational_overview", "Operational overview"),
+            ("business_intelligence", "Business intelligence"),
+            ("performance_metrics", "Performance metrics"),
+        ):
+            await page.goto(url(program, name) + "/")
+            await expect(page.locator("h1")).to_have_text(title)
+            await expect(page.locator("#live-text")).to_have_text("Live")
