@@ -47,7 +47,8 @@ bench: dev
 docs: dev
 	$(BIN)/python scripts/generate_docs.py
 
-lock: dev
+lock:
+	@[ -x $(BIN)/uv ] || scripts/bootstrap $(VENV) dev
 	$(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
 	    --no-header --upgrade -q -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes \
