@@ -80,7 +80,9 @@ async def test_the_page_tells_a_lost_connection_and_comes_back(tmp_path, page):
     await expect(page.locator("#notice")).to_be_visible(timeout=15_000)
     await expect(page.locator("#notice")).to_contain_text("Connection lost at")
 
-    again = Daemon(tmp_path / "data", environ={"DATA_STREAMING_API_PORT": port}, free_ports=False)
+    config = tmp_path / "data-streaming-api.yaml"
+    config.write_text(f"service: {{port: {port}}}\nlive_dashboard: {{ports: {{}}}}\n")
+    again = Daemon(tmp_path / "data", "--config", str(config), environ={"EVENT_PROCESSING_PORT": "0"}, free_ports=False)
     async with again:
         await expect(page.locator("#live-text")).to_have_text("Live", timeout=30_000)
         await expect(page.locator("#notice")).to_be_hidden()

@@ -1,4 +1,7 @@
-"""Where each member of a JSON text stands, so that a fault can name its line and column."""
+"""Where each member of a JSON text stands, so that a fault can name its line and column.
+
+Not by `config/positions`: PyYAML refuses tabs between tokens, which JSON files may have.
+"""
 
 from __future__ import annotations
 

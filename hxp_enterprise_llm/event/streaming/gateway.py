@@ -12,7 +12,6 @@ from aiohttp import web
 
 from hxp_enterprise_llm.config.streaming import OptimizationConfig, StreamingConfig
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
-from hxp_enterprise_llm.event.streaming import api
 from hxp_enterprise_llm.event.streaming.channel import Channel, Options
 from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, Cursor, Wish, parse_wish, suggestion
 from hxp_enterprise_llm.event.streaming.encode import Format
@@ -23,7 +22,6 @@ from hxp_enterprise_llm.event.streaming.link import Link, detach
 from hxp_enterprise_llm.event.streaming.sse import SseLink, open_stream, stream_headers
 from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake
 from hxp_enterprise_llm.runtime.clock import Clock
-from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
@@ -239,10 +237,6 @@ class Gateway:
         if not self.hub.ready:
             self._metrics.refused.labels(transport, "log_unavailable").inc()
             raise unavailable(self.hub.problem)
-
-    def routes(self) -> list[Route]:
-        """The ways in."""
-        return api.routes(self)
 
 
 def unavailable(reason: str) -> Problem:

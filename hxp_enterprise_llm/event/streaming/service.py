@@ -21,6 +21,7 @@ from hxp_enterprise_llm.event.notifications import api as notifications_api
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.streaming import api as streaming_api
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
@@ -137,7 +138,7 @@ class StreamingService:
     def routes(self) -> list[Route]:
         """The routes of all rooms; they must have been started."""
         return [
-            *self._gateway.routes(),
+            *streaming_api.routes(self._gateway),
             *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
             *dashboards_api.routes(
                 self._dashboards, service=self.config.service.name, ports=self.dashboard_ports, budget=self._budget

@@ -18,6 +18,7 @@ from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.model import Event, encode, rfc3339
+from hxp_enterprise_llm.event.streaming.api import routes
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.runtime.tasks import Supervisor, TaskDied
@@ -97,7 +98,7 @@ async def serving(
         random=random.Random(1),
     )
     policy = Policy.of(SecurityConfig())
-    app = build_app(gateway.routes(), policy=lambda: policy, metrics=ServiceMetrics(registry))
+    app = build_app(routes(gateway), policy=lambda: policy, metrics=ServiceMetrics(registry))
     listener = Listener(app, "127.0.0.1", 0, name="test", drain=0.1)
     await gateway.start(start_within)
     await listener.start()
