@@ -108,7 +108,8 @@ def _complete(path: str, metric: MetricConfig) -> Iterator[Finding]:
     if metric.kind in _OF_A_FIELD and not metric.field:
         yield Finding(f"{path}.field", f"a metric of the kind {metric.kind} needs a field such as data.latency_ms")
     elif metric.field:
-        yield from _field(f"{path}.field", metric.field)
+        for part in metric.field.split("+"):
+            yield from _field(f"{path}.field", part.strip())
     if metric.kind == "ratio" and not metric.of:
         yield Finding(f"{path}.of", "a ratio needs the event types of its numerator")
 

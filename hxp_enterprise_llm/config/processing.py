@@ -70,7 +70,8 @@ class MetricConfig(Section, frozen=True, kw_only=True):
         ),
     ]
     field: Annotated[
-        str, about("Where the value is: an attribute (`source`) or a path into data (`data.latency_ms`)")
+        str,
+        about("Where the value is: an attribute (`source`) or a path into data (`data.latency_ms`); `+` adds several"),
     ] = ""
     of: Annotated[list[TypePattern], about("ratio: the event types in the numerator")] = []
     exclude: Annotated[list[TypePattern], about("Event types that do not count although `types` names them")] = []
@@ -145,7 +146,7 @@ def default_metrics() -> list[MetricConfig]:
             name="tokens",
             types=["llm.request.completed"],
             kind="sum",
-            field="data.total_tokens",
+            field="data.input_tokens + data.output_tokens",
             unit="tokens",
             description="Tokens in and out within the window",
         ),

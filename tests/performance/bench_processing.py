@@ -37,7 +37,7 @@ def requests(chance: random.Random, seconds: float) -> list[Stored]:
 
 
 def stored(number: int, type: str, at: float, chance: random.Random) -> Stored:
-    data = {"model": "m", "latency_ms": chance.lognormvariate(6, 1), "total_tokens": chance.randrange(4000)}
+    data = {"model": "m", "latency_ms": chance.lognormvariate(6, 1), "input_tokens": chance.randrange(4000)}
     event = Event(id=str(number), source=f"/gateway/{number % 20}", type=type, time=rfc3339(at), data=data)
     return Stored(Offset(number + 1), type, encode(event).raw)
 

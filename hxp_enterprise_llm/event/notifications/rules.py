@@ -60,7 +60,7 @@ class Rule:
 
     def summary(self, values: Mapping[str, object]) -> str:
         """One sentence for people, with the metrics' values filled in."""
-        named = self.config.summary or ", ".join(f"{name} is {{{name}}}" for name in values)
+        named = self.config.summary or ", ".join(f"{name} is {{{name}}}" for name in self.condition.metrics)
         return fill_in(named or self.config.condition, values)
 
 

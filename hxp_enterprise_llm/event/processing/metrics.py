@@ -65,15 +65,18 @@ class Selection(NamedTuple):
 
 
 class Accumulator(NamedTuple):
-    """The identity of an accumulator: equal ones are one. `field` is the path of the value, empty for counts."""
+    """The identity of an accumulator: equal ones are one.
+
+    `fields` are the paths of the numbers that make up its value, added; empty for counts.
+    """
 
     family: Family
     selection: Selection
-    field: tuple[str, ...]
+    fields: tuple[tuple[str, ...], ...]
 
 
 SOURCES = Accumulator(
-    "distinct", Selection(TypePatterns(["*"]), TypePatterns(OWN_TYPES), TypePatterns([])), ("source",)
+    "distinct", Selection(TypePatterns(["*"]), TypePatterns(OWN_TYPES), TypePatterns([])), (("source",),)
 )
 """Always kept: the snapshot says how many sources sent events."""
 
@@ -170,13 +173,14 @@ def _compile(config: MetricConfig, windows: Mapping[str, float]) -> Metric:
     if config.kind == "ratio" and not config.of:
         raise MetricFault(config.name, "kind ratio needs `of`, the types of the numerator")
     types, exclude, of, none = (TypePatterns(p) for p in (config.types, config.exclude, config.of, ()))
-    path = tuple(config.field.split(".")) if family != "count" else ()
+    parts = config.field.split("+") if family != "count" else []
+    paths = tuple(tuple(part.strip().split(".")) for part in parts)
     return Metric(
         name=config.name,
         kind=config.kind,
         unit=config.unit,
         window=_label(config, windows),
-        source=Accumulator(family, Selection(types, exclude, none), path),
+        source=Accumulator(family, Selection(types, exclude, none), paths),
         part=Accumulator("count", Selection(types, exclude, of), ()) if config.kind == "ratio" else None,
         quantile=config.quantile,
     )

@@ -59,7 +59,7 @@ class Planner:
 
 def _compile(touched: tuple[Accumulator, ...], series: Series) -> Plan:
     """A decoder of `time` and of the attributes that these accumulators want, and nothing else."""
-    attributes = dict.fromkeys(["time", *(a.field[0] for a in touched if a.field)])
+    attributes = dict.fromkeys(["time", *(path[0] for a in touched for path in a.fields)])
     names = {attribute: f"a{index}" for index, attribute in enumerate(attributes)} | {"time": "time"}
     view = msgspec.defstruct(
         "View",
@@ -70,10 +70,24 @@ def _compile(touched: tuple[Accumulator, ...], series: Series) -> Plan:
 
 
 def _feed(accumulator: Accumulator, names: Mapping[str, str], series: SlotSeries[Any]) -> Feed:
-    if not accumulator.field:
+    readers = [_reader(names[first], rest) for first, *rest in accumulator.fields]
+    if not readers:
         return Feed(series, None, is_number)
-    first, *rest = accumulator.field
-    return Feed(series, _reader(names[first], rest), is_scalar if accumulator.family == "distinct" else is_number)
+    taken = is_scalar if accumulator.family == "distinct" else is_number
+    return Feed(series, readers[0] if len(readers) == 1 else _sum(readers), taken)
+
+
+def _sum(readers: list[Reader]) -> Reader:
+    """Adds what is there; None when nothing is, and the first value that is no number as it stands."""
+
+    def read(view: Any) -> Any:
+        values = [value for reader in readers if (value := reader(view)) is not None]
+        for value in values:
+            if not is_number(value):
+                return value
+        return sum(values) if values else None
+
+    return read
 
 
 def _reader(name: str, path: list[str]) -> Reader:

@@ -70,7 +70,7 @@ def test_an_alert_that_fires_is_told_with_all_there_is_to_know() -> None:
 
 
 def test_a_rule_without_a_summary_says_the_values() -> None:
-    assert evaluated(rule(), error_rate=0.5).told[0].notification.text == "error_rate is 0.5"
+    assert evaluated(rule(), error_rate=0.5, latency=9).told[0].notification.text == "error_rate is 0.5"
 
 
 def test_nothing_changes_while_nothing_happens() -> None:

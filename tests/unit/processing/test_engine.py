@@ -33,7 +33,9 @@ async def test_each_tick_puts_a_snapshot_into_the_log() -> None:
     clock = VirtualClock(NOW + 0.25)
     log = await opened(clock)
     async with running(engine_of(log, clock)):
-        await log.append([event(n, "llm.request.completed", NOW, latency_ms=840, total_tokens=9) for n in range(5)])
+        await log.append(
+            [event(n, "llm.request.completed", NOW, latency_ms=840, input_tokens=8, output_tokens=1) for n in range(5)]
+        )
         await clock.advance(2)
     first, second = await snapshots(log)
     epoch = (await log.bounds()).epoch

@@ -117,6 +117,21 @@ def test_a_sum_beyond_all_floats_has_no_value() -> None:
     assert value(config, stored(1, "a", x=1e308), stored(2, "a", x=1e308)) is None
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"input_tokens": 7, "output_tokens": 3}, 10),
+        ({"input_tokens": 7}, 7),
+        ({"input_tokens": 7, "output_tokens": "three"}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_field_may_add_several_paths(data: Any, expected: float) -> None:
+    """What is there is added; something that is no number spoils the value of its event."""
+    config = MetricConfig(name="m", types=["t"], kind="sum", field="data.input_tokens + data.output_tokens")
+    assert value(config, stored(1, "t", NOW - 1, **data)) == expected
+
+
 def test_metrics_that_ask_the_same_share_one_accumulator() -> None:
     metrics = {metric.name: metric for metric in compile_metrics(default_metrics(), WINDOWS)}
     assert metrics["latency_p50"].accumulators == metrics["latency_p99"].accumulators
@@ -131,7 +146,9 @@ def test_the_shipped_set_over_a_minute_of_requests() -> None:
     for n in range(100):
         at = NOW - 60 + 0.6 * n
         failed = n % 4 == 0
-        core.take([stored(n, REQUESTS[failed], at, source=f"/gw/{n % 3}", latency_ms=n + 1, total_tokens=10)])
+        core.take(
+            [stored(n, REQUESTS[failed], at, source=f"/gw/{n % 3}", latency_ms=n + 1, input_tokens=7, output_tokens=3)]
+        )
     values = core.values(NOW)["1m"]
     assert values["request_rate"] == 100 / 60
     assert values["error_rate"] == 0.25

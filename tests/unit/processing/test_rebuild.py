@@ -42,7 +42,7 @@ async def traffic(log: MemoryLog, clock: VirtualClock, seconds: int, seed: int) 
                     clock.time() - back,
                     source=f"/gw/{chance.randrange(9)}",
                     latency_ms=chance.randrange(1, 9000),
-                    total_tokens=chance.randrange(500),
+                    input_tokens=chance.randrange(500),
                     percent=chance.randrange(100),
                 )
             )
