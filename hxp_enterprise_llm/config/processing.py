@@ -85,63 +85,27 @@ OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*", "stream.
 """Types of events that the system itself makes of others; load figures leave them out."""
 
 
+_REQUESTS = ["llm.request.completed", "llm.request.failed"]
+
+
 def default_metrics() -> list[MetricConfig]:
     """The shipped set: gives the seed's `error_rate`, `latency` and `throughput`."""
-    requests = ["llm.request.completed", "llm.request.failed"]
     return [
+        _of_all("throughput", "rate", "Events a second, without those that the system makes itself", unit="1/s"),
         MetricConfig(
-            name="throughput",
-            types=["*"],
-            exclude=OWN_TYPES,
-            kind="rate",
-            window="10s",
-            unit="1/s",
-            description="Events a second, without those that the system makes itself",
+            name="request_rate", types=_REQUESTS, kind="rate", unit="1/s", description="LLM requests a second"
         ),
-        MetricConfig(name="request_rate", types=requests, kind="rate", unit="1/s", description="LLM requests a second"),
         MetricConfig(
             name="error_rate",
-            types=requests,
+            types=_REQUESTS,
             of=["llm.request.failed"],
             kind="ratio",
             description="Share of LLM requests that failed, 0 to 1",
         ),
-        MetricConfig(
-            name="latency",
-            types=requests,
-            kind="quantile",
-            field="data.latency_ms",
-            quantile=0.95,
-            unit="ms",
-            description="Latency of LLM requests, 95th percentile",
-        ),
-        MetricConfig(
-            name="latency_p50",
-            types=requests,
-            kind="quantile",
-            field="data.latency_ms",
-            quantile=0.5,
-            unit="ms",
-            description="Latency of LLM requests, median",
-        ),
-        MetricConfig(
-            name="latency_p95",
-            types=requests,
-            kind="quantile",
-            field="data.latency_ms",
-            quantile=0.95,
-            unit="ms",
-            description="Latency of LLM requests, 95th percentile",
-        ),
-        MetricConfig(
-            name="latency_p99",
-            types=requests,
-            kind="quantile",
-            field="data.latency_ms",
-            quantile=0.99,
-            unit="ms",
-            description="Latency of LLM requests, 99th percentile",
-        ),
+        _latency("latency", 0.95, "95th percentile"),
+        _latency("latency_p50", 0.5, "median"),
+        _latency("latency_p95", 0.95, "95th percentile"),
+        _latency("latency_p99", 0.99, "99th percentile"),
         MetricConfig(
             name="tokens",
             types=["llm.request.completed"],
@@ -150,42 +114,56 @@ def default_metrics() -> list[MetricConfig]:
             unit="tokens",
             description="Tokens in and out within the window",
         ),
-        MetricConfig(
-            name="active_sources",
-            types=["*"],
-            exclude=OWN_TYPES,
-            kind="distinct",
-            field="source",
-            description="Sources that sent events",
-        ),
-        MetricConfig(
-            name="cpu_percent",
-            types=["host.cpu"],
-            kind="last",
-            field="data.percent",
-            window="10s",
-            unit="%",
-            description="CPU use of the host",
-        ),
-        MetricConfig(
-            name="memory_percent",
-            types=["host.memory"],
-            kind="last",
-            field="data.percent",
-            window="10s",
-            unit="%",
-            description="Memory use of the host",
-        ),
-        MetricConfig(
-            name="disk_percent",
-            types=["host.disk"],
-            kind="last",
-            field="data.percent",
-            window="10s",
-            unit="%",
-            description="Fill of the disk that holds the state directory",
-        ),
+        _of_all("active_sources", "distinct", "Sources that sent events", field="source", window="1m"),
+        _host_percent("cpu", "CPU use of the host"),
+        _host_percent("memory", "Memory use of the host"),
+        _host_percent("disk", "Fill of the disk that holds the state directory"),
     ]
+
+
+def _of_all(
+    name: str,
+    kind: Literal["rate", "distinct"],
+    description: str,
+    *,
+    field: str = "",
+    unit: str = "",
+    window: str = "10s",
+) -> MetricConfig:
+    return MetricConfig(
+        name=name,
+        types=["*"],
+        exclude=OWN_TYPES,
+        kind=kind,
+        field=field,
+        unit=unit,
+        window=window,
+        description=description,
+    )
+
+
+def _latency(name: str, quantile: float, which: str) -> MetricConfig:
+    return MetricConfig(
+        name=name,
+        types=_REQUESTS,
+        kind="quantile",
+        field="data.latency_ms",
+        quantile=quantile,
+        unit="ms",
+        description=f"Latency of LLM requests, {which}",
+    )
+
+
+def _host_percent(part: str, description: str) -> MetricConfig:
+    return MetricConfig(
+        name=f"{part}_percent",
+        types=[f"host.{part}"],
+        kind="last",
+        field="data.percent",
+        window="10s",
+        unit="%",
+        description=description,
+    )
 
 
 class AnalyticsConfig(Section, frozen=True, kw_only=True):

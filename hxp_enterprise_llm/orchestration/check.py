@@ -30,18 +30,6 @@ class CheckReport:
     warnings: tuple[str, ...] = ()
 
 
-def kind_of(path: Path) -> type[ProcessingConfig] | type[StreamingConfig]:
-    """Which service a file configures, told by its name."""
-    return ProcessingConfig if "processing" in path.name else StreamingConfig
-
-
-def check_file(path: Path, environ: Mapping[str, str]) -> CheckReport:
-    """Load and check one file as the service does at its start. Raises ConfigFaults with every fault found."""
-    if kind_of(path) is ProcessingConfig:
-        return check_processing(load(ProcessingConfig, path, environ))
-    return check_streaming(load(StreamingConfig, path, environ), declared_metrics(path, environ))
-
-
 def check_processing(loaded: Loaded[ProcessingConfig]) -> CheckReport:
     """Check what only event processing knows: the operator's schemas. Raises ConfigFaults."""
     config = loaded.config

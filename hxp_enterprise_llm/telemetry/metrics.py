@@ -94,18 +94,10 @@ class StreamingMetrics:
     """The gateway: connections, deliveries, latency."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
-        self.latency = QuantileSummary(
-            "data_streaming_latency_seconds",
-            "From an event's time of entry into the log to the write to its subscribers",
-            registry,
-            clock.monotonic,
-        )
-        self.delivery_seconds = Histogram(
-            "citadel_streaming_delivery_duration_seconds",
-            "As data_streaming_latency_seconds, for aggregation",
-            buckets=_LATENCY_BUCKETS,
-            registry=registry,
-        )
+        self._make_connections(registry)
+        self._make_deliveries(registry, clock)
+
+    def _make_connections(self, registry: CollectorRegistry) -> None:
         # The seed's own names: current counts although they end in _total.
         self.seed_connections = Gauge(
             "streaming_connections_total", "Open connections (the seed's name)", registry=registry
@@ -131,24 +123,38 @@ class StreamingMetrics:
             ["transport", "reason"],
             registry=registry,
         )
-        self.delivered = Counter(
-            "citadel_streaming_messages_delivered", "Messages written", ["channel"], registry=registry
-        )
-        self.sent_bytes = Counter("citadel_streaming_sent_bytes", "Bytes written to subscribers", registry=registry)
         self.behind = Gauge(
             "citadel_streaming_connections_behind",
             "Connections that catch up from the log",
             registry=registry,
         )
+        for transport in ("websocket", "sse"):
+            self.connections.labels(transport)
+            self.opened.labels(transport)
+
+    def _make_deliveries(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self.latency = QuantileSummary(
+            "data_streaming_latency_seconds",
+            "From an event's time of entry into the log to the write to its subscribers",
+            registry,
+            clock.monotonic,
+        )
+        self.delivery_seconds = Histogram(
+            "citadel_streaming_delivery_duration_seconds",
+            "As data_streaming_latency_seconds, for aggregation",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.delivered = Counter(
+            "citadel_streaming_messages_delivered", "Messages written", ["channel"], registry=registry
+        )
+        self.sent_bytes = Counter("citadel_streaming_sent_bytes", "Bytes written to subscribers", registry=registry)
         self.resets = Counter("citadel_streaming_resets", "Cursors that the log no longer has", registry=registry)
         self.hub_lag = Gauge(
             "citadel_streaming_hub_lag_events",
             "Distance of the hub from the head, in offsets",
             registry=registry,
         )
-        for transport in ("websocket", "sse"):
-            self.connections.labels(transport)
-            self.opened.labels(transport)
 
     def connected(self, transport: str, change: int) -> None:
         """Count a connection in (+1) or out (-1), under every name it has."""
