@@ -29,7 +29,7 @@ class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
 def routes(
     dashboards: Dashboards,
     *,
-    service: str = "data-streaming-api",
+    node: str = "localhost",
     ports: Mapping[int, str] | None = None,
     budget: BodyBudget | None = None,
     patience: float = 5.0,
@@ -40,7 +40,7 @@ def routes(
     so that it may be filled in when the ports are bound. `patience`: seconds that a request for data waits until
     the log's tail is read.
     """
-    api = _Api(dashboards, service, ports if ports is not None else {}, budget or BodyBudget(), patience)
+    api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
         Route("GET", "/", api.root, "read", "The live page"),
         Route("GET", "/static/{file}", api.asset, "read", "Parts of the page"),
@@ -60,9 +60,9 @@ def routes(
 
 class _Api:
     def __init__(
-        self, dashboards: Dashboards, service: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
+        self, dashboards: Dashboards, node: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
     ) -> None:
-        self._dashboards, self._service, self._ports, self._budget = dashboards, service, ports, budget
+        self._dashboards, self._node, self._ports, self._budget = dashboards, node, ports, budget
         self._patience = patience
 
     async def root(self, request: web.Request) -> web.StreamResponse:
@@ -114,7 +114,7 @@ class _Api:
     def _page(self, request: web.Request, name: str) -> web.StreamResponse:
         links = [(board.name, board.title) for board in self._dashboards.boards.values()]
         titles = dict(links)
-        return _answer(request, page(name, titles.get(name, name), self._service, links))
+        return _answer(request, page(name, titles.get(name, name), self._node, links))
 
     def _known(self, name: str) -> str:
         self._require_enabled()

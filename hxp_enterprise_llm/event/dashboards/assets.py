@@ -41,11 +41,11 @@ def static(name: str) -> Asset:
     return _asset(_read(name), content_type)
 
 
-def page(dashboard: str, title: str, service: str, links: list[tuple[str, str]]) -> Asset:
+def page(dashboard: str, title: str, node: str, links: list[tuple[str, str]]) -> Asset:
     """The page of one dashboard; `links` are name and title of all of them, for the rail."""
     text = _read("index.html").decode("utf-8")
     rail = "".join(_link(name, label, current=name == dashboard) for name, label in links)
-    places = {"dashboard": dashboard, "title": title, "service": service}
+    places = {"dashboard": dashboard, "title": title, "node": node}
     for place, value in places.items():
         text = text.replace(f"{{{{{place}}}}}", html.escape(value))
     return _asset(text.replace("{{rail}}", rail).encode("utf-8"), "text/html")

@@ -141,7 +141,7 @@ class StreamingService:
             *streaming_api.routes(self._gateway),
             *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
             *dashboards_api.routes(
-                self._dashboards, service=self.config.service.name, ports=self.dashboard_ports, budget=self._budget
+                self._dashboards, node=self._context.node, ports=self.dashboard_ports, budget=self._budget
             ),
         ]
 

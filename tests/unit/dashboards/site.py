@@ -82,7 +82,7 @@ async def serving(
     stream = Route("GET", "/sse/events", Streams(log).events, "read", "Events as they come", upgrade="sse")
     policy = Policy.of(SecurityConfig())
     app = build_app(
-        [*routes(dashboards, service="citadel-1", ports=ports, patience=patience), stream],
+        [*routes(dashboards, node="citadel-1", ports=ports, patience=patience), stream],
         policy=lambda: policy,
         metrics=ServiceMetrics(registry),
     )

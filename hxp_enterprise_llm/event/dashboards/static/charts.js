@@ -132,7 +132,9 @@ export function lines(canvas, series, { colours, now, window, unit, limit, scale
   const { context, width, height } = paper;
   const shown = series.map(([name, points]) => [name, points.filter(([at]) => at >= now - window && at <= now + 2)]);
   const values = shown.flatMap(([, points]) => points.map(([, value]) => value)).filter((value) => value !== null);
-  const high = scale.top(Math.max(0, ...values) || (limit ?? 1));
+  const highest = Math.max(0, ...values) || (limit ?? 1);
+  // A share has an end: no axis goes to 150 %.
+  const high = unit === "%" && highest <= 100 ? Math.min(scale.top(highest), 100) : scale.top(highest);
   const left = 44, right = width - 64, top = 16, bottom = height - 20;
   const x = (at) => left + ((at - now + window) / window) * (right - left);
   const y = (value) => bottom - (value / high) * (bottom - top);
