@@ -14,7 +14,7 @@ from typing import Protocol
 
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import TypePatterns
-from hxp_enterprise_llm.event.streaming.encode import FORMATS, Format, Message, join
+from hxp_enterprise_llm.event.streaming.encode import Format, Message
 from hxp_enterprise_llm.event.streaming.filters import Filter
 from hxp_enterprise_llm.event.streaming.rate import Rate
 from hxp_enterprise_llm.event.streaming.ring import Ring
@@ -112,7 +112,7 @@ class Channel:
         self.ring = Ring(options.ring_events, options.ring_bytes, position.offset)
         self.rate = Rate(scheduler.time)
         self.subscribers: set[Subscriber] = set()
-        self._live: dict[Format, dict[Subscriber, None]] = {format: {} for format in FORMATS}
+        self._live: dict[Format, dict[Subscriber, None]] = {}
         self._pending: list[Message] = []
         self.pending_bytes = 0
         self._flush: Flush | None = None
@@ -153,13 +153,15 @@ class Channel:
 
     def join(self, subscriber: Subscriber) -> None:
         """Take in a subscriber that stands at `settled`: it gets whatever comes from now on."""
-        self._live[subscriber.format][subscriber] = None
+        self._live.setdefault(subscriber.format, {})[subscriber] = None
 
     def leave(self, subscriber: Subscriber) -> None:
         """Stop writing to a subscriber and set its cursor behind what it has been given."""
-        live = self._live[subscriber.format]
+        live = self._live.get(subscriber.format, {})
         if subscriber in live:
             del live[subscriber]
+            if not live:
+                del self._live[subscriber.format]
             subscriber.cursor = self._given(subscriber)
 
     def _given(self, subscriber: Subscriber) -> int:
@@ -174,7 +176,7 @@ class Channel:
         """Take an event in. `schedule` must follow, once for all events of a batch."""
         self.ring.append(message)
         self.rate.count += 1
-        if self._live["websocket"] or self._live["sse"]:
+        if self._live:
             self._pending.append(message)
             self.pending_bytes += len(message.raw)
 
@@ -204,9 +206,7 @@ class Channel:
         self._flush = flush = Flush(before, self._cut(), self._scheduler.time())
         # Each format is joined once; the lists are snapshots: who joins later stands behind this flush.
         flush.work = [
-            (join(flush.messages, format), list(reversed(subscribers)))
-            for format, subscribers in self._live.items()
-            if subscribers
+            (format.join(flush.messages), list(reversed(subscribers))) for format, subscribers in self._live.items()
         ]
         return flush
 
@@ -265,9 +265,8 @@ class Channel:
     def begin_anew(self, reason: str, bounds: Bounds) -> None:
         """The hub starts over at `position`: forget the ring, and tell the live ones what they lost."""
         self.ring.clear(self.position.offset)
-        for subscribers in self._live.values():
-            for subscriber in list(subscribers):
-                subscriber.restart(reason, bounds)
+        for subscriber in [each for subscribers in self._live.values() for each in subscribers]:
+            subscriber.restart(reason, bounds)
 
     def inherit(self, parent: Channel) -> None:
         """Fill the ring from that of the channel that this one narrows."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import parse_rfc3339
 
-Format = Literal["websocket", "sse"]
-FORMATS: tuple[Format, ...] = ("websocket", "sse")
+Transport = Literal["websocket", "sse"]
 
 KEEP_ALIVE = b": keep-alive\n\n"
 PING = b"\x89\x00"
@@ -80,13 +80,6 @@ class Message:
             return None
 
 
-def join(messages: Iterable[Message], format: Format) -> bytes:
-    """The bytes of several messages in one piece."""
-    if format == "websocket":
-        return b"".join([message.websocket for message in messages])
-    return b"".join([message.sse for message in messages])
-
-
 def text_frame(payload: bytes) -> bytes:
     """A whole unmasked WebSocket text frame (RFC 6455, 5.2)."""
     size = len(payload)
@@ -97,18 +90,53 @@ def text_frame(payload: bytes) -> bytes:
     return bytes((_TEXT, _LONG)) + size.to_bytes(8, "big") + payload
 
 
-def control(format: Format, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
-    """A message about the stream itself: `{"control": name, …}` in WebSocket, `event: name` in SSE.
+class Format(Protocol):
+    """How messages look to a client. Equal formats are one: what is joined for it is shared by all who have it."""
 
-    `resume` is the cursor that an SSE client goes on from.
-    """
-    if format == "websocket":
+    @property
+    def transport(self) -> Transport: ...
+
+    def join(self, messages: Sequence[Message]) -> bytes:
+        """The bytes of several messages in one piece."""
+        ...
+
+    def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
+        """A message about the stream itself. `resume` is the cursor to go on from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketFormat:
+    """One text frame a message; `{"control": name, …}` about the stream."""
+
+    transport: Transport = "websocket"
+
+    def join(self, messages: Sequence[Message]) -> bytes:
+        return b"".join([message.websocket for message in messages])
+
+    def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
         return text_frame(msgspec.json.encode({"control": name} | members))
-    identifier = f"id: {resume}\n" if resume else ""
-    return f"event: {name}\n{identifier}data: ".encode() + msgspec.json.encode(members) + b"\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SseFormat:
+    """One block a message; `event: name` about the stream."""
+
+    transport: Transport = "sse"
+
+    def join(self, messages: Sequence[Message]) -> bytes:
+        return b"".join([message.sse for message in messages])
+
+    def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
+        identifier = f"id: {resume}\n" if resume else ""
+        return f"event: {name}\n{identifier}data: ".encode() + msgspec.json.encode(members) + b"\n\n"
+
+
+WEBSOCKET = WebSocketFormat()
+SSE = SseFormat()
 
 
 def reset(format: Format, reason: str, bounds: Bounds, goes_on: int) -> bytes:
     """Tell a client that its cursor means nothing any more, what the log has, and where the stream goes on."""
     members = {"reason": reason, "epoch": bounds.epoch, "first": bounds.first, "head": bounds.head, "after": goes_on}
-    return control(format, "reset", members, resume=f"{bounds.epoch}.{goes_on}")
+    return format.control("reset", members, resume=f"{bounds.epoch}.{goes_on}")

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.config.streaming import OptimizationConfig, StreamingCon
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.streaming.channel import Channel, Options
 from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, Cursor, Wish, parse_wish, suggestion
-from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.heartbeat import Heartbeat, Wheel
 from hxp_enterprise_llm.event.streaming.hub import Hub
 from hxp_enterprise_llm.event.streaming.limits import TITLES, Places
@@ -56,12 +56,12 @@ class Gateway:
             options=options(config),
             ranks=ranks(config),
         )
-        self.places: dict[Format, Places[Link]] = {
+        self.places: dict[Transport, Places[Link]] = {
             "websocket": Places("websocket", config.websocket.max_connections, metrics),
             "sse": Places("sse", config.sse.max_connections, metrics),
         }
         now = asyncio.get_running_loop().time()
-        self._wheels: dict[Format, Wheel] = {
+        self._wheels: dict[Transport, Wheel] = {
             "websocket": Wheel(config.websocket.heartbeat_interval, now),
             "sse": Wheel(config.sse.keep_alive_interval, now),
         }
@@ -165,21 +165,21 @@ class Gateway:
         self, request: web.Request, name: str, link: Link, status: int, head: Callable[[str], bytes]
     ) -> web.StreamResponse:
         wish = parse_wish(request.query, request.headers)
-        self._require_ready(link.format)
+        self._require_ready(link.transport)
         after = await self._earliest() if wish.after == EARLIEST_CURSOR else wish.after
         # From here on nothing waits: the place, the transport and the subscription are taken in one step.
         channel = self.hub.channel(name, wish.types, wish.filter)
         try:
-            self.places[link.format].take(link)
+            self.places[link.transport].take(link)
             cursor = self._cursor(channel, wish, after)
             response = detach(request, link, status, head(self._position(cursor.offset, cursor.epoch)))
         except BaseException:
-            self.places[link.format].give_back(link, "refused")
+            self.places[link.transport].give_back(link, "refused")
             self.hub.release(channel)
             raise
-        link.place = self._wheels[link.format].add(link, self._random.random())
+        link.place = self._wheels[link.transport].add(link, self._random.random())
         link.subscription = self.hub.subscribe(channel, link, cursor.offset, cursor.epoch)
-        log.debug("connection.opened", transport=link.format, channel=name, peer=request.remote)
+        log.debug("connection.opened", transport=link.transport, channel=name, peer=request.remote)
         return response
 
     def _cursor(self, channel: Channel, wish: Wish, after: Cursor | None) -> Cursor:
@@ -200,11 +200,14 @@ class Gateway:
         return f"{epoch or self.hub.position.epoch}.{offset}"
 
     def _left(self, link: Link) -> None:
-        self._wheels[link.format].remove(link, link.place)
+        self._wheels[link.transport].remove(link, link.place)
         if link.subscription is not None:
             self.hub.release(link.subscription.channel)
             log.debug(
-                "connection.closed", transport=link.format, channel=link.subscription.channel.name, reason=link.reason
+                "connection.closed",
+                transport=link.transport,
+                channel=link.subscription.channel.name,
+                reason=link.reason,
             )
 
     @property
@@ -213,7 +216,7 @@ class Gateway:
 
     # Refusals
 
-    def _require_enabled(self, enabled: bool, transport: Format) -> None:
+    def _require_enabled(self, enabled: bool, transport: Transport) -> None:
         if not enabled:
             self._metrics.refused.labels(transport, "disabled").inc()
             raise Problem(
@@ -230,7 +233,7 @@ class Gateway:
             hint = suggestion(name, names) or "GET /streams lists all channels."
             raise Problem(404, "unknown_channel", f"there is no channel {name!r}", hint, channels=names)
 
-    def _require_ready(self, transport: Format) -> None:
+    def _require_ready(self, transport: Transport) -> None:
         if self._leaving:
             self._metrics.refused.labels(transport, "stopping").inc()
             raise Problem(503, "stopping", "the server is stopping", "Try again.", headers={"Retry-After": "5"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.signal import Signal
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
 RETRY_AFTER_SECONDS = 5
-TITLES: dict[Format, str] = {"websocket": "WebSocket", "sse": "SSE"}
+TITLES: dict[Transport, str] = {"websocket": "WebSocket", "sse": "SSE"}
 
 Connection = TypeVar("Connection")
 
@@ -19,7 +19,7 @@ Connection = TypeVar("Connection")
 class Places(Generic[Connection]):
     """Who is connected. A connection takes its place before it is accepted and gives it back exactly once."""
 
-    def __init__(self, transport: Format, limit: int, metrics: StreamingMetrics) -> None:
+    def __init__(self, transport: Transport, limit: int, metrics: StreamingMetrics) -> None:
         self._transport, self._metrics = transport, metrics
         self._taken: dict[Connection, None] = {}
         self.left = Signal()

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.encode import Format, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
 from hxp_enterprise_llm.security.problems import Problem
@@ -34,7 +34,8 @@ class Link(asyncio.Protocol):
 
     __slots__ = ("_high_water", "_places", "_transport", "closing", "left", "paused", "place", "reason", "subscription")
 
-    format: ClassVar[Format]
+    transport: ClassVar[Transport]
+    format: Format
 
     def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int) -> None:
         self._places, self.left, self._high_water = places, left, high_water

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from hxp_enterprise_llm.event.streaming.encode import KEEP_ALIVE, Format
+from hxp_enterprise_llm.event.streaming.encode import KEEP_ALIVE, SSE, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
 
@@ -20,7 +20,8 @@ class SseLink(Link):
 
     __slots__ = ("_ignored",)
 
-    format: ClassVar[Format] = "sse"
+    transport: ClassVar[Transport] = "sse"
+    format = SSE
 
     def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int) -> None:
         super().__init__(places, left, high_water)

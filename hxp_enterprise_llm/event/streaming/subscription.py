@@ -28,7 +28,7 @@ from hxp_enterprise_llm.event.log.model import (
 )
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.streaming.channel import Channel
-from hxp_enterprise_llm.event.streaming.encode import Format, Message, join, reset
+from hxp_enterprise_llm.event.streaming.encode import Format, Message, reset
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
 log = structlog.get_logger("streaming")
@@ -140,7 +140,7 @@ class Subscription:
 
     def _write(self, messages: list[Message]) -> None:
         if messages:
-            data = join(messages, self.format)
+            data = self.format.join(messages)
             self._link.write(data)
             self._services.metrics.sent_bytes.inc(len(data))
 

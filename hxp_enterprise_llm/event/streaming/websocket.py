@@ -14,7 +14,7 @@ from aiohttp import web
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
-from hxp_enterprise_llm.event.streaming.encode import PING, Format, control
+from hxp_enterprise_llm.event.streaming.encode import PING, WEBSOCKET, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
 from hxp_enterprise_llm.security.problems import Problem
@@ -36,7 +36,8 @@ class WebSocketLink(Link):
 
     __slots__ = ("_alive", "_fragments", "_max_size", "_parser")
 
-    format: ClassVar[Format] = "websocket"
+    transport: ClassVar[Transport] = "websocket"
+    format = WEBSOCKET
 
     def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int, max_size: int) -> None:
         super().__init__(places, left, high_water)
@@ -100,7 +101,7 @@ class WebSocketLink(Link):
     def _say(self, name: str, **members: str) -> None:
         # A client that talks but does not read gets no answers piled up.
         if self.writable:
-            self.write(control("websocket", name, dict(members)))
+            self.write(WEBSOCKET.control(name, dict(members)))
 
     def _answer(self, parser: Protocol) -> None:
         """Send what the parser has to say; after its close frame the connection ends."""

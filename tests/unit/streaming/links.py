@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.encode import SSE, WEBSOCKET, Format, Transport
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
 
 
@@ -20,8 +20,9 @@ class Received(NamedTuple):
 class FakeLink:
     """`high_water` None: takes everything at once. Else it pauses above so many bytes, until `drain`."""
 
-    def __init__(self, format: Format = "sse", high_water: int | None = None) -> None:
-        self._format, self._high_water = format, high_water
+    def __init__(self, transport: Transport = "sse", high_water: int | None = None) -> None:
+        self._format: Format = {"sse": SSE, "websocket": WEBSOCKET}[transport]
+        self._high_water = high_water
         self.subscription: Subscription | None = None
         self.received = b""
         self.held = 0
@@ -60,7 +61,7 @@ class FakeLink:
                 self.subscription.advance()
 
     def blocks(self) -> list[Received]:
-        return sse_blocks(self.received) if self._format == "sse" else frames(self.received)
+        return sse_blocks(self.received) if self._format is SSE else frames(self.received)
 
 
 def sse_blocks(data: bytes) -> list[Received]:

@@ -13,7 +13,7 @@ from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import Offset, TypePatterns
 from hxp_enterprise_llm.event.streaming.channel import Channel, Flush, Options, Position
-from hxp_enterprise_llm.event.streaming.encode import Format, Message
+from hxp_enterprise_llm.event.streaming.encode import Message, Transport
 from hxp_enterprise_llm.event.streaming.filters import Filter
 from hxp_enterprise_llm.event.streaming.subscription import Services, Subscription
 from hxp_enterprise_llm.runtime.clock import SystemClock
@@ -80,7 +80,7 @@ class Bench:
     def _written(self, channel: Channel, flush: Flush) -> None:
         self.flushes.append((len(flush.messages), flush.count))
 
-    def connect(self, cursor: int | None = None, format: Format = "sse", high_water: int | None = None) -> FakeLink:
+    def connect(self, cursor: int | None = None, format: Transport = "sse", high_water: int | None = None) -> FakeLink:
         def no_task(name: str, coroutine: Any, **_: Any) -> Any:
             coroutine.close()
             raise AssertionError("the log is not needed here")

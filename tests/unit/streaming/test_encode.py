@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import Event, Offset, encode
-from hxp_enterprise_llm.event.streaming.encode import Message, control, join, reset, text_frame
+from hxp_enterprise_llm.event.streaming.encode import SSE, WEBSOCKET, Message, reset, text_frame
 from tests.unit.streaming.links import frames, sse_blocks
 
 
@@ -50,17 +50,17 @@ def test_every_event_comes_back_from_both_formats(data: dict[str, object], offse
     stored = encode(Event(id="1", source="/s", type="t", data=data))
     one = message(offset, stored.raw)
     wanted = {"offset": offset, "epoch": "ab12", **msgspec.json.decode(stored.raw)}
-    assert [block.body for block in sse_blocks(join([one, one], "sse"))] == [wanted, wanted]
-    assert [frame.body for frame in frames(join([one, one], "websocket"))] == [wanted, wanted]
+    assert [block.body for block in sse_blocks(SSE.join([one, one]))] == [wanted, wanted]
+    assert [frame.body for frame in frames(WEBSOCKET.join([one, one]))] == [wanted, wanted]
 
 
 def test_control_messages() -> None:
-    assert frames(control("websocket", "pong", {}))[0].body == {"control": "pong"}
-    assert control("sse", "note", {"a": 1}) == b'event: note\ndata: {"a":1}\n\n'
+    assert frames(WEBSOCKET.control("pong", {}))[0].body == {"control": "pong"}
+    assert SSE.control("note", {"a": 1}) == b'event: note\ndata: {"a":1}\n\n'
     bounds = Bounds("e", Offset(5), Offset(9))
     body = {"reason": "gone", "epoch": "e", "first": 5, "head": 9, "after": 4}
-    assert frames(reset("websocket", "gone", bounds, 4))[0].body == {"control": "reset", **body}
-    assert reset("sse", "gone", bounds, 4).startswith(b"event: reset\nid: e.4\ndata: {")
+    assert frames(reset(WEBSOCKET, "gone", bounds, 4))[0].body == {"control": "reset", **body}
+    assert reset(SSE, "gone", bounds, 4).startswith(b"event: reset\nid: e.4\ndata: {")
 
 
 @pytest.mark.parametrize(
