@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -27,3 +27,16 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@asynccontextmanager
+async def watched_page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test when one of its scripts fails or its content policy is broken."""
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+    yield page
+    await context.close()
+    assert faults == []

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser import chromium
+from tests.browser import chromium, watched_page
 from tests.integration.daemon import Daemon, embedded_settings, running, url
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -25,14 +25,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that fails the test when one of its scripts fails."""
-    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-    opened = await context.new_page()
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    yield opened
-    await context.close()
-    assert faults == []
+    async with watched_page(browser) as opened:
+        yield opened
 
 
 async def publish(base: str, type: str, **data: object) -> None:

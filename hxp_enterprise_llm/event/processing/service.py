@@ -20,7 +20,7 @@ from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
-from hxp_enterprise_llm.telemetry.health import Part
+from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 
 
@@ -99,9 +99,9 @@ class ProcessingService:
 
     async def health(self) -> Mapping[str, Part]:
         health = await self._log.health()
-        status = {"ok": "ok", "read_only": "degraded", "down": "down"}[health.status]
+        status: Status = "degraded" if health.status == "read_only" else health.status
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {"log": Part(status, health.reason, facts), "analytics": self._engine.health()}  # type: ignore[arg-type]
+        return {"log": Part(status, health.reason, facts), "analytics": self._engine.health()}
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""

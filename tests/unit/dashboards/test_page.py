@@ -14,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from tests.browser import chromium
+from tests.browser import chromium, watched_page
 from tests.unit.dashboards.site import serving
 from tests.unit.dashboards.support import METRICS, alert, config, event, snapshot
 
@@ -33,15 +33,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that fails the test when a script fails or its policy is broken."""
-    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-    opened = await context.new_page()
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
-    yield opened
-    await context.close()
-    assert faults == []
+    async with watched_page(browser) as opened:
+        yield opened
 
 
 async def filled(**changes: float | None) -> MemoryLog:
