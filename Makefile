@@ -3,6 +3,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
+# The tests run node and npm: the machine's own, else those of the virtual environment.
+export PATH := $(PATH):$(abspath $(BIN))
 
 .PHONY: help run test lint types floors unit integration bench coverage lock docs clean
 
@@ -42,6 +44,7 @@ integration: dev
 	$(BIN)/pytest tests/integration
 
 bench: dev
+	scripts/bench-packages $(BIN)/python
 	$(BIN)/python -m tests.performance
 
 docs: dev

@@ -13,7 +13,9 @@ COMMANDS = {
     "serve": ("serve", "serve"),
     "publish": ("publish", "publish"),
     "tail": ("tail", "tail"),
+    "top": ("top", "top"),
     "notify": ("notify", "notify"),
+    "keys": ("keys", "keys"),
     "check-config": ("config", "check_config"),
     "config": ("config", "config"),
 }

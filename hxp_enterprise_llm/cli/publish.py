@@ -11,6 +11,7 @@ import aiohttp
 import click
 import msgspec
 
+from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client import Accepted, ClientError, Publisher, Refused
 from hxp_enterprise_llm.telemetry.text import clean
@@ -30,6 +31,7 @@ Lines = list[tuple[int, bytes]]
 @click.option("--data", help="The data as JSON; KEY=VALUE pairs are put over it.")
 @click.option("--file", type=click.File("rb"), help="Publish a file of events, one JSON object a line; - for stdin.")
 @click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing.")
+@key_file
 def publish(
     type: str | None,
     pairs: tuple[str, ...],
@@ -38,6 +40,7 @@ def publish(
     data: str | None,
     file: BinaryIO | None,
     url: str,
+    key_file: str,
 ) -> None:
     """Publish an event of TYPE with the data KEY=VALUE, and print its offset.
 
@@ -49,13 +52,13 @@ def publish(
         if file is not None:
             if type is not None:
                 raise click.UsageError("--file brings its own types and data: leave TYPE and KEY=VALUE out.")
-            asyncio.run(_publish_file(url, file))
+            asyncio.run(_publish_file(url, file, credentials(key_file)))
         elif type is None:
             raise click.UsageError("Name the TYPE of the event, such as llm.request.completed, or use --file.")
         else:
             attributes = {"source": source, "subject": subject}
             event = {"type": type} | {key: value for key, value in attributes.items() if value is not None}
-            asyncio.run(_publish_one(url, event | _body(pairs, data)))
+            asyncio.run(_publish_one(url, event | _body(pairs, data), credentials(key_file)))
 
 
 def _body(pairs: Iterable[str], data: str | None) -> dict[str, Any]:
@@ -94,19 +97,19 @@ def typed_pair(text: str) -> tuple[str, Any]:
     return key, number if fits else value
 
 
-async def _publish_one(url: str, event: dict[str, Any]) -> None:
-    async with aiohttp.ClientSession() as session:
+async def _publish_one(url: str, event: dict[str, Any], headers: dict[str, str]) -> None:
+    async with aiohttp.ClientSession(headers=headers) as session:
         receipt = await Publisher(url, session).publish([event])
     (accepted,) = receipt.events
     repeat = " (stored before)" if accepted.duplicate else ""
     click.echo(f"{accepted.offset}{repeat}")
 
 
-async def _publish_file(url: str, file: BinaryIO) -> None:
+async def _publish_file(url: str, file: BinaryIO, headers: dict[str, str]) -> None:
     """Publish in batches; a refused one says which lines it had, and what was stored before it."""
     stored: list[Accepted] = []
     name = str(getattr(file, "name", "<stdin>"))
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=headers) as session:
         publisher = Publisher(url, session)
         for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,7 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
         say_failure(str(error))
         return EX_CONFIG
     records = _configure_logs(settings)
+    _collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(settings, load, on_ready, records))
@@ -57,6 +59,15 @@ async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnR
             await on_ready(orchestrator)
 
     return await process.run(ready)
+
+
+def _collect_seldom() -> None:
+    """Look for cycles seldom: the newest events are a hundred thousand tuples without any, walked in vain each time.
+
+    At the usual thresholds that is a fifth of the work of taking events in.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 def _configure_logs(settings: Settings) -> logs.Logs:

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
 from hxp_enterprise_llm.client import Control, Item, Lost, Received, Subscription
 from hxp_enterprise_llm.telemetry.text import clean, pair
@@ -42,6 +43,7 @@ _STYLES = (
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as it comes, one JSON object a line.")
 @click.option("--url", default="ws://127.0.0.1:9102", show_default=True, help="The gateway.")
+@key_file
 def tail(
     channel: str,
     after: str,
@@ -51,9 +53,11 @@ def tail(
     count: int | None,
     as_json: bool,
     url: str,
+    key_file: str,
 ) -> None:
     """Print the events of CHANNEL as they happen, until Ctrl-C. A lost connection goes on where it was."""
-    subscription = Subscription(url, channel, after=after, last=last, types=types, filter=filter)
+    headers = credentials(key_file)
+    subscription = Subscription(url, channel, after=after, last=last, types=types, filter=filter, headers=headers)
     with failures("hxp up"):
         try:
             asyncio.run(_follow(subscription, Printer(as_json), count))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -70,8 +70,8 @@ class Subscription:
     """An endless iterator over a channel of the gateway at `base_url`, e.g. `ws://127.0.0.1:9102`.
 
     `after` is a position (`epoch.offset` or an offset of the current epoch), `last` a number of recent events to
-    begin with. Iterating raises Unreachable when the first connection fails, Refused when the service says no,
-    BadAnswer when it is no such service.
+    begin with; `headers` go with each connection, such as an API key. Iterating raises Unreachable when the first
+    connection fails, Refused when the service says no, BadAnswer when it is no such service.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Subscription:
         last: int | None = None,
         types: Sequence[str] = (),
         filter: str = "",
+        headers: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -92,6 +93,7 @@ class Subscription:
         )
         self._begin = {"after": after, "last": "" if last is None else str(last)}
         self._narrow = {"type": ",".join(types), "filter": filter}
+        self._headers = dict(headers or {})
         self._sleep, self._jitter = sleep, jitter
         self._connected, self._delay = False, _FIRST_DELAY
         self.position: Position | None = None
@@ -127,6 +129,7 @@ class Subscription:
                 max_size=_MAX_MESSAGE,
                 close_timeout=_FAREWELL,
                 user_agent_header=agent,
+                additional_headers=self._headers,
                 proxy=None,
             )
             async with opened as socket:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from hxp_enterprise_llm.config.faults import shown
-from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, service, unique
+from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, unique
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, ProcessingConfig
 from hxp_enterprise_llm.config.types import seconds
 
@@ -18,8 +18,10 @@ _OF_A_FIELD = ("sum", "mean", "min", "max", "last", "quantile", "distinct")
 
 
 def workers(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
-    """What this release does with `service.workers`."""
-    yield from service(config.service)
+    """The log has one owner."""
+    if config.service.workers > 1:
+        message = f"event processing is one process; {config.service.workers} are taken as 1"
+        yield Finding("service.workers", message, warning=True)
 
 
 def security(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:

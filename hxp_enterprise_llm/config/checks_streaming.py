@@ -14,7 +14,6 @@ from hxp_enterprise_llm.config.findings import (
     endpoint,
     networks,
     origins,
-    service,
     unique,
 )
 from hxp_enterprise_llm.config.paths import suggestion
@@ -22,11 +21,6 @@ from hxp_enterprise_llm.config.streaming import EmailConfig, NotificationsConfig
 
 STRATEGIES = ("full_refresh", "incremental_update", "delta_sync", "smart_refresh")
 _NOTIFICATIONS = "real_time_notifications"
-
-
-def workers(config: StreamingConfig, _given: Given) -> Iterator[Finding]:
-    """What this release does with `service.workers`."""
-    yield from service(config.service)
 
 
 def security(config: StreamingConfig, _given: Given) -> Iterator[Finding]:
@@ -98,11 +92,12 @@ def endpoints(config: StreamingConfig, _given: Given) -> Iterator[Finding]:
     """The endpoints are URLs."""
     monitoring = config.monitoring
     for key in monitoring.__struct_fields__:
+        if key == "api_key_file":
+            continue
         yield from endpoint(f"monitoring.{key}", getattr(monitoring, key))
 
 
 CHECKS = (
-    Check(("service",), workers),
     Check(("security",), security),
     Check(("channels", "websocket"), websocket_channels),
     Check(("channels", "sse"), sse_streams),

@@ -40,6 +40,13 @@ class SecurityConfig(Section, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         list[str], about("Origins of web pages, besides our own, that may use the service", live=True)
     ] = []
+    api_keys_file: Annotated[
+        str,
+        about(
+            "File with the digests of the API keys, made by `hxp keys new`; empty: none. Read again at each reload",
+            live=True,
+        ),
+    ] = ""
 
 
 class StateConfig(Section, frozen=True, kw_only=True):
@@ -54,5 +61,5 @@ class ServiceConfig(Section, frozen=True, kw_only=True):
     name: Annotated[str, about("Name of the service in /health and in logs")] = "service"
     port: Annotated[Port, about("TCP port; 0 takes a free one")] = 0
     host: Annotated[str, about("Address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1"
-    workers: Annotated[Positive, about("Processes on the port; this release runs one and says so")] = 1
+    workers: Annotated[Positive, about("Processes that share the port and its limits; event processing is one")] = 1
     timeout: Annotated[Seconds, about("Seconds a request may take, and the time for an orderly stop")] = 30

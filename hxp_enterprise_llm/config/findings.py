@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from hxp_enterprise_llm.config.common import SecurityConfig, ServiceConfig
+from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.faults import masked, shown
 from hxp_enterprise_llm.config.types import seconds
 
@@ -34,13 +34,6 @@ class Check(NamedTuple):
 
     reads: tuple[str, ...]
     run: Callable[[Any, Given], Iterator[Finding]]
-
-
-def service(section: ServiceConfig) -> Iterator[Finding]:
-    """More processes than this release runs are worth a warning."""
-    if section.workers > 1:
-        message = f"this release runs one process; {section.workers} are taken as 1"
-        yield Finding("service.workers", message, warning=True)
 
 
 def networks(security: SecurityConfig) -> Iterator[Finding]:

@@ -81,7 +81,7 @@ class MetricConfig(Section, frozen=True, kw_only=True):
     description: Annotated[str, about("One line for people")] = ""
 
 
-OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*", "stream.*"]
+OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*"]
 """Types of events that the system itself makes of others; load figures leave them out."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -26,11 +26,23 @@ from hxp_enterprise_llm.config.types import (
 
 Priority = Literal["critical", "warning", "info"]
 DeliveryChannel = Literal["websocket", "sse", "email", "slack"]
+Slow = Literal["catch_up", "conflate", "disconnect"]
+
+_RATE: dict[str, Any] = {"ge": 0, "live": True}
 
 
 class StreamingServiceConfig(ServiceConfig, frozen=True, kw_only=True):
     name: Annotated[str, about("Name of the service in /health and in logs")] = "data-streaming-api"
     port: Annotated[Port, about("TCP port; 0 takes a free one")] = 9102
+    drain_seconds: Annotated[
+        float,
+        about(
+            "Seconds over which a stop sends the clients of streams away, at least 200 a second; never more than half "
+            "of `timeout`, less two seconds",
+            ge=0,
+            live=True,
+        ),
+    ] = 5
 
 
 class LiveDashboardConfig(Section, frozen=True, kw_only=True):
@@ -152,6 +164,12 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
 class WebSocketConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Whether /ws/{channel} is served")] = True
     max_connections: Annotated[Positive, about("Most WebSocket connections; one more is answered 503", live=True)] = 200
+    connection_rate: Annotated[
+        float, about("Most new connections a second, as many at once; one more is answered 503. 0: no limit", **_RATE)
+    ] = 0
+    connection_rate_per_address: Annotated[
+        float, about("The same for each IPv4 address or IPv6 /64. 0: no limit", **_RATE)
+    ] = 0
     heartbeat_interval: Annotated[Seconds, about("Seconds between pings", live=True)] = 30
     message_size_limit: Annotated[Positive, about("Most bytes of a message from a client; above: close 1009")] = 1048576
     compression_enabled: Annotated[bool, about("Compress what is sent to clients that offer it")] = True
@@ -163,6 +181,12 @@ class WebSocketConfig(Section, frozen=True, kw_only=True):
 class SseConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Whether /sse/{stream} is served")] = True
     max_connections: Annotated[Positive, about("Most SSE connections; one more is answered 503", live=True)] = 100
+    connection_rate: Annotated[
+        float, about("Most new connections a second, as many at once; one more is answered 503. 0: no limit", **_RATE)
+    ] = 0
+    connection_rate_per_address: Annotated[
+        float, about("The same for each IPv4 address or IPv6 /64. 0: no limit", **_RATE)
+    ] = 0
     retry_timeout: Annotated[Positive, about("Milliseconds a browser waits before it connects again")] = 5000
     keep_alive_interval: Annotated[
         Seconds, about("Seconds between comments that keep the connection open", live=True)
@@ -176,6 +200,46 @@ class SseConfig(Section, frozen=True, kw_only=True):
             "operational_data",
         ]
     )
+
+
+class CentrifugeConfig(Section, frozen=True, kw_only=True):
+    """Clients of the Centrifuge protocol, on the same channels as /ws and /sse and within their limits."""
+
+    enabled: Annotated[bool, about("Whether /connection/* and /emulation are served")] = True
+    presence: Annotated[bool, about("Whether clients may ask who is on a channel")] = True
+    join_leave: Annotated[
+        bool, about("Tell all clients on a channel who comes and goes; costs one message each client and change")
+    ] = False
+    history_limit: Annotated[
+        int, about("Most publications in an answer to `history`; 0 refuses it", ge=0, le=10_000)
+    ] = 300
+    publish_from_clients: Annotated[
+        bool, about("Whether clients may publish; each publication becomes an event `stream.publication`")
+    ] = False
+    delta: Annotated[bool, about("Send differences to the publication before to clients that ask for it")] = True
+    tags_filter: Annotated[bool, about("Whether clients may filter publications by tags")] = True
+    max_subscriptions: Annotated[Positive, about("Most channels of one connection; above: error 106")] = 128
+    message_size_limit: Annotated[Positive, about("Most bytes of a message from a client; above: close 1009")] = 65536
+    queue_size_limit: Annotated[
+        Positive, about("Bytes of answers that a client may leave unread; above: disconnect 3008")
+    ] = 1048576
+    ping_interval: Annotated[Seconds, about("Seconds between pings")] = 25
+    pong_timeout: Annotated[Seconds, about("Seconds that the answer to a ping may take; above: disconnect 3012")] = 10
+    connect_timeout: Annotated[Seconds, about("Seconds until `connect` must have come; above: disconnect 3502")] = 15
+    expiry_grace: Annotated[
+        Seconds, about("Seconds that a client may be late with a new token; above: disconnect 3005")
+    ] = 25
+    hmac_secret_file: Annotated[
+        str,
+        about("File with the secret of HS256/384/512 tokens; empty: $CREDENTIALS_DIRECTORY/centrifuge-hmac-secret"),
+    ] = ""
+    hmac_previous_secret_file: Annotated[str, about("File with the secret before, for the time of a rotation")] = ""
+    public_key_file: Annotated[str, about("PEM file with the public key of RS or ES tokens; empty: none")] = ""
+    token_required: Annotated[
+        bool, about("End connections without a token once there is a key (3501); false lets them in as anonymous")
+    ] = True
+    token_audience: Annotated[str, about("Value that the `aud` of a token must contain; empty: not checked")] = ""
+    token_issuer: Annotated[str, about("Value that the `iss` of a token must have; empty: not checked")] = ""
 
 
 class DashboardRefreshConfig(Section, frozen=True, kw_only=True):
@@ -246,6 +310,13 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
         "http://127.0.0.1:9091"
     )
     api_gateway_endpoint: Annotated[str, about("The API gateway of the platform")] = "http://127.0.0.1:8000"
+    api_key_file: Annotated[
+        str,
+        about(
+            "File with the API key sent to event processing, scopes read and publish; empty: "
+            "$CREDENTIALS_DIRECTORY/event-log-api-key, else none"
+        ),
+    ] = ""
 
 
 class ChannelConfig(Section, frozen=True, kw_only=True):
@@ -253,6 +324,17 @@ class ChannelConfig(Section, frozen=True, kw_only=True):
 
     types: Annotated[list[TypePattern], about("Event types: names, prefixes 'llm.*', or '*'", min_length=1)]
     description: Annotated[str, about("One line for people")] = ""
+    publications: Annotated[
+        bool, about("Whether POST /api/publish may address it, and it carries what is addressed to it")
+    ] = True
+    slow: Annotated[
+        Slow,
+        about(
+            "What a client gets that falls behind: catch_up, everything at its own pace; conflate, the newest of each "
+            "type, source and subject; disconnect, a close with code 4408",
+            live=True,
+        ),
+    ] = "catch_up"
 
 
 def default_channels() -> dict[str, ChannelConfig]:
@@ -267,7 +349,7 @@ def default_channels() -> dict[str, ChannelConfig]:
         "business_events": (["business.*", "llm.*", "agent.*"], "What the platform did for its users"),
         "performance_data": (["llm.request.*", "host.*"], "Latencies of requests and the load of the host"),
         "real_time_metrics": (["analytics.snapshot"], "The metrics snapshot, each tick"),
-        "system_status": (["host.*", "alert.*", "stream.*"], "Host, alerts and connections"),
+        "system_status": (["host.*", "alert.*"], "Host and alerts"),
         "business_analytics": (["business.*", "cost.*"], "Business metrics and costs"),
         "operational_data": (
             ["host.*", "llm.*", "agent.*", "tool.*", "memory.*"],
@@ -292,6 +374,7 @@ class StreamingConfig(Section, frozen=True, kw_only=True):
     real_time_notifications: NotificationsConfig = msgspec.field(default_factory=NotificationsConfig)
     websocket: WebSocketConfig = msgspec.field(default_factory=WebSocketConfig)
     sse: SseConfig = msgspec.field(default_factory=SseConfig)
+    centrifuge: CentrifugeConfig = msgspec.field(default_factory=CentrifugeConfig)
     dashboard_refresh: DashboardRefreshConfig = msgspec.field(default_factory=DashboardRefreshConfig)
     performance_optimization: OptimizationConfig = msgspec.field(default_factory=OptimizationConfig)
     high_frequency_streams: HighFrequencyConfig = msgspec.field(default_factory=HighFrequencyConfig)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
@@ -16,6 +17,7 @@ from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.rules import check_rules
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.security.keys import KeysError, load_keys
 
 PROCESSING_FILE = "event-processing.yaml"
 STREAMING_FILE = "data-streaming-api.yaml"
@@ -30,9 +32,17 @@ class CheckReport:
     warnings: tuple[str, ...] = ()
 
 
+def _check_keys(loaded: Loaded[Any], security: SecurityConfig) -> None:
+    try:
+        load_keys(security.api_keys_file)
+    except KeysError as error:
+        raise ConfigFaults([loaded.fault("security.api_keys_file", str(error))]) from error
+
+
 def check_processing(loaded: Loaded[ProcessingConfig]) -> CheckReport:
-    """Check what only event processing knows: the operator's schemas. Raises ConfigFaults."""
+    """Check what only event processing knows: keys, the operator's schemas. Raises ConfigFaults."""
     config = loaded.config
+    _check_keys(loaded, config.security)
     try:
         catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
     except SchemaError as error:
@@ -51,8 +61,9 @@ def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> Analytics
 
 
 def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
-    """Check what only the gateway knows: conditions against the declared metrics, dashboard definitions."""
+    """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
+    _check_keys(loaded, config.security)
     names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
     faults = check_rules(config.real_time_notifications, names)
     if faults:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -60,7 +63,11 @@ class Service(Protocol):
 class ServiceServer:
     """Starts a service, then listens; says goodbye, stops listening, then stops the service."""
 
-    def __init__(self, config: ServedConfig, service: Service, context: Context) -> None:
+    def __init__(
+        self, config: ServedConfig, service: Service, context: Context, sock: socket.socket | None = None
+    ) -> None:
+        """`sock` listens already on the service's port; without it one is opened."""
+        self._sock = sock
         self.config, self.service, self.context = config, service, context
         self.metrics = ServiceMetrics(context.registry)
         instrument_process(context.registry)
@@ -78,6 +85,11 @@ class ServiceServer:
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Where the service listens, by name of the listener; the main one has the service's name."""
         return {name: listener.address for name, listener in self._listeners.items()}
+
+    @property
+    def listener(self) -> Listener:
+        """The main one; the service must have been started."""
+        return self._listeners[self.name]
 
     async def start(self) -> None:
         """Start the rooms, then listen. What was begun is undone when a step fails."""
@@ -100,7 +112,7 @@ class ServiceServer:
 
     async def _listen(self, name: str, port: int) -> None:
         listener = Listener(self.app, self.config.service.host, port, name=name)
-        await listener.start()
+        await listener.start(self._sock if name == self.name else None)
         self._listeners[name] = listener
         self.service.bound(name, listener.address[1])
         self._cleanup.push(f"listener {name}", lambda: listener.stop(2.0))
@@ -109,7 +121,7 @@ class ServiceServer:
         """Idempotent and bounded: not ready, farewell, listeners closed, rooms stopped."""
         if self.ready:
             self.ready = False
-            self._cleanup.push("farewell", lambda: self.service.farewell(min(2.0, within / 2)))
+            self._cleanup.push("farewell", lambda: self.service.farewell(within / 2))
         await self._cleanup.run(within)
 
     def prepare(self, config: ServedConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
@@ -124,6 +136,12 @@ class ServiceServer:
 
         return commit
 
+    def mark_loaded(self) -> None:
+        """Say in the metrics which configuration is in force, since now."""
+        self.metrics.reload_ok.set(1)
+        self.metrics.reload_time.set(self.context.clock.time())
+        self.metrics.config_hash.set(zlib.crc32(msgspec.json.encode(self.config)))
+
     def routes(self) -> list[Route]:
         """Every route of the service; the rooms must have been started."""
         return [*self.service.routes(), *self._common_routes()]
@@ -136,8 +154,12 @@ class ServiceServer:
             Route("GET", "/metrics", self._metrics, "metrics", "Metrics for Prometheus"),
         ]
 
+    async def parts(self) -> Mapping[str, Part]:
+        """How each part of the service is."""
+        return await self.service.health()
+
     async def _health(self, request: web.Request) -> web.Response:
-        parts = await self.service.health()
+        parts = await self.parts()
         body = report(self.name, rfc3339(self.context.clock.time()), parts)
         return json_response(body, status=503 if worst(parts) == "down" else 200)
 

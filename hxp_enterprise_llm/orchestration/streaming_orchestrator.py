@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -21,12 +19,17 @@ from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.processing.service import ProcessingService
 from hxp_enterprise_llm.event.streaming.service import StreamingService
 from hxp_enterprise_llm.orchestration.server import ServiceServer
+from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
+from hxp_enterprise_llm.orchestration.workers.first import FirstServer
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import Supervisor
+from hxp_enterprise_llm.security.model import Route
 
 log = structlog.get_logger("orchestrator")
+
+LOG_PATHS = ("/events", "/events/stream", "/events/bounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +120,36 @@ class StreamingOrchestrator:
         config = self.settings.processing
         if config is not None:
             context = self._context()
-            await self._serve("processing", config, ProcessingService(config, context), context)
+            await self._serve("processing", ServiceServer(config, ProcessingService(config, context), context))
 
     async def _start_streaming(self) -> None:
         config = self.settings.streaming
         if config is not None:
             context = self._context()
-            shared = self.event_log if "processing" in self._servers else None
-            service = StreamingService(config, context, event_log=shared, analytics=self.settings.analytics)
-            await self._serve("streaming", config, service, context)
+            await self._serve("streaming", self._gateway_server(config, context))
 
-    async def _serve(self, key: str, config: Any, service: Any, context: Context) -> None:
-        server = ServiceServer(config, service, context)
-        within = config.service.timeout
+    def _gateway_server(self, config: StreamingConfig, context: Context) -> ServiceServer:
+        """One process, or the first of several."""
+        processes = config.service.workers
+        counts = SharedCounts.create(processes) if processes > 1 else None
+        shared = self.event_log if "processing" in self._servers else None
+        service = StreamingService(config, context, event_log=shared, analytics=self.settings.analytics, census=counts)
+        if counts is None:
+            return ServiceServer(config, service, context)
+        return FirstServer(config, service, context, counts=counts, log_routes=self._log_routes())
+
+    def _log_routes(self) -> list[Route]:
+        """The routes by which other processes follow and feed the log of this one."""
+        if "processing" not in self._servers:
+            return []
+        return [route for route in self._servers["processing"].service.routes() if route.path in LOG_PATHS]
+
+    async def _serve(self, key: str, server: ServiceServer) -> None:
+        within = server.config.service.timeout
         await server.start()
         self._servers[key] = server
         self._cleanup.push(key, lambda: server.stop(within))
-        self._mark_loaded(server, config)
+        server.mark_loaded()
 
     def _context(self) -> Context:
         return Context(
@@ -166,18 +182,13 @@ class StreamingOrchestrator:
             commit()
         self.settings = settings
         for server in self._servers.values():
-            self._mark_loaded(server, server.config)
+            server.mark_loaded()
         return ReloadReport(tuple(applied), tuple(restart))
 
     def reload_failed(self) -> None:
         """Say in the metrics that the last reload was refused."""
         for server in self._servers.values():
             server.metrics.reload_ok.set(0)
-
-    def _mark_loaded(self, server: ServiceServer, config: Any) -> None:
-        server.metrics.reload_ok.set(1)
-        server.metrics.reload_time.set(self._clock.time())
-        server.metrics.config_hash.set(zlib.crc32(msgspec.json.encode(config)))
 
     async def stop(self) -> None:
         """Stop in the reverse order of the start; idempotent, bounded by each service's timeout."""

@@ -2,18 +2,19 @@
 
     peer → Host → Origin → body → credentials → scope
 
-Each step answers a Refusal or None. Nothing here waits, logs or looks anywhere but at its arguments.
+Each step answers a Refusal, or lets the request go on. Nothing here waits, logs or looks anywhere but at its arguments.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from hxp_enterprise_llm.security.hosts import Authority, parse_authority, parse_origin
+from hxp_enterprise_llm.security.keys import ApiKey
 from hxp_enterprise_llm.security.model import Principal, Refusal, Route
 from hxp_enterprise_llm.security.networks import PeerKind
 from hxp_enterprise_llm.security.policy import Policy
@@ -30,6 +31,9 @@ ENCODINGS = ("gzip", "deflate", "identity")
 _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_SCOPES: frozenset[str] = frozenset()
+_SCHEMES = ("bearer", "apikey")
+_HOW_TO_SEND = "send X-API-Key: KEY, or Authorization: Bearer KEY"
+_HOW_TO_MAKE = "make one with `hxp keys new`, add its line to the file of security.api_keys_file, and reload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class RequestHead:
     headers: CIMultiDictProxy[str] | CIMultiDict[str]
     port: int
     """Port on which the request arrived; used in hints when there is no Host."""
+    now: float = 0.0
+    """Wall-clock seconds of the arrival: keys expire."""
 
 
 def admit(head: RequestHead, route: Route, policy: Policy) -> Principal | Refusal:
@@ -54,8 +60,10 @@ def admit(head: RequestHead, route: Route, policy: Policy) -> Principal | Refusa
         refusal = step(head, route, policy, network)
         if refusal is not None:
             return refusal
-    scopes = _NO_SCOPES if _unwelcome(head, policy, network) else ANONYMOUS_SCOPES
-    return Principal("anonymous", network, head.peer, scopes)
+    caller = _identify(head, route, policy, network)
+    if isinstance(caller, Refusal):
+        return caller
+    return _check_scope(route, caller) or caller
 
 
 def _check_host(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
@@ -166,17 +174,37 @@ def _check_encoding(head: RequestHead) -> Refusal | None:
     )
 
 
-def _check_credentials(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
+def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Principal | Refusal:
+    """Who asks. A credential that is no good is never passed over for the rights of the network."""
+    unwelcome = _unwelcome(head, policy, network)
     if route.scope == "open":
-        return None
-    if "Authorization" in head.headers:
-        return Refusal(
-            401,
-            "bad_credentials",
-            "the request carries an Authorization header, but this service knows no credentials",
-            "send it without the header, from this host or from one of security.trusted_networks",
-        )
-    return _unwelcome(head, policy, network)
+        return Principal("anonymous", network, head.peer, _NO_SCOPES if unwelcome else ANONYMOUS_SCOPES)
+    credentials = [*head.headers.getall("X-API-Key", []), *head.headers.getall("Authorization", [])]
+    if credentials:
+        key = _find_key(head, policy, credentials)
+        return key if isinstance(key, Refusal) else Principal("service", network, head.peer, key.scopes, key.id)
+    return unwelcome or Principal("anonymous", network, head.peer, ANONYMOUS_SCOPES)
+
+
+def _find_key(head: RequestHead, policy: Policy, credentials: Sequence[str]) -> ApiKey | Refusal:
+    if len(credentials) > 1:
+        return _bad_credentials(f"carries {len(credentials)} credentials", "send exactly one")
+    text = credentials[0].strip()
+    if "X-API-Key" not in head.headers:
+        scheme, _, text = text.partition(" ")
+        if scheme.lower() not in _SCHEMES:
+            return _bad_credentials("carries an Authorization header that is no API key", _HOW_TO_SEND)
+    if not len(policy.keys):
+        hint = "name a file of keys in security.api_keys_file, or send the request without one from this host"
+        return _bad_credentials("carries an API key, but this service knows none", hint)
+    found = policy.keys.find(text.strip(), head.now)
+    if found == "expired":
+        return _bad_credentials("carries an API key that has expired", _HOW_TO_MAKE)
+    return _bad_credentials("carries an unknown API key", _HOW_TO_MAKE) if found == "unknown" else found
+
+
+def _bad_credentials(what: str, hint: str) -> Refusal:
+    return Refusal(401, "bad_credentials", f"the request {what}", hint, {"WWW-Authenticate": "Bearer"})
 
 
 def _unwelcome(head: RequestHead, policy: Policy, network: PeerKind) -> Refusal | None:
@@ -187,14 +215,14 @@ def _unwelcome(head: RequestHead, policy: Policy, network: PeerKind) -> Refusal 
             401,
             "anonymous_off",
             f"nobody comes in without a credential here, {peer} neither",
-            "set security.anonymous to 'trusted' to let this host and security.trusted_networks in",
+            "send an API key, or set security.anonymous to 'trusted' to let this host and security.trusted_networks in",
         )
     if network == "other":
         return Refusal(
             401,
             "not_trusted",
             f"{peer} is neither this host nor in a trusted network",
-            "use the service from its own host, or add your network to security.trusted_networks",
+            "use the service from its own host, add your network to security.trusted_networks, or send an API key",
         )
     return _through_proxy(head, peer)
 
@@ -209,17 +237,17 @@ def _through_proxy(head: RequestHead, peer: str) -> Refusal | None:
         401,
         "came_through_proxy",
         f"the request from {peer} came through a proxy ({seen}), so it does not count as coming from {peer}",
-        "talk to the service directly, over plain HTTP/1.1",
+        "talk to the service directly, over plain HTTP/1.1, or send an API key",
     )
 
 
-def _check_scope(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
-    if route.scope in ANONYMOUS_SCOPES:
+def _check_scope(route: Route, caller: Principal) -> Refusal | None:
+    if route.scope == "open" or route.scope in caller.scopes:
         return None
-    return Refusal(
-        403, "scope", f"{route.method} {route.path} takes the scope {route.scope!r}", "nobody has it without a token"
-    )
+    who = f"the key {caller.id!r} does not have" if caller.kind == "service" else "nobody has without a key"
+    text = f"{route.method} {route.path} takes the scope {route.scope!r}, which {who}"
+    return Refusal(403, "scope", text, "use a key with this scope")
 
 
 _Step = Callable[[RequestHead, Route, Policy, PeerKind], Refusal | None]
-_STEPS: tuple[_Step, ...] = (_check_host, _check_origin, _check_body, _check_credentials, _check_scope)
+_STEPS: tuple[_Step, ...] = (_check_host, _check_origin, _check_body)

@@ -130,6 +130,11 @@ class _Assembly:
 
 
 async def _receive(content: aiohttp.StreamReader, assembly: _Assembly) -> None:
+    if content.is_eof() and content.exception() is None:
+        # A small body is here together with the head: there is nothing to wait for.
+        for _ in assembly.feed(content.read_nowait()):
+            await asyncio.sleep(0)
+        return
     start = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(start + DEADLINE_SECONDS) as deadline:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hxp_enterprise_llm.security.hosts import parse_origin
 from hxp_enterprise_llm.security.policy import Policy
 
-_REQUEST_HEADERS = "Content-Type, Content-Encoding, Last-Event-ID"
+_REQUEST_HEADERS = "Content-Type, Content-Encoding, Last-Event-ID, Authorization, X-API-Key"
 
 
 def answer_headers(origin: str | None, policy: Policy) -> dict[str, str]:

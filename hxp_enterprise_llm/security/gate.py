@@ -15,6 +15,7 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security import cors
 from hxp_enterprise_llm.security.admit import RequestHead, admit
 from hxp_enterprise_llm.security.body import LEASE
+from hxp_enterprise_llm.security.local import asker_of
 from hxp_enterprise_llm.security.model import Handler, Principal, Refusal, Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.security.problems import Problem
@@ -42,13 +43,10 @@ _HEADERS = {
 }
 
 
-def request_head(request: web.Request) -> RequestHead:
-    """What `admit` looks at."""
-    transport = request.transport
-    local = transport.get_extra_info("sockname") if transport is not None else None
-    port = local[1] if isinstance(local, tuple) else 0
-    version = (request.version.major, request.version.minor)
-    return RequestHead(request.remote or "", version, request.method, request.raw_path, request.headers, port)
+def request_head(request: web.Request, now: float) -> RequestHead:
+    """What `admit` looks at; `now` is in wall-clock seconds."""
+    asker = asker_of(request)
+    return RequestHead(asker.peer, asker.version, request.method, asker.target, request.headers, asker.port, now)
 
 
 class Gate:
@@ -82,7 +80,7 @@ class Gate:
     async def expect(self, request: web.Request) -> web.StreamResponse | None:
         """`Expect: 100-continue`: a client that will be refused is told before it sends its body."""
         route = request.app[ROUTES].get(request.match_info.route, self._nowhere)
-        decision = admit(request_head(request), route, self._policy())
+        decision = admit(request_head(request, self._clock.time()), route, self._policy())
         if isinstance(decision, Refusal):
             response = self._refuse(decision)
             self._note(request, route, response.status, 0.0)
@@ -103,7 +101,7 @@ class Gate:
         headers.update(cors.answer_headers(request.headers.get("Origin"), self._policy()))
 
     async def _answer(self, request: web.Request, handler: Handler, route: Route) -> web.StreamResponse:
-        decision = admit(request_head(request), route, self._policy())
+        decision = admit(request_head(request, self._clock.time()), route, self._policy())
         if isinstance(decision, Refusal):
             return self._refuse(decision)
         request[PRINCIPAL] = decision

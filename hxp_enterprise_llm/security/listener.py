@@ -6,17 +6,21 @@ import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
 
+from hxp_enterprise_llm.security.newcomers import Newcomers
 from hxp_enterprise_llm.telemetry.text import clean
 
 log = structlog.get_logger("listener")
 
 BACKLOG = 4096
 KEEPALIVE_SECONDS = 75.0
+FIRST_REQUEST_SECONDS = 15.0
 
 
 class ListenError(Exception):
@@ -34,8 +38,8 @@ def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """A bound TCP socket. Raises ListenError that says what is in the way."""
+def open_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound TCP socket; `shared`: others of this user may have the port too. Raises ListenError with the cause."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -46,6 +50,8 @@ def open_socket(host: str, port: int) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
@@ -79,8 +85,20 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 class Listener:
     """Serves an application on one address or more. Several listeners may share one application."""
 
-    def __init__(self, app: web.Application, host: str, port: int, *, name: str, drain: float = 0.5) -> None:
-        """`drain`: seconds that requests under way get at the stop before they are cancelled."""
+    def __init__(
+        self,
+        app: web.Application,
+        host: str,
+        port: int,
+        *,
+        name: str,
+        drain: float = 0.5,
+        first_request: float = FIRST_REQUEST_SECONDS,
+    ) -> None:
+        """`drain`: seconds that requests under way get at the stop before they are cancelled.
+
+        `first_request`: seconds in which a new connection must have sent the whole head of a request.
+        """
         self.name, self._host, self._port = name, host, port
         logger = logging.Logger("aiohttp.server")
         logger.parent = logging.getLogger("aiohttp.server")
@@ -93,7 +111,11 @@ class Listener:
             keepalive_timeout=KEEPALIVE_SECONDS,
             shutdown_timeout=drain,
         )
+        self._newcomers = Newcomers(self._connections, first_request)
         self._addresses: list[tuple[str, int]] = []
+
+    def _connections(self) -> Sequence[RequestHandler]:
+        return self._runner.server.connections if self._runner.server is not None else ()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -105,18 +127,31 @@ class Listener:
         """All sites."""
         return tuple(self._addresses)
 
-    async def start(self) -> None:
-        """Bind and serve. Raises ListenError; then nothing is left behind."""
-        sock = open_socket(self._host, self._port)
+    async def start(self, sock: socket.socket | None = None) -> None:
+        """Serve on a listening socket, or bind one. Raises ListenError; then nothing is left behind."""
+        sock = sock or open_socket(self._host, self._port)
         await self._runner.setup()
+        self._newcomers.start()
         await self._serve(sock)
 
     async def add_site(self, host: str, port: int) -> tuple[str, int]:
         """Serve the same on a further address; answers it. Raises ListenError."""
         return await self._serve(open_socket(host, port))
 
+    async def stand_in(self, sock: socket.socket) -> Callable[[], Awaitable[None]]:
+        """Serve also what comes in on a socket that stays the caller's; the answer ends that. Idempotent."""
+        site = web.SockSite(self._runner, sock.dup(), backlog=BACKLOG)
+        await site.start()
+
+        async def end() -> None:
+            if site in self._runner.sites:
+                await site.stop()
+
+        return end
+
     async def _serve(self, sock: socket.socket) -> tuple[str, int]:
-        host, port = sock.getsockname()[:2]
+        where = sock.getsockname()
+        host, port = where[:2] if isinstance(where, tuple) else (where, 0)
         await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
         self._addresses.append((host, port))
         log.info("listener.opened", name=self.name, host=host, port=port)
@@ -124,6 +159,7 @@ class Listener:
 
     async def stop(self, within: float = 5.0) -> None:
         """Take no more connections, let requests end, cut the rest. Bounded and idempotent."""
+        self._newcomers.stop()
         try:
             async with asyncio.timeout(within):
                 await self._runner.cleanup()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from aiohttp import web
 
@@ -16,6 +16,9 @@ Scope = Literal[
     "dashboards:refresh",
     "metrics",
 ]
+
+KEY_SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"open"}
+"""What an API key may be given."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,10 +51,13 @@ class Route:
 class Principal:
     """Who asks."""
 
-    kind: Literal["anonymous"]
+    kind: Literal["anonymous", "service"]
+    """service: whoever holds an API key."""
     network: Literal["loopback", "trusted", "other"]
     address: str
     scopes: frozenset[str]
+    id: str = ""
+    """Id of the API key."""
 
 
 @dataclass(frozen=True, slots=True)

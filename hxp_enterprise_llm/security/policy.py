@@ -9,6 +9,7 @@ from typing import Literal
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.security.hosts import WebOrigin, parse_authority, parse_origin
+from hxp_enterprise_llm.security.keys import NO_KEYS, Keyring, load_keys
 from hxp_enterprise_llm.security.networks import Networks
 
 
@@ -25,21 +26,26 @@ class PolicyError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who passes without a credential, and which Hosts and Origins are ours."""
+    """Who passes with and without a credential, and which Hosts and Origins are ours."""
 
     networks: Networks
     anonymous: Literal["trusted", "none"]
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[WebOrigin]
+    keys: Keyring = NO_KEYS
 
     @classmethod
     def of(cls, config: SecurityConfig) -> Policy:
-        """Compile the section `security`. Raises PolicyError that names the key and the faulty value."""
+        """Compile the section `security` and read the file of keys.
+
+        Raises PolicyError that names the key and the faulty value, KeysError.
+        """
         return cls(
             _networks(config.trusted_networks),
             config.anonymous,
             frozenset(map(_host, config.allowed_hosts)),
             frozenset(map(_origin, config.allowed_origins)),
+            load_keys(config.api_keys_file),
         )
 
 

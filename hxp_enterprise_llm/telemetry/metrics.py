@@ -8,6 +8,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.telemetry.channels import ChannelCollector
 from hxp_enterprise_llm.telemetry.quantiles import QuantileSummary
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -96,6 +97,8 @@ class StreamingMetrics:
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._make_connections(registry)
         self._make_deliveries(registry, clock)
+        self._make_flow(registry)
+        self.channels = ChannelCollector(registry)
 
     def _make_connections(self, registry: CollectorRegistry) -> None:
         # The seed's own names: current counts although they end in _total.
@@ -149,12 +152,70 @@ class StreamingMetrics:
             "citadel_streaming_messages_delivered", "Messages written", ["channel"], registry=registry
         )
         self.sent_bytes = Counter("citadel_streaming_sent_bytes", "Bytes written to subscribers", registry=registry)
+        self.compression_input_bytes = Counter(
+            "citadel_streaming_compression_input_bytes",
+            "Bytes of events, before compression, of what was written compressed",
+            registry=registry,
+        )
+        self.compression_saved_bytes = Counter(
+            "citadel_streaming_compression_saved_bytes",
+            "Bytes that compression has kept off the wire",
+            registry=registry,
+        )
+        self.left_out = Counter(
+            "citadel_streaming_messages_left_out",
+            "Messages that a newer one stood in for, to clients that fell behind on a channel with slow: conflate",
+            registry=registry,
+        )
         self.resets = Counter("citadel_streaming_resets", "Cursors that the log no longer has", registry=registry)
         self.hub_lag = Gauge(
             "citadel_streaming_hub_lag_events",
             "Distance of the hub from the head, in offsets",
             registry=registry,
         )
+
+    def _make_flow(self, registry: CollectorRegistry) -> None:
+        labels = ["channel", "transport"]
+        self._messages = Counter(
+            "citadel_streaming_channel_messages", "Messages written, with those read again", labels, registry=registry
+        )
+        self._writes = Counter(
+            "citadel_streaming_channel_writes", "Writes that carried messages", labels, registry=registry
+        )
+        self._bytes = Counter("citadel_streaming_channel_bytes", "Bytes of those writes", labels, registry=registry)
+        self._flows: dict[tuple[str, str], tuple[Counter, Counter, Counter]] = {}
+        self.recoveries = Counter(
+            "citadel_streaming_recoveries",
+            "Clients that came back with a cursor, and whether nothing was lost to them",
+            ["recovered"],
+            registry=registry,
+        )
+        self.recovered_messages = Counter(
+            "citadel_streaming_recovered_messages", "Messages given to clients that came back", registry=registry
+        )
+        self.errors = Counter(
+            "citadel_streaming_errors", "Reads of the log that failed, by who read", ["reader"], registry=registry
+        )
+        for recovered in ("yes", "no"):
+            self.recoveries.labels(recovered)
+        for reader in ("hub", "catch_up"):
+            self.errors.labels(reader)
+
+    def sent(self, channel: str, transport: str, messages: int, writes: int, size: int) -> None:
+        """Count writes that carried so many messages and bytes. `channel` is a configured name."""
+        flow = self._flows.get((channel, transport))
+        if flow is None:
+            # Looking a label up takes longer than the rest: once for each channel and transport.
+            labels = (channel, transport)
+            flow = self._messages.labels(*labels), self._writes.labels(*labels), self._bytes.labels(*labels)
+            self._flows[channel, transport] = flow
+        for counter, count in zip(flow, (messages, writes, size), strict=True):
+            counter.inc(count)
+
+    def compressed(self, plain: int, saved: int) -> None:
+        """Count what was written compressed. A piece that compression made longer saves nothing."""
+        self.compression_input_bytes.inc(plain)
+        self.compression_saved_bytes.inc(max(saved, 0))
 
     def connected(self, transport: str, change: int) -> None:
         """Count a connection in (+1) or out (-1), under every name it has."""
@@ -163,6 +224,29 @@ class StreamingMetrics:
         self.connections.labels(transport).inc(change)
         if change > 0:
             self.opened.labels(transport).inc()
+
+
+class WorkerMetrics:
+    """The processes of a gateway that has several."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.running = Gauge("citadel_workers_running", "Processes that serve the port", registry=registry)
+        self.unreachable = Gauge(
+            "citadel_workers_unreachable", "Processes that are not part of this page", registry=registry
+        )
+        self.restarts = Counter("citadel_workers_restarts", "Workers that died and were replaced", registry=registry)
+
+
+class ApiMetrics:
+    """The server API of the gateway."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.commands = Counter(
+            "citadel_api_commands",
+            "Commands of the server API by method and error code; 0: done",
+            ["method", "code"],
+            registry=registry,
+        )
 
 
 class NotificationMetrics:

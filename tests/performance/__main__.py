@@ -1,21 +1,87 @@
-"""`make bench`: every measurement, one after the other. Figures are for comparing within one run."""
+"""`make bench`: the product beside its peers. `python -m tests.performance [SCENARIO…]` runs only what is named.
+
+A run of all scenarios writes `docs/benchmarks.md`. The smaller benches of single rooms are scenarios too, by the name
+behind `bench_`; they print and are no part of the page.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import runpy
+import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
+from tests.performance import report
+from tests.performance.harness import LOAD_CORE, ROOT, Missing, pinned
+from tests.performance.profile import profile
+from tests.performance.scenarios import SCENARIOS
+from tests.performance.servers import raise_file_limit
+
+HERE = Path(__file__).parent
+BENCHES = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
+ALL = SCENARIOS | {"profile": profile}
+
 
 def main() -> int:
-    here = Path(__file__).parent
-    for script in sorted(here.glob("bench_*.py")):
-        sys.stdout.write(f"\n== {script.stem}\n")
-        sys.stdout.flush()
-        runpy.run_path(str(script), run_name="__main__")
-    return int(pytest.main([str(here), "-q", "-p", "no:cacheprovider", "--no-cov"]))
+    parser = argparse.ArgumentParser(prog="python -m tests.performance", description=__doc__)
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join([*ALL, *BENCHES])}; none: all")
+    asked = parser.parse_args().scenario
+    # Told to end, it must end what it has started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    unknown = set(asked) - set(ALL) - set(BENCHES)
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    tables, foreign = compare([name for name in ALL if name in asked or not asked])
+    if not asked:
+        report.PAGE.write_text(report.page(tables, foreign))
+        print(f"written: {report.PAGE.relative_to(ROOT)}")
+    for name in BENCHES:
+        if name in asked or not asked:
+            bench(name)
+    return 0 if asked else int(pytest.main([str(HERE), "-q", "-p", "no:cacheprovider", "--no-cov"]))
+
+
+def compare(names: list[str]) -> tuple[list[report.Table], float]:
+    """Run scenarios; their tables, and the cores that others used in the median one."""
+    free = os.sched_getaffinity(0)
+    raise_file_limit()
+    keep = pinned(LOAD_CORE)
+    if keep is not None:
+        keep()
+    tables, shares = [], [0.0]
+    for name in names:
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+            try:
+                table = ALL[name](Path(directory))
+            except Missing as missing:
+                print(f"{name} left out: {missing}", file=sys.stderr)
+                continue
+        print(table.text())
+        for floor in table.floors:
+            print(" · ".join(floor.row()))
+        print(f"{name}: {time.monotonic() - begun:.0f} s\n", flush=True)
+        tables.append(table)
+        shares += [table.foreign] if table.foreign else []
+    os.sched_setaffinity(0, free)
+    return tables, median(shares[1:] or shares)
+
+
+def bench(name: str) -> None:
+    """One bench of a single room, as a program of its own."""
+    print(f"\n== {BENCHES[name].stem}", flush=True)
+    kept, sys.argv = sys.argv, [str(BENCHES[name])]
+    try:
+        runpy.run_path(str(BENCHES[name]), run_name="__main__")
+    finally:
+        sys.argv = kept
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def number(batches: Sequence[Sequence[Encoded]], window: IdentityWindow, head: O
     fresh: list[Stored] = []
     first_seen: dict[bytes, Offset] = {}
     answers = []
-    find, find_here = window.find, first_seen.get
+    # A named tuple's own constructor is a Python call; on this path it would be two for each event.
+    find, find_here, new = window.find, first_seen.get, tuple.__new__
     for batch in batches:
         answer = []
         for event in batch:
@@ -35,8 +36,8 @@ def number(batches: Sequence[Sequence[Encoded]], window: IdentityWindow, head: O
             if known is None:
                 head = Offset(head + step)
                 first_seen[key] = head
-                fresh.append(Stored(head, event.type, event.raw))
-                answer.append(Appended(head, False))
+                fresh.append(new(Stored, (head, event.type, event.raw)))
+                answer.append(new(Appended, (head, False)))
             else:
                 answer.append(Appended(known, True))
         answers.append(answer)

@@ -56,6 +56,7 @@ class Analytics:
         self.now = 0
         """The slot of the present."""
         self._since: int | None = None
+        self._latest: tuple[Any, int] = object(), 0
         self._series: dict[Accumulator, SlotSeries[Any]] = {}
         self._added: dict[Accumulator, int] = {}
         self._own = TypePatterns(OWN_TYPES)
@@ -141,8 +142,12 @@ class Analytics:
         return min(slot, arrived.last)
 
     def _slot_of(self, time: Any, otherwise: int) -> int:
+        # Events of a batch often have the same time.
+        if time == self._latest[0]:
+            return self._latest[1]
         try:
-            return self.timeline.slot(parse_rfc3339(time))
+            self._latest = time, self.timeline.slot(parse_rfc3339(time))
+            return self._latest[1]
         except (TypeError, ValueError, OverflowError):
             return otherwise
 

@@ -73,17 +73,26 @@ def read(text: bytes) -> tuple[Any, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise syntax_fault(error, text) from None
     compact = _encode(value)
-    if compact.count(b"{") + compact.count(b"[") > MAX_DEPTH or compact.count(b":") > MAX_KEYS:
+    if _may_be_deep_or_wide(compact):
         _check_shape(value)
-    if _may_repeat_keys(text, compact):
+    if text != compact and _may_repeat_keys(text, compact):
         _check_keys(text)
     if _BIG in compact.translate(_DIGITS):
         _check_numbers(value, "")
     return value, compact
 
 
+def _may_be_deep_or_wide(compact: bytes) -> bool:
+    # A level takes two bytes, a key at least two: most events are cleared by their length.
+    size = len(compact)
+    if size > 2 * MAX_DEPTH and compact.count(b"{") + compact.count(b"[") > MAX_DEPTH:
+        return True
+    return size > 2 * MAX_KEYS and compact.count(b":") > MAX_KEYS
+
+
 def _may_repeat_keys(text: bytes, compact: bytes) -> bool:
-    # A repeated key is lost in decoding, and its colon with it; only an escaped colon could make up for that.
+    # A repeated key is lost in decoding, and its colon with it; only an escaped colon could make up for that. A text
+    # that is encoded again to the same bytes, which is the common case, has lost nothing: it does not come here.
     return text.count(b":") != compact.count(b":") or b"\\u003" in text
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from hxp_enterprise_llm.event.streaming.cursor import parse_count, suggestion
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
+from hxp_enterprise_llm.telemetry.channels import ChannelFigures
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.event.streaming.gateway import Gateway
@@ -65,23 +66,29 @@ class StreamingApi:
     async def status(self, request: web.Request) -> web.StreamResponse:
         """How far the gateway has read, and each channel with those that narrow it."""
         hub = self._gateway.hub
+        figures = hub.figures()
         return json_response(
             {
                 "status": "degraded" if hub.problem else "ok",
                 "reason": hub.problem,
                 "epoch": hub.position.epoch,
                 "offset": hub.position.offset,
-                "filtered_channels": hub.derived_count,
+                "behind_head": hub.lag,
+                "filtered_channels": figures.filters,
+                "most_filtered_channels": figures.most_filters,
                 "connections": {transport: len(places) for transport, places in self._gateway.places.items()},
-                "channels": {name: self._channel(name) for name in hub.channels},
+                "max_connections": {transport: places.limit for transport, places in self._gateway.places.items()},
+                "messages_per_second": round(sum(each.rate.per_second() for each in hub.channels.values()), 3),
+                "channels": {each.name: self._channel(each) for each in figures.channels},
             }
         )
 
-    def _channel(self, name: str) -> dict[str, Any]:
-        channel, *derived = self._gateway.hub.family(name)
+    def _channel(self, figures: ChannelFigures) -> dict[str, Any]:
+        channel = self._gateway.hub.channels[figures.name]
         return {
-            "subscribers": sum(len(each.subscribers) for each in (channel, *derived)),
-            "behind": sum(len(each.subscribers) - each.live_count for each in (channel, *derived)),
+            "subscribers": figures.subscribers,
+            "behind": figures.behind,
+            "lag": figures.lag,
             "ring_events": len(channel.ring),
             "ring_bytes": channel.ring.bytes,
             "settled": channel.settled,
@@ -120,18 +127,25 @@ class StreamingApi:
         """The WebSocket service as an operator asks for it."""
         config, places = self._gateway.config.websocket, self._gateway.places["websocket"]
         channels: dict[str, int] = {}
-        behind = 0
+        behind = lag = 0
+        hub = self._gateway.hub
         for link in places:
             if link.subscription is not None:
                 name = link.subscription.channel.name
                 channels[name] = channels.get(name, 0) + 1
-                behind += link.subscription.behind
+                if link.subscription.behind:
+                    behind += 1
+                    lag = max(lag, hub.position.offset - link.subscription.cursor)
         return json_response(
             {
                 "enabled": config.enabled,
                 "connections": len(places),
                 "max_connections": places.limit,
                 "behind": behind,
+                "lag": lag,
+                "messages_per_second": round(
+                    sum(channel.rate.per_second() for name, channel in hub.channels.items() if name in channels), 3
+                ),
                 "heartbeat_interval": config.heartbeat_interval,
                 "message_size_limit": config.message_size_limit,
                 "channels": channels,

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hxp_enterprise_llm.config.streaming import Slow
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import TypePatterns
-from hxp_enterprise_llm.event.streaming.encode import Format, Message
-from hxp_enterprise_llm.event.streaming.filters import Filter
+from hxp_enterprise_llm.event.streaming.encode import Format, Message, Packed, Transport
+from hxp_enterprise_llm.event.streaming.filters import Fields
+from hxp_enterprise_llm.event.streaming.publication import PUBLICATION
 from hxp_enterprise_llm.event.streaming.rate import Rate
 from hxp_enterprise_llm.event.streaming.ring import Ring
 from hxp_enterprise_llm.event.streaming.signal import Signal
@@ -37,6 +39,12 @@ class Options:
     """Most seconds that an event waits to be joined with others."""
     flush_events: int = 10
     """Waiting events that make a flush due at once."""
+
+
+class Condition(Protocol):
+    """What a filter decides; equal conditions are one channel, so they are hashable values."""
+
+    def matches(self, fields: Fields) -> bool: ...
 
 
 class Subscriber(Protocol):
@@ -81,13 +89,27 @@ class Position:
 class Flush:
     """One joined write under way: what is still to be given to whom."""
 
-    __slots__ = ("before", "begun", "bytes", "count", "end", "messages", "work")
+    __slots__ = ("before", "begun", "bytes", "compressed", "count", "end", "given", "messages", "saved", "work")
 
     def __init__(self, before: int, messages: list[Message], begun: float) -> None:
         self.before, self.messages, self.begun = before, messages, begun
         self.end = messages[-1].offset
         self.count = self.bytes = 0
+        self.given: dict[Transport, tuple[int, int]] = {}
+        """Writes and their bytes by transport."""
+        self.compressed = self.saved = 0
+        """Bytes before compression of what was given compressed, and how many of them it saved."""
         self.work: list[tuple[bytes, list[Subscriber]]] = []
+
+    def add(self, data: bytes, given: int, transport: Transport) -> None:
+        """Count a joined piece that was given to so many."""
+        self.count += given
+        self.bytes += given * len(data)
+        writes, size = self.given.get(transport, (0, 0))
+        self.given[transport] = writes + given, size + given * len(data)
+        if isinstance(data, Packed):
+            self.compressed += given * data.plain_size
+            self.saved += given * data.saved
 
 
 class Channel:
@@ -103,11 +125,15 @@ class Channel:
         scheduler: Scheduler,
         written: Callable[[Channel, Flush], None],
         narrowing: TypePatterns | None = None,
-        filter: Filter | None = None,
+        filter: Condition | None = None,
         rank: int = 1,
+        slow: Slow = "catch_up",
+        publications: bool = False,
     ) -> None:
         self.name, self.patterns, self.narrowing, self.filter = name, patterns, narrowing, filter
-        self.rank = rank
+        self.rank, self.slow, self.publications = rank, slow, publications
+        addressed = (PUBLICATION,) if publications else ()
+        self._scan_types = narrowing or TypePatterns((*patterns.patterns, *addressed))
         self.position, self.options, self._scheduler, self._written = position, options, scheduler, written
         self.ring = Ring(options.ring_events, options.ring_bytes, position.offset)
         self.rate = Rate(scheduler.time)
@@ -125,15 +151,17 @@ class Channel:
     @property
     def scan_types(self) -> TypePatterns:
         """The narrowest patterns that a scan of the log can apply; `carries` has the last word."""
-        return self.narrowing or self.patterns
+        return self._scan_types
 
-    def carries_type(self, type: str) -> bool:
-        """Whether events of a type may be on this channel."""
-        return self.patterns.matches(type) and (self.narrowing is None or self.narrowing.matches(type))
+    def carries_type(self, type: str, subject: str = "") -> bool:
+        """Whether events of a type may be on this channel; a publication also because of its subject."""
+        addressed = self.publications and type == PUBLICATION and subject == self.name
+        return (addressed or self.patterns.matches(type)) and (self.narrowing is None or self.narrowing.matches(type))
 
     def carries(self, message: Message) -> bool:
         """Whether an event is on this channel."""
-        return self.carries_type(message.type) and (self.filter is None or self.filter.matches(message.fields()))
+        carried = self.carries_type(message.type, message.address)
+        return carried and (self.filter is None or self.filter.matches(message.fields()))
 
     def select(self, events: tuple[Stored, ...], epoch: str, upto: int) -> list[Message]:
         """The channel's messages out of a stretch of the log, up to an offset."""
@@ -233,14 +261,15 @@ class Channel:
         """Write to at most so many subscribers; answers whether any are left."""
         while flush.work and most > 0:
             data, waiting = flush.work[-1]
+            given, transport = 0, waiting[-1].format.transport
             for _ in range(min(most, len(waiting))):
                 subscriber = waiting.pop()
                 most -= 1
                 # One that left and came back meanwhile stands behind this flush already.
                 if subscriber.live and subscriber.cursor < flush.end:
                     subscriber.give(data, flush.end)
-                    flush.count += 1
-                    flush.bytes += len(data)
+                    given += 1
+            flush.add(data, given, transport)
             if not waiting:
                 flush.work.pop()
         return bool(flush.work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -10,6 +10,7 @@ import msgspec
 
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import parse_rfc3339
+from hxp_enterprise_llm.event.streaming.publication import PUBLICATION
 
 Transport = Literal["websocket", "sse"]
 
@@ -17,7 +18,8 @@ KEEP_ALIVE = b": keep-alive\n\n"
 PING = b"\x89\x00"
 """An empty WebSocket ping, the same bytes for everybody."""
 
-_TEXT = 0x81
+TEXT = 0x81
+"""First byte of a whole text frame."""
 _SHORT, _LONG = 126, 127
 
 
@@ -25,6 +27,8 @@ class _Head(msgspec.Struct):
     """The attributes of an event that delivery itself looks at."""
 
     time: str = ""
+    source: str = ""
+    subject: str | None = None
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -33,7 +37,7 @@ _head = msgspec.json.Decoder(_Head)
 class Message:
     """An event on its way out. Encodings are made on first use and kept."""
 
-    __slots__ = ("_fields", "_sse", "_websocket", "epoch", "offset", "raw", "type")
+    __slots__ = ("_fields", "_key", "_sse", "_websocket", "epoch", "offset", "raw", "type")
 
     def __init__(self, epoch: str, stored: Stored) -> None:
         self.epoch = epoch
@@ -41,6 +45,7 @@ class Message:
         self._websocket = b""
         self._sse = b""
         self._fields: dict[str, Any] | None = None
+        self._key: Hashable = None
 
     @property
     def websocket(self) -> bytes:
@@ -72,6 +77,27 @@ class Message:
         """Let the decoded form go: it takes ten times the room of the text."""
         self._fields = None
 
+    @property
+    def key(self) -> Hashable:
+        """What the event is about: a newer one with an equal key may stand in for it."""
+        if self._key is None:
+            try:
+                head = _head.decode(self.raw)
+                self._key = (self.type, head.source, head.subject)
+            except msgspec.DecodeError:
+                self._key = self.offset  # nothing stands in for what cannot be read
+        return self._key
+
+    @property
+    def address(self) -> str:
+        """The channel that a publication was sent to; empty for all other events."""
+        if self.type != PUBLICATION:
+            return ""
+        try:
+            return _head.decode(self.raw).subject or ""
+        except msgspec.DecodeError:
+            return ""
+
     def time(self) -> float | None:
         """The event's own time in wall-clock seconds; None when it has none that can be read."""
         try:
@@ -80,14 +106,36 @@ class Message:
             return None
 
 
-def text_frame(payload: bytes) -> bytes:
-    """A whole unmasked WebSocket text frame (RFC 6455, 5.2)."""
+def frame(first: int, payload: bytes) -> bytes:
+    """A whole unmasked WebSocket frame (RFC 6455, 5.2); `first` holds its flags and opcode."""
     size = len(payload)
     if size < _SHORT:
-        return bytes((_TEXT, size)) + payload
+        return bytes((first, size)) + payload
     if size < 1 << 16:
-        return bytes((_TEXT, _SHORT)) + size.to_bytes(2, "big") + payload
-    return bytes((_TEXT, _LONG)) + size.to_bytes(8, "big") + payload
+        return bytes((first, _SHORT)) + size.to_bytes(2, "big") + payload
+    return bytes((first, _LONG)) + size.to_bytes(8, "big") + payload
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole unmasked text frame."""
+    return frame(TEXT, payload)
+
+
+class Packed(bytes):
+    """Compressed bytes that know how many there would have been."""
+
+    plain_size: int
+
+    @classmethod
+    def of(cls, data: bytes, plain_size: int) -> Packed:
+        """Bytes in place of so many."""
+        packed = cls(data)
+        packed.plain_size = plain_size
+        return packed
+
+    @property
+    def saved(self) -> int:
+        return self.plain_size - len(self)
 
 
 class Format(Protocol):
@@ -130,6 +178,10 @@ class SseFormat:
     def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
         identifier = f"id: {resume}\n" if resume else ""
         return f"event: {name}\n{identifier}data: ".encode() + msgspec.json.encode(members) + b"\n\n"
+
+    def wrap(self, text: bytes) -> bytes:
+        """A piece of the stream's text as it goes over the wire."""
+        return text
 
 
 WEBSOCKET = WebSocketFormat()

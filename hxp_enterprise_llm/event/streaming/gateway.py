@@ -12,15 +12,18 @@ from aiohttp import web
 
 from hxp_enterprise_llm.config.streaming import OptimizationConfig, StreamingConfig
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
+from hxp_enterprise_llm.event.streaming.admission import ConnectionRate
 from hxp_enterprise_llm.event.streaming.channel import Channel, Options
+from hxp_enterprise_llm.event.streaming.compress import wanted
 from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, Cursor, Wish, parse_wish, suggestion
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.heartbeat import Heartbeat, Wheel
 from hxp_enterprise_llm.event.streaming.hub import Hub
-from hxp_enterprise_llm.event.streaming.limits import TITLES, Places
+from hxp_enterprise_llm.event.streaming.leaving import GOODBYE_SECONDS, STEP_SECONDS, drain_time, slices
+from hxp_enterprise_llm.event.streaming.limits import TITLES, Census, Places
 from hxp_enterprise_llm.event.streaming.link import Link, detach
-from hxp_enterprise_llm.event.streaming.sse import SseLink, open_stream, stream_headers
-from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake
+from hxp_enterprise_llm.event.streaming.sse import SseLink, offered_coding, open_stream, stream_headers
+from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake, offered_deflate
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
@@ -44,6 +47,7 @@ class Gateway:
         metrics: StreamingMetrics,
         spawn: Callable[..., asyncio.Task[Any]],
         random: randomness.Random,
+        census: Census | None = None,
     ) -> None:
         self.config, self._log, self._clock, self._metrics = config, event_log, clock, metrics
         self._spawn, self._random = spawn, random
@@ -57,9 +61,15 @@ class Gateway:
             ranks=ranks(config),
         )
         self.places: dict[Transport, Places[Link]] = {
-            "websocket": Places("websocket", config.websocket.max_connections, metrics),
-            "sse": Places("sse", config.sse.max_connections, metrics),
+            "websocket": Places("websocket", config.websocket.max_connections, metrics, census),
+            "sse": Places("sse", config.sse.max_connections, metrics, census),
         }
+        self.rates: dict[Transport, ConnectionRate] = {
+            transport: ConnectionRate(transport, metrics, monotonic=clock.monotonic, random=random.random)
+            for transport in self.places
+        }
+        self._set_rates()
+        metrics.channels.source = self.hub.figures
         now = asyncio.get_running_loop().time()
         self._wheels: dict[Transport, Wheel] = {
             "websocket": Wheel(config.websocket.heartbeat_interval, now),
@@ -95,21 +105,32 @@ class Gateway:
             self._task = None
 
     async def farewell(self, within: float) -> None:
-        """Let nobody in, write what waits, and ask all clients to connect again; after so many seconds cut them off."""
+        """Let nobody in, and ask all clients, spread over the drain time, to connect again.
+
+        Who has not left after so many seconds, or two seconds after the last was asked, is cut off.
+        """
         self._leaving = True
-        self.hub.drain()
-        for count, link in enumerate(self._links(), 1):
-            link.farewell("the server restarts", self._retry_ms())
-            if count % self.hub.options.slice == 0:
-                await asyncio.sleep(0)
+        seconds = drain_time(self.config.service.drain_seconds, within)
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(min(within, seconds + GOODBYE_SECONDS)):
+                await self._send_all_away(seconds)
                 for places in self.places.values():
                     while len(places):
                         await places.left.wait()
         except TimeoutError:
             for link in self._links():
                 link.abort("shutdown")
+
+    async def _send_all_away(self, seconds: float) -> None:
+        for number, links in enumerate(slices(self._links(), seconds, self._random)):
+            if number:
+                await asyncio.sleep(STEP_SECONDS)
+            # What waits is written before the goodbye; who stays still gets what comes.
+            self.hub.drain()
+            for count, link in enumerate(links, 1):
+                link.farewell("the server restarts", self._retry_ms())
+                if not count % self.hub.options.slice:
+                    await asyncio.sleep(0)
 
     def _links(self) -> list[Link]:
         return [link for places in self.places.values() for link in places]
@@ -126,6 +147,7 @@ class Gateway:
             self.config = config
             self.places["websocket"].limit = config.websocket.max_connections
             self.places["sse"].limit = config.sse.max_connections
+            self._set_rates()
             self._wheels["websocket"].interval = config.websocket.heartbeat_interval
             self._wheels["sse"].interval = config.sse.keep_alive_interval
             tune(self.hub.options, config.performance_optimization)
@@ -135,8 +157,19 @@ class Gateway:
 
     def _send_away(self, stale: set[Channel]) -> None:
         for link in self._links():
+            link.drop(stale)
             if link.subscription is not None and link.subscription.channel in stale:
-                link.farewell("the channel was changed", self.config.sse.retry_timeout)
+                link.farewell("the channel was changed", self._retry_ms())
+
+    def _set_rates(self) -> None:
+        for rate, config in (
+            (self.rates["websocket"], self.config.websocket),
+            (self.rates["sse"], self.config.sse),
+        ):
+            # The kernel spreads new connections evenly over the processes of the port.
+            share = self.config.service.workers
+            rate.per_second = config.connection_rate / share
+            rate.per_address = config.connection_rate_per_address / share
 
     # Clients
 
@@ -144,26 +177,31 @@ class Gateway:
         """`WS /ws/{channel}`. Raises Problem."""
         config = self.config
         channel = request.match_info["channel"]
-        self._require_enabled(config.websocket.enabled, "websocket")
+        self.require_enabled(config.websocket.enabled, "websocket")
         self.require_channel(channel)
+        deflate, extensions = offered_deflate(request) if wanted(config, "websocket", channel) else (None, "")
         link = WebSocketLink(
-            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit
+            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit, deflate
         )
-        return await self._open(request, channel, link, 101, lambda position: handshake(request, position))
+        return await self._open(request, channel, link, 101, lambda position: handshake(request, position, extensions))
 
     async def open_sse(self, request: web.Request, stream: str) -> web.StreamResponse:
         """`GET /sse/{stream}`. Raises Problem."""
-        self._require_enabled(self.config.sse.enabled, "sse")
+        self.require_enabled(self.config.sse.enabled, "sse")
         self.require_channel(stream)
         if request.method == "HEAD":
             return web.Response(headers=stream_headers(request, self._position(self.hub.position.offset)))
-        link = SseLink(self.places["sse"], self._left, self._high_water)
+        coding = offered_coding(request) if wanted(self.config, "sse", stream) else None
+        link = SseLink(self.places["sse"], self._left, self._high_water, coding)
         retry = self.config.sse.retry_timeout
-        return await self._open(request, stream, link, 200, lambda position: open_stream(request, position, retry))
+        return await self._open(
+            request, stream, link, 200, lambda position: open_stream(request, position, retry, coding)
+        )
 
     async def _open(
         self, request: web.Request, name: str, link: Link, status: int, head: Callable[[str], bytes]
     ) -> web.StreamResponse:
+        self.rates[link.transport].take(request.remote or "")
         wish = parse_wish(request.query, request.headers)
         self._require_ready(link.transport)
         after = await self._earliest() if wish.after == EARLIEST_CURSOR else wish.after
@@ -178,7 +216,8 @@ class Gateway:
             self.hub.release(channel)
             raise
         link.place = self._wheels[link.transport].add(link, self._random.random())
-        link.subscription = self.hub.subscribe(channel, link, cursor.offset, cursor.epoch)
+        came_back = wish.after is not None and wish.after.epoch != ""
+        link.subscription = self.hub.subscribe(channel, link, cursor.offset, cursor.epoch, recovering=came_back)
         log.debug("connection.opened", transport=link.transport, channel=name, peer=request.remote)
         return response
 
@@ -216,7 +255,8 @@ class Gateway:
 
     # Refusals
 
-    def _require_enabled(self, enabled: bool, transport: Transport) -> None:
+    def require_enabled(self, enabled: bool, transport: Transport) -> None:
+        """Raises Problem 404 when a transport is switched off."""
         if not enabled:
             self._metrics.refused.labels(transport, "disabled").inc()
             raise Problem(
@@ -232,6 +272,11 @@ class Gateway:
             names = sorted(self.hub.channels)
             hint = suggestion(name, names) or "GET /streams lists all channels."
             raise Problem(404, "unknown_channel", f"there is no channel {name!r}", hint, channels=names)
+
+    def require_open(self, request: web.Request, transport: Transport) -> None:
+        """Raises Problem 503 while nobody is let in: too many at once, stopping, or no log yet."""
+        self.rates[transport].take(request.remote or "")
+        self._require_ready(transport)
 
     def _require_ready(self, transport: Transport) -> None:
         if self._leaving:

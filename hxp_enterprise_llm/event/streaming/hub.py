@@ -21,12 +21,13 @@ from hxp_enterprise_llm.event.log.model import (
     LogError,
 )
 from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_patterns
-from hxp_enterprise_llm.event.streaming.channel import Channel, Flush, Options, Position
+from hxp_enterprise_llm.event.streaming.channel import Channel, Condition, Flush, Options, Position
 from hxp_enterprise_llm.event.streaming.encode import Message
-from hxp_enterprise_llm.event.streaming.filters import Filter
+from hxp_enterprise_llm.event.streaming.figures import figures
 from hxp_enterprise_llm.event.streaming.subscription import RETRY_SECONDS, Link, Services, Subscription
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.problems import Problem
+from hxp_enterprise_llm.telemetry.channels import HubFigures
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
 log = structlog.get_logger("streaming")
@@ -38,7 +39,7 @@ SANE_LATENCY_SECONDS = 60.0
 CACHED_TYPES = 4096
 CONCURRENT_READS = 16
 
-Key = tuple[str, TypePatterns | None, Filter | None]
+Key = tuple[str, TypePatterns | None, Condition | None]
 
 
 class Hub:
@@ -62,11 +63,13 @@ class Hub:
         self.position = Position()
         self.problem = "the log has not been reached yet"
         """Why nothing is read now; empty when all is well."""
+        self.lag = 0
+        """Distance from the head of the log when it was last read, in offsets."""
         self._pause = RETRY_SECONDS[0]
         self._descriptions = dict(channels)
         self.channels = {name: self._make(name, parse_patterns(config.types)) for name, config in channels.items()}
         self._derived: dict[Key, Channel] = {}
-        self._routes: dict[str, tuple[Channel, ...]] = {}
+        self._routes: dict[tuple[str, str], tuple[Channel, ...]] = {}
 
     # Following
 
@@ -86,6 +89,7 @@ class Hub:
                 await asyncio.sleep(0)
             except LogError as error:
                 self.problem = str(error)
+                self._metrics.errors.labels("hub").inc()
                 log.warning("hub.failed", error=self.problem, retry_seconds=self._pause)
                 await asyncio.sleep(self._pause)
                 self._pause = min(2 * self._pause, RETRY_SECONDS[1])
@@ -124,26 +128,29 @@ class Hub:
         for stored in batch.events:
             self._publish(Message(epoch, stored), touched)
         self.position.offset = batch.next
-        self._metrics.hub_lag.set(batch.head - batch.next)
+        self.lag = batch.head - batch.next
+        self._metrics.hub_lag.set(self.lag)
         for channel in sorted(touched, key=lambda channel: channel.rank):
             channel.schedule()
         self.position.moved.fire()
 
     def _publish(self, message: Message, touched: dict[Channel, None]) -> None:
-        channels = self._routes.get(message.type)
+        address = message.address
+        channels = self._routes.get((message.type, address))
         if channels is None:
-            channels = self._route(message.type)
+            channels = self._route(message.type, address)
         for channel in channels:
             if channel.filter is None or channel.filter.matches(message.fields()):
                 channel.publish(message)
                 touched[channel] = None
         message.forget_fields()
 
-    def _route(self, type: str) -> tuple[Channel, ...]:
+    def _route(self, type: str, address: str) -> tuple[Channel, ...]:
         if len(self._routes) >= CACHED_TYPES:
             self._routes.clear()
         channels = (*self.channels.values(), *self._derived.values())
-        self._routes[type] = found = tuple(channel for channel in channels if channel.carries_type(type))
+        found = tuple(channel for channel in channels if channel.carries_type(type, address))
+        self._routes[type, address] = found
         return found
 
     def _pending_bytes(self) -> int:
@@ -174,7 +181,7 @@ class Hub:
 
     # Clients
 
-    def channel(self, name: str, narrowing: TypePatterns | None = None, filter: Filter | None = None) -> Channel:
+    def channel(self, name: str, narrowing: TypePatterns | None = None, filter: Condition | None = None) -> Channel:
         """The channel of a name, or its shared derivation. Raises KeyError, and Problem 503 when there are too many."""
         parent = self.channels[name]
         if narrowing is None and filter is None:
@@ -198,9 +205,12 @@ class Hub:
         self._routes.clear()
         return derived
 
-    def subscribe(self, channel: Channel, link: Link, cursor: int, epoch: str) -> Subscription:
-        """Put a client on a channel behind a cursor and begin to give."""
+    def subscribe(
+        self, channel: Channel, link: Link, cursor: int, epoch: str, *, recovering: bool = False
+    ) -> Subscription:
+        """Put a client on a channel behind a cursor and begin to give. `recovering`: the cursor is the client's own."""
         subscription = Subscription(channel, link, self._services, cursor, epoch)
+        subscription.recovering = recovering
         subscription.start()
         return subscription
 
@@ -224,6 +234,15 @@ class Hub:
         """A channel and all that narrow it."""
         return [channel for channel in self._all() if channel.name == name]
 
+    def figures(self) -> HubFigures:
+        """How the subscribers of each channel stand."""
+        families: dict[str, list[Channel]] = {name: [] for name in self.channels}
+        for channel in self._all():
+            families[channel.name].append(channel)
+        return HubFigures(
+            tuple(figures(name, family) for name, family in families.items()), self.derived_count, MAX_DERIVED
+        )
+
     def describe(self, name: str) -> ChannelConfig:
         """The definition of a channel."""
         return self._descriptions[name]
@@ -244,12 +263,19 @@ class Hub:
         return lambda: self._swap(dict(channels), patterns)
 
     def _swap(self, channels: dict[str, ChannelConfig], patterns: dict[str, TypePatterns]) -> set[Channel]:
-        stale = {channel for channel in self._all() if patterns.get(channel.name) != channel.patterns}
+        stale = {
+            channel
+            for channel in self._all()
+            if patterns.get(channel.name) != channel.patterns
+            or channels[channel.name].publications != channel.publications
+        }
         gone = {channel.name for channel in stale}
         kept = {name: channel for name, channel in self.channels.items() if name not in gone}
+        self._descriptions = channels
         self.channels = {name: kept.get(name) or self._make(name, patterns[name]) for name in channels}
         self._derived = {key: channel for key, channel in self._derived.items() if key[0] not in gone}
-        self._descriptions = channels
+        for channel in self._all():
+            channel.slow = channels[channel.name].slow
         self._routes.clear()
         return stale
 
@@ -258,13 +284,16 @@ class Hub:
         name: str,
         patterns: TypePatterns,
         narrowing: TypePatterns | None = None,
-        filter: Filter | None = None,
+        filter: Condition | None = None,
     ) -> Channel:
         delivered = self._metrics.delivered.labels(name)
 
         def written(channel: Channel, flush: Flush) -> None:
             delivered.inc(flush.count * len(flush.messages))
             self._metrics.sent_bytes.inc(flush.bytes)
+            for transport, (writes, size) in flush.given.items():
+                self._metrics.sent(name, transport, writes * len(flush.messages), writes, size)
+            self._metrics.compressed(flush.compressed, flush.saved)
             self._observe(flush.messages[0])
 
         return Channel(
@@ -277,6 +306,8 @@ class Hub:
             scheduler=asyncio.get_running_loop(),
             written=written,
             rank=self._ranks.get(name, 1),
+            slow=self._descriptions[name].slow,
+            publications=self._descriptions[name].publications,
         )
 
     def _observe(self, message: Message) -> None:

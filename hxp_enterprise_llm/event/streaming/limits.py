@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.signal import Signal
@@ -16,10 +16,26 @@ TITLES: dict[Transport, str] = {"websocket": "WebSocket", "sse": "SSE"}
 Connection = TypeVar("Connection")
 
 
+class Census(Protocol):
+    """Counts connections over all processes that share a limit."""
+
+    def enter(self, transport: str, limit: int) -> bool:
+        """Count one in, unless there are `limit` already."""
+        ...
+
+    def leave(self, transport: str) -> None:
+        """Count one out."""
+        ...
+
+
 class Places(Generic[Connection]):
     """Who is connected. A connection takes its place before it is accepted and gives it back exactly once."""
 
-    def __init__(self, transport: Transport, limit: int, metrics: StreamingMetrics) -> None:
+    def __init__(
+        self, transport: Transport, limit: int, metrics: StreamingMetrics, census: Census | None = None
+    ) -> None:
+        """`census`: the limit holds for it, not for this process alone."""
+        self._census = census
         self._transport, self._metrics = transport, metrics
         self._taken: dict[Connection, None] = {}
         self.left = Signal()
@@ -43,7 +59,8 @@ class Places(Generic[Connection]):
 
     def take(self, connection: Connection) -> None:
         """Let a connection in. Raises Problem 503 when all places are taken."""
-        if len(self._taken) >= self._limit:
+        free = self._census.enter(self._transport, self._limit) if self._census else len(self._taken) < self._limit
+        if not free:
             self._refuse()
         self._taken[connection] = None
         self._metrics.connected(self._transport, 1)
@@ -52,6 +69,8 @@ class Places(Generic[Connection]):
         """The connection is over, for a reason of a few fixed words. Idempotent."""
         if connection in self._taken:
             del self._taken[connection]
+            if self._census:
+                self._census.leave(self._transport)
             self._metrics.connected(self._transport, -1)
             self._metrics.closed.labels(self._transport, reason).inc()
             self.left.fire()

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from hxp_enterprise_llm.event.streaming.channel import Channel
 from hxp_enterprise_llm.event.streaming.encode import Format, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
@@ -49,6 +50,12 @@ class Link(asyncio.Protocol):
     def writable(self) -> bool:
         return not self.paused and not self.closing and self._transport is not None
 
+    @property
+    def peer(self) -> str:
+        """Address and port of the client; empty when it has gone."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+
     def write(self, data: bytes) -> None:
         """Write while the connection is open; afterwards the bytes are for nobody."""
         if self._transport is not None and not self.closing and not self._transport.is_closing():
@@ -61,6 +68,13 @@ class Link(asyncio.Protocol):
     def farewell(self, reason: str, retry_ms: int) -> None:
         """Tell the client that it should connect again, and end."""
         raise NotImplementedError
+
+    def too_slow(self) -> None:
+        """The client fell behind on a channel that keeps only those who keep up: say so, and end."""
+        raise NotImplementedError
+
+    def drop(self, stale: set[Channel]) -> None:
+        """Channels were changed or went: let go of them. A link with one subscription is sent away instead."""
 
     def finish(self, reason: str, last: bytes = b"") -> None:
         """Write the last bytes and close; a client that does not take them is cut off after a while."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.secrets import Secret, read_secret
 from hxp_enterprise_llm.config.streaming import StreamingConfig
@@ -21,8 +22,15 @@ from hxp_enterprise_llm.event.notifications import api as notifications_api
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.sources.strict_json import read as read_json
 from hxp_enterprise_llm.event.streaming import api as streaming_api
+from hxp_enterprise_llm.event.streaming.centrifuge import api as centrifuge_api
+from hxp_enterprise_llm.event.streaming.centrifuge.endpoint import Endpoint
+from hxp_enterprise_llm.event.streaming.centrifuge.keys import load_verifier
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
+from hxp_enterprise_llm.event.streaming.limits import Census
+from hxp_enterprise_llm.event.streaming.serverapi import api as serverapi
+from hxp_enterprise_llm.event.streaming.serverapi.who import Who
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
@@ -30,7 +38,13 @@ from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.telemetry.health import Part, Status
-from hxp_enterprise_llm.telemetry.metrics import DashboardMetrics, LogMetrics, NotificationMetrics, StreamingMetrics
+from hxp_enterprise_llm.telemetry.metrics import (
+    ApiMetrics,
+    DashboardMetrics,
+    LogMetrics,
+    NotificationMetrics,
+    StreamingMetrics,
+)
 
 log = structlog.get_logger("streaming")
 
@@ -43,8 +57,16 @@ class StreamingService:
     """
 
     def __init__(
-        self, config: StreamingConfig, context: Context, *, event_log: EventLog | None, analytics: AnalyticsConfig
+        self,
+        config: StreamingConfig,
+        context: Context,
+        *,
+        event_log: EventLog | None,
+        analytics: AnalyticsConfig,
+        census: Census | None = None,
     ) -> None:
+        """`census` counts connections where several processes share the limits."""
+        self._census = census
         self.config, self._context, self._analytics = config, context, analytics
         self._shared_log = event_log
         self._cleanup = CleanupStack()
@@ -59,9 +81,12 @@ class StreamingService:
         await self._start_notifications()
         self._start_dashboards()
 
-    async def _open_remote_log(self) -> EventLog:
-        endpoint = self.config.monitoring.real_time_event_processing_endpoint
-        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=True)
+    async def _open_remote_log(self, connector: aiohttp.BaseConnector | None = None) -> EventLog:
+        endpoint = "http://localhost" if connector else self.config.monitoring.real_time_event_processing_endpoint
+        # A socket of our own host is known by its owner, not by a key.
+        headers = {} if connector is not None else self._credentials()
+        connector = connector or aiohttp.TCPConnector(limit=0)
+        session = aiohttp.ClientSession(connector=connector, auto_decompress=True, headers=headers)
         self._cleanup.push("session", session.close)
         metrics = LogMetrics(self._context.registry)
         remote = RemoteLog(endpoint, session=session, clock=self._context.clock, metrics=metrics)
@@ -74,6 +99,11 @@ class StreamingService:
             log.warning("log.unreachable", endpoint=endpoint, reason=str(error))
         return remote
 
+    def _credentials(self) -> dict[str, str]:
+        """What the other side asks of a stranger. A redirect to elsewhere does not get it."""
+        key = self._read_secret(self.config.monitoring.api_key_file, "event-log-api-key")
+        return {} if key is None else {"Authorization": f"Bearer {key.reveal()}"}
+
     async def _start_gateway(self) -> None:
         context = self._context
         self._gateway = Gateway(
@@ -83,9 +113,32 @@ class StreamingService:
             metrics=StreamingMetrics(context.registry, context.clock),
             spawn=context.supervisor.spawn,
             random=context.random,
+            census=self._census,
         )
         await self._gateway.start()
         self._cleanup.push("gateway", self._gateway.stop)
+        self._start_centrifuge()
+        self._start_api()
+
+    def _start_centrifuge(self) -> None:
+        context, config = self._context, self.config.centrifuge
+        self._centrifuge = Endpoint(
+            config,
+            self._log,
+            self._gateway.hub,
+            clock=context.clock,
+            spawn=context.supervisor.spawn,
+            random=context.random,
+            version=__version__,
+            verifier=load_verifier(config, self._read_secret),
+        )
+        self._centrifuge.start()
+        self._cleanup.push("centrifuge", self._centrifuge.stop)
+
+    def _start_api(self) -> None:
+        context, members = self._context, self._centrifuge.shared.presence.clients
+        self._who = Who(self._gateway, clock=context.clock, node=context.node, members=members)
+        self._api_metrics = ApiMetrics(context.registry)
 
     async def _start_notifications(self) -> None:
         context = self._context
@@ -138,12 +191,35 @@ class StreamingService:
     def routes(self) -> list[Route]:
         """The routes of all rooms; they must have been started."""
         return [
-            *streaming_api.routes(self._gateway),
+            *self.stream_routes(),
+            *self._api_routes(),
             *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
             *dashboards_api.routes(
                 self._dashboards, node=self._context.node, ports=self.dashboard_ports, budget=self._budget
             ),
         ]
+
+    def _api_routes(self) -> list[Route]:
+        return serverapi.routes(
+            self._gateway,
+            self._log,
+            self._who,
+            clock=self._context.clock,
+            metrics=self._api_metrics,
+            budget=self._budget,
+            read_json=read_json,
+        )
+
+    def stream_routes(self) -> list[Route]:
+        """The routes that need the gateway alone."""
+        return [
+            *streaming_api.routes(self._gateway),
+            *centrifuge_api.routes(self._centrifuge, self._gateway, budget=self._budget),
+        ]
+
+    def reach_sessions(self, elsewhere: Callable[[bytes], Awaitable[bool]]) -> None:
+        """How emulation requests reach the sessions of other processes; answers whether one has taken it."""
+        self._centrifuge.elsewhere = elsewhere
 
     def extra_ports(self) -> Mapping[str, int]:
         """The own ports of the dashboards that are served."""

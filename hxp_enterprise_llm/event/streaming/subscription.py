@@ -5,12 +5,16 @@
               transport takes them; what does not fit is read again later
     closed
 
+Who was live and fell behind is treated as its channel says: it catches up with everything (`catch_up`), with the newest
+of each key (`conflate`), or is sent away (`disconnect`). What a client asks for when it connects is given whole.
+
 Nothing here polls: the transport's `resume_writing`, the end of a log read and the hub's signal drive it on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -28,7 +32,8 @@ from hxp_enterprise_llm.event.log.model import (
 )
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.streaming.channel import Channel
-from hxp_enterprise_llm.event.streaming.encode import Format, Message, reset
+from hxp_enterprise_llm.event.streaming.conflate import SPAN, Newest, chunk
+from hxp_enterprise_llm.event.streaming.encode import Format, Message, Packed, reset
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
 log = structlog.get_logger("streaming")
@@ -49,6 +54,10 @@ class Link(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def too_slow(self) -> None:
+        """The channel sends away who falls behind: say so and close."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -64,7 +73,18 @@ class Services:
 class Subscription:
     """One client on one channel. `cursor` is the offset of the last event given to it."""
 
-    __slots__ = ("_link", "_reader", "_services", "_state", "channel", "cursor", "epoch", "format")
+    __slots__ = (
+        "_goal",
+        "_link",
+        "_reader",
+        "_services",
+        "_state",
+        "channel",
+        "cursor",
+        "epoch",
+        "format",
+        "recovering",
+    )
 
     def __init__(self, channel: Channel, link: Link, services: Services, cursor: int, epoch: str) -> None:
         self.channel, self._link, self._services = channel, link, services
@@ -72,6 +92,10 @@ class Subscription:
         self.format: Format = link.format
         self._state: Literal["live", "behind", "closed"] = "behind"
         self._reader: asyncio.Task[Any] | None = None
+        # Where the stretch ends of which only the newest of each key is given; None: everything is given.
+        self._goal: int | None = None
+        self.recovering = False
+        """Set before `start` for a client that came back with a cursor, until it is known whether it lost anything."""
 
     @property
     def live(self) -> bool:
@@ -120,6 +144,9 @@ class Subscription:
             self.channel.leave(self)
             self._state = "behind"
             self._services.metrics.behind.inc()
+            self._goal = 0 if self.channel.slow == "conflate" else None
+            if self.channel.slow == "disconnect":
+                self._link.too_slow()
 
     def advance(self) -> None:
         """Give what the ring has, until the transport is full or the subscription is live; else ask the log."""
@@ -129,13 +156,18 @@ class Subscription:
                 self._reader = self._services.spawn("streaming.catch_up", self._read_log(), ends=True)
             elif self.cursor == (settled := channel.settled):
                 self._join()
+            elif self._goal is not None:
+                goal, newest = self._choose_goal(self._goal), Newest()
+                newest.add(channel.ring.between(self.cursor, goal, sys.maxsize)[0])
+                self._give_newest(newest, goal)
             else:
                 messages, self.cursor = channel.ring.between(self.cursor, settled, channel.options.write_bytes)
                 self._write(messages)
 
     def _join(self) -> None:
-        self._state = "live"
+        self._state, self._goal = "live", None
         self._services.metrics.behind.dec()
+        self._recovered("yes")
         self.channel.join(self)
 
     def _write(self, messages: list[Message]) -> None:
@@ -143,6 +175,41 @@ class Subscription:
             data = self.format.join(messages)
             self._link.write(data)
             self._services.metrics.sent_bytes.inc(len(data))
+            self._services.metrics.sent(self.channel.name, self.format.transport, len(messages), 1, len(data))
+            if self.recovering:
+                self._services.metrics.recovered_messages.inc(len(messages))
+            if isinstance(data, Packed):
+                self._services.metrics.compressed(data.plain_size, data.saved)
+
+    def _recovered(self, answer: Literal["yes", "no"]) -> None:
+        if self.recovering:
+            self.recovering = False
+            self._services.metrics.recoveries.labels(answer).inc()
+
+    # Leaving out what a newer event stands in for
+
+    def _choose_goal(self, goal: int) -> int:
+        """The end of the stretch under way, or of the next one.
+
+        A stretch is given to its end before the next begins: what changes all the time is not put off for ever.
+        """
+        if goal <= self.cursor:
+            goal = self.cursor + SPAN
+        self._goal = min(goal, self.channel.settled)
+        return self._goal
+
+    def _give_newest(self, newest: Newest, goal: int) -> None:
+        """Write the newest of each key as far as the transport takes them; the rest is gathered again later."""
+        for portion in newest.portions(self.channel.options.write_bytes, goal):
+            if not self._reading:
+                return
+            begin, self.cursor = self.cursor + 1, portion.end
+            if portion.left_out:
+                self._services.metrics.left_out.inc(portion.left_out)
+                members = {"left_out": portion.left_out, "from": begin, "to": portion.end}
+                self._link.write(self.format.control("conflated", members))
+            self._write(portion.messages)
+        self.cursor = max(self.cursor, goal)
 
     # Reading the log
 
@@ -158,6 +225,7 @@ class Subscription:
                 await self._step()
                 pause = RETRY_SECONDS[0]
             except LogError as error:
+                self._services.metrics.errors.labels("catch_up").inc()
                 log.warning("catch_up.failed", channel=self.channel.name, error=str(error), retry_seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
@@ -183,22 +251,35 @@ class Subscription:
             await self._read_stretch()
 
     async def _read_stretch(self) -> None:
-        channel, services = self.channel, self._services
         try:
-            async with services.reads:
-                batch = await services.log.read(
-                    Offset(self.cursor), channel.options.read_events, types=channel.scan_types, epoch=self.epoch
-                )
+            if self._goal is None:
+                self._give_stretch(await self._read(self.cursor))
+            else:
+                await self._gather_newest(self._choose_goal(self._goal))
         except Gone as error:
             self._begin_again("gone", error.bounds, error.bounds.first - 1)
         except Ahead as error:
             self._begin_again("ahead", error.bounds, error.bounds.head)
         except EpochChanged:
             await self._wait_for_epoch()
-        else:
-            self._give_stretch(batch)
-            # A log that answers from memory never waits; the loop has others to serve.
-            await asyncio.sleep(0)
+
+    async def _read(self, cursor: int) -> Batch:
+        channel, services = self.channel, self._services
+        # A log that answers from memory never waits; the loop has others to serve.
+        await asyncio.sleep(0)
+        async with services.reads:
+            return await services.log.read(
+                Offset(cursor), channel.options.read_events, types=channel.scan_types, epoch=self.epoch
+            )
+
+    async def _gather_newest(self, goal: int) -> None:
+        newest, cursor = Newest(), self.cursor
+        while cursor < goal and self._reading:
+            batch = await self._read(cursor)
+            newest.add(self.channel.select(batch.events, self.epoch, goal))
+            cursor = batch.next
+        if cursor >= goal and self.epoch == self.channel.position.epoch:
+            self._give_newest(newest, goal)
 
     def _give_stretch(self, batch: Batch) -> None:
         """Write as much as the transport takes; the rest is read again when it has room."""
@@ -208,7 +289,7 @@ class Subscription:
         upto = min(batch.next, channel.settled)
         messages = channel.select(batch.events, self.epoch, upto)
         while messages and self._reading:
-            count = _chunk(messages, channel.options.write_bytes)
+            count = chunk(messages, channel.options.write_bytes)
             self._write(messages[:count])
             self.cursor = messages[count - 1].offset
             messages = messages[count:]
@@ -239,18 +320,10 @@ class Subscription:
 
     def _begin_again(self, reason: str, bounds: Bounds, cursor: int) -> None:
         self.epoch, self.cursor = bounds.epoch, cursor
+        self._recovered("no")
         self._tell_reset(reason, bounds)
 
     def _tell_reset(self, reason: str, bounds: Bounds) -> None:
         self._services.metrics.resets.inc()
         log.info("subscription.reset", channel=self.channel.name, reason=reason, first=bounds.first, head=bounds.head)
         self._link.write(reset(self.format, reason, bounds, self.cursor))
-
-
-def _chunk(messages: list[Message], most: int) -> int:
-    size = 0
-    for count, message in enumerate(messages, 1):
-        size += len(message.raw)
-        if size >= most:
-            return count
-    return len(messages)

@@ -11,10 +11,13 @@ from typing import ClassVar
 
 import msgspec
 from aiohttp import web
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
-from hxp_enterprise_llm.event.streaming.encode import PING, WEBSOCKET, Transport
+from hxp_enterprise_llm.event.streaming.closing import BY_CODE, NORMAL, NOT_UTF8, RESTART, SLOW, TOO_SLOW, Ending
+from hxp_enterprise_llm.event.streaming.compress import MOST_BITS, WebSocketDeflate, agree
+from hxp_enterprise_llm.event.streaming.encode import PING, WEBSOCKET, Transport, WebSocketFormat, frame
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
 from hxp_enterprise_llm.security.problems import Problem
@@ -23,28 +26,34 @@ from hxp_enterprise_llm.security.problems import Problem
 _parser_log = logging.getLogger("hxp_enterprise_llm.websocket.parser")
 _parser_log.setLevel(logging.CRITICAL)
 
+CLOSE = 0x88
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _EMPTY_PONG = b"\x8a\x80"
 _EMPTY_PONG_SIZE = 6
-SERVICE_RESTART = 1012
-NOT_UTF8 = 1007
-_REASONS = {1002: "protocol_error", 1007: "not_utf8", 1009: "message_too_big"}
 
 
 class WebSocketLink(Link):
     """A WebSocket without a task. The parser is made when the client first says something but "pong"."""
 
-    __slots__ = ("_alive", "_fragments", "_max_size", "_parser")
+    __slots__ = ("_alive", "_fragments", "_max_size", "_parser", "format")
 
     transport: ClassVar[Transport] = "websocket"
-    format = WEBSOCKET
+    format: WebSocketFormat | WebSocketDeflate
 
-    def __init__(self, places: Places[Link], left: Callable[[Link], None], high_water: int, max_size: int) -> None:
+    def __init__(
+        self,
+        places: Places[Link],
+        left: Callable[[Link], None],
+        high_water: int,
+        max_size: int,
+        deflate: WebSocketDeflate | None = None,
+    ) -> None:
         super().__init__(places, left, high_water)
+        self.format = deflate or WEBSOCKET
         self._max_size = max_size
         self._alive = True
         self._parser: Protocol | None = None
-        self._fragments: list[bytes] = []
+        self._fragments: bytearray | None = None
 
     def beat(self) -> None:
         """Ping; who has given no sign of life since the last one is cut off."""
@@ -55,7 +64,10 @@ class WebSocketLink(Link):
         self.write(PING)
 
     def farewell(self, reason: str, retry_ms: int) -> None:
-        self._close(SERVICE_RESTART, reason)
+        self._close(RESTART, reason)
+
+    def too_slow(self) -> None:
+        self._close(SLOW, TOO_SLOW)
 
     def resume_writing(self) -> None:
         # It takes data, if slowly: the answer to a ping may be waiting behind megabytes.
@@ -69,29 +81,44 @@ class WebSocketLink(Link):
         if self._parser is None:
             if len(data) == _EMPTY_PONG_SIZE and data.startswith(_EMPTY_PONG):
                 return
-            self._parser = Protocol(SERVER, state=OPEN, max_size=self._max_size, logger=_parser_log)
+            self._parser = self._make_parser()
         self._parser.receive_data(data)
         for event in self._parser.events_received():
-            if isinstance(event, Frame):
-                self._frame(self._parser, event)
-        self._answer(self._parser)
+            if isinstance(event, Frame) and not self.closing:
+                self._frame(event)
+        if not self.closing:
+            self._answer(self._parser)
 
-    def _frame(self, parser: Protocol, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
+    def _make_parser(self) -> Protocol:
+        parser = Protocol(SERVER, state=OPEN, max_size=self._max_size, logger=_parser_log)
+        if isinstance(self.format, WebSocketDeflate):
+            # Only reads: what is said here is said by the format. Both sides forget after each message.
+            parser.extensions = [PerMessageDeflate(True, True, MOST_BITS, MOST_BITS)]
+        return parser
+
+    def _frame(self, received: Frame) -> None:
+        if received.opcode is Opcode.BINARY:
             self._say("error", message="binary messages are not read here; send JSON text")
-        if frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._fragments):
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                text, self._fragments = b"".join(self._fragments), []
-                self._text(parser, text)
+        if received.opcode is Opcode.TEXT:
+            self._fragments = bytearray()
+        if received.opcode in (Opcode.TEXT, Opcode.CONT) and self._fragments is not None:
+            self._fragments += received.data
+            if received.fin:
+                text, self._fragments = self._fragments, None
+                self._text(text)
 
-    def _text(self, parser: Protocol, data: bytes) -> None:
+    def _text(self, data: bytearray) -> None:
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
-            if parser.state is OPEN:
-                parser.fail(NOT_UTF8, f"text that is not UTF-8 at byte {error.start}")
+            # The parser has read on: what it would answer to the rest is not said any more.
+            reason = f"text that is not UTF-8 at byte {error.start}"
+            self.finish(NOT_UTF8.word, frame(CLOSE, NOT_UTF8.code.to_bytes(2, "big") + reason.encode()))
             return
+        self.said(text)
+
+    def said(self, text: str) -> None:
+        """The client sent a message."""
         fault = command_fault(text)
         if fault:
             self._say("error", message=fault)
@@ -110,14 +137,14 @@ class WebSocketLink(Link):
             if self.writable:
                 self.write(writes)
             return
-        code = parser.close_sent.code if parser.close_sent else 0
-        self.finish(_REASONS.get(code, "client"), writes)
+        ours = parser.close_sent if not parser.close_rcvd_then_sent else None
+        self.finish(BY_CODE.get(ours.code, NORMAL).word if ours else NORMAL.word, writes)
 
-    def _close(self, code: int, reason: str) -> None:
+    def _close(self, ending: Ending, reason: str) -> None:
         parser = self._parser or Protocol(SERVER, state=OPEN, logger=_parser_log)
         if parser.state is OPEN:
-            parser.send_close(code, reason)
-        self.finish("shutdown", b"".join(parser.data_to_send()))
+            parser.send_close(ending.code, reason)
+        self.finish(ending.word, b"".join(parser.data_to_send()))
 
 
 class _Command(msgspec.Struct, forbid_unknown_fields=True):
@@ -133,7 +160,18 @@ def command_fault(text: str) -> str:
     return "" if command == "ping" else f"the command {command[:40]!r} is not known; there is only ping"
 
 
-def handshake(request: web.Request, position: str) -> bytes:
+def offered_deflate(request: web.Request) -> tuple[WebSocketDeflate | None, str]:
+    """The compressed format that a client offers and we can do, and the header that says so. Raises Problem 400."""
+    offers = ", ".join(request.headers.getall("Sec-WebSocket-Extensions", ()))
+    if not offers:
+        return None, ""
+    try:
+        return agree(offers) or (None, "")
+    except ValueError as error:
+        raise Problem(400, "bad_handshake", f"Sec-WebSocket-Extensions: {error}", "Use a WebSocket client.") from None
+
+
+def handshake(request: web.Request, position: str, extensions: str = "") -> bytes:
     """The head of the answer to an upgrade. Raises Problem: 426 when it is none, 400 when it is faulty."""
     _require_upgrade(request)
     refuse_body(request)
@@ -151,6 +189,8 @@ def handshake(request: web.Request, position: str) -> bytes:
         "Sec-WebSocket-Accept": accept,
         "Stream-Position": position,
     }
+    if extensions:
+        headers["Sec-WebSocket-Extensions"] = extensions
     return head_bytes("HTTP/1.1 101 Switching Protocols", headers)
 
 

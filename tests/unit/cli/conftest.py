@@ -24,6 +24,7 @@ class Service:
         self.queries: list[dict[str, str]] = []
         self.answers: list[tuple[int, Any]] = []
         self.frames: list[list[str]] = []
+        self.credentials: list[str] = []
         self.port = 0
 
     @property
@@ -37,6 +38,7 @@ class Service:
         return web.json_response(body, status=status)
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
+        self.credentials.append(request.headers.get("Authorization", ""))
         lines = [json.loads(line) for line in (await request.read()).splitlines()]
         told = self._told()
         if told is not None:
@@ -48,12 +50,14 @@ class Service:
         return web.json_response({"events": answers, "epoch": "e1"}, status=202)
 
     async def notify(self, request: web.Request) -> web.StreamResponse:
+        self.credentials.append(request.headers.get("Authorization", ""))
         self.notifications.append(await request.json())
         told = self._told()
         deliveries = [{"channel": "websocket", "state": "queued"}]
         return told or web.json_response({"id": "n-1", "deliveries": deliveries}, status=202)
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
+        self.credentials.append(request.headers.get("Authorization", ""))
         self.queries.append(dict(request.query))
         told = self._told()
         if told is not None:

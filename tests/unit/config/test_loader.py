@@ -166,11 +166,14 @@ def test_a_configuration_without_variables_and_checks() -> None:
     assert parse(Small, "wait: 3", {"WAIT": "4"}).config == Small(wait=3)
 
 
-@pytest.mark.parametrize("config", [StreamingConfig, ProcessingConfig])
-def test_warnings_do_not_stop_the_load(config: type[StreamingConfig] | type[ProcessingConfig]) -> None:
-    loaded = parse(config, "service:\n  workers: 2\n", {}, name="f")
+def test_warnings_do_not_stop_the_load() -> None:
+    loaded = parse(ProcessingConfig, "service:\n  workers: 2\n", {}, name="f")
     assert loaded.config.service.workers == 2
-    assert loaded.warnings == ["f:2:12: service.workers: this release runs one process; 2 are taken as 1"]
+    assert loaded.warnings == ["f:2:12: service.workers: event processing is one process; 2 are taken as 1"]
+
+
+def test_the_gateway_takes_several_processes() -> None:
+    assert parse(StreamingConfig, "service:\n  workers: 2\n", {}, name="f").warnings == []
 
 
 def test_a_shipped_rule_whose_channel_is_off_is_a_warning() -> None:

@@ -21,7 +21,7 @@ def test_the_shipped_files_are_counted():
     processing = check_processing(load(ProcessingConfig, SHIPPED / "event-processing.yaml", {}))
     path = SHIPPED / "data-streaming-api.yaml"
     streaming = check_streaming(load(StreamingConfig, path, {}), declared_metrics(path, {}))
-    assert processing.found == {"metrics": 12, "schemas": 21}
+    assert processing.found == {"metrics": 12, "schemas": 22}
     assert streaming.found == {"channels": 13, "rules": 3, "dashboards": 5}
 
 
@@ -55,3 +55,23 @@ def test_a_faulty_dashboard_is_a_warning(tmp_path):
     config.write_text(f"live_dashboard: {{directory: {tmp_path}}}\n")
     report = check_streaming(load(StreamingConfig, config, {}), declared_metrics(config, {}))
     assert any("system_health.json:1:1" in warning and "dashboard_id" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "check"),
+    [
+        ("event-processing.yaml", ProcessingConfig, check_processing),
+        (
+            "data-streaming-api.yaml",
+            StreamingConfig,
+            lambda loaded: check_streaming(loaded, declared_metrics(None, {})),
+        ),
+    ],
+)
+def test_a_faulty_file_of_keys_is_named_where_the_configuration_names_it(tmp_path, name, config, check):
+    """The line of the configuration, the file of keys, and the entry in it."""
+    keys, path = tmp_path / "keys.yaml", tmp_path / name
+    keys.write_text("- {id: ci}\n")
+    path.write_text(f"security:\n  api_keys_file: {keys}\n")
+    with pytest.raises(ConfigFaults, match=f"{name}:2:18: security.api_keys_file: {keys}: entry 1: must have id"):
+        check(load(config, path, {}))

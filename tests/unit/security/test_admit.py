@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from multidict import CIMultiDict
 
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.security.admit import Policy, RequestHead, admit
+from hxp_enterprise_llm.security.keys import ApiKey, Keyring, digest_of
 from hxp_enterprise_llm.security.model import EVENT_BODY, Principal, Refusal, Route
 from hxp_enterprise_llm.security.policy import PolicyError
 
@@ -79,7 +81,7 @@ def test_everybody_else_is_told_how_to_get_in() -> None:
         401,
         "not_trusted",
         "10.1.2.3 is neither this host nor in a trusted network",
-        "use the service from its own host, or add your network to security.trusted_networks",
+        "use the service from its own host, add your network to security.trusted_networks, or send an API key",
     )
 
 
@@ -271,6 +273,87 @@ def test_a_credential_that_nobody_knows_is_not_downgraded() -> None:
     refusal = refused(head(Authorization="Bearer abc"))
     assert (refusal.status, refusal.code) == (401, "bad_credentials")
     assert "abc" not in refusal.message + refusal.hint
+
+
+KEY, OLD_KEY = "hxk_ci_abcdef", "hxk_old_abcdef"
+KEYED = replace(
+    POLICY,
+    keys=Keyring(
+        [
+            ApiKey("ci", digest_of(KEY), frozenset({"read"})),
+            ApiKey("old", digest_of(OLD_KEY), frozenset({"read"}), expires=100.0),
+        ]
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X_API_Key": KEY},
+        {"Authorization": f"Bearer {KEY}"},
+        {"Authorization": f"apikey {KEY}"},
+        {"Authorization": f"BEARER  {KEY} "},
+    ],
+)
+@pytest.mark.parametrize(
+    ("peer", "network"), [("127.0.0.1", "loopback"), ("192.168.10.9", "trusted"), ("10.1.2.3", "other")]
+)
+def test_a_key_lets_in_from_everywhere_with_its_own_scopes(headers: dict[str, str], peer: str, network: str) -> None:
+    decision = decide(head(peer=peer, **headers), policy=KEYED)
+    assert decision == Principal("service", network, peer, frozenset({"read"}), "ci")  # type: ignore[arg-type]
+
+
+def test_a_key_lets_in_through_a_proxy_and_when_nobody_else_may() -> None:
+    assert isinstance(decide(head(peer="10.1.2.3", X_API_Key=KEY, Via="1.1 proxy"), policy=KEYED), Principal)
+    closed = replace(KEYED, anonymous="none")
+    assert isinstance(decide(head(X_API_Key=KEY), policy=closed), Principal)
+    assert refused(head(), policy=closed).code == "anonymous_off"
+
+
+def test_a_key_does_not_widen_what_loopback_may_but_narrows_it() -> None:
+    refusal = refused(post(X_API_Key=KEY), PUBLISH, KEYED)
+    assert (refusal.status, refusal.code) == (403, "scope")
+    assert refusal.message == "POST /events takes the scope 'publish', which the key 'ci' does not have"
+
+
+def test_a_key_does_not_open_foreign_origins_and_hosts() -> None:
+    assert refused(head(X_API_Key=KEY, Origin="http://evil.example.org"), policy=KEYED).code == "foreign_origin"
+    assert refused(head(X_API_Key=KEY, host="evil"), policy=KEYED).code == "foreign_host"
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "192.168.10.9", "10.1.2.3"])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([("X-API-Key", "hxk_ci_wrong")], "carries an unknown API key"),
+        ([("X-API-Key", "hxk_who_abcdef")], "carries an unknown API key"),
+        ([("X-API-Key", "")], "carries an unknown API key"),
+        ([("X-API-Key", "\udcff")], "carries an unknown API key"),
+        ([("Authorization", "Bearer")], "carries an unknown API key"),
+        ([("Authorization", "Basic eDp5")], "carries an Authorization header that is no API key"),
+        ([("Authorization", KEY)], "carries an Authorization header that is no API key"),
+        ([("X-API-Key", OLD_KEY)], "carries an API key that has expired"),
+        ([("X-API-Key", KEY), ("X-API-Key", KEY)], "carries 2 credentials"),
+        ([("X-API-Key", KEY), ("Authorization", f"Bearer {KEY}")], "carries 2 credentials"),
+    ],
+)
+def test_a_bad_credential_is_never_downgraded(peer: str, more: list[tuple[str, str]], message: str) -> None:
+    request = replace(head(peer=peer, more=more), now=100.0)
+    refusal = refused(request, policy=KEYED)
+    assert (refusal.status, refusal.code, refusal.message) == (401, "bad_credentials", f"the request {message}")
+    assert refusal.headers == {"WWW-Authenticate": "Bearer"}
+    assert not [text for text in ("hxk_", "abcdef", "eDp5") if text in refusal.message + refusal.hint]
+
+
+def test_a_key_holds_until_it_expires() -> None:
+    assert isinstance(decide(replace(head(X_API_Key=OLD_KEY), now=99.9), policy=KEYED), Principal)
+
+
+def test_a_service_without_keys_says_so() -> None:
+    refusal = refused(head(X_API_Key=KEY))
+    assert refusal.message == "the request carries an API key, but this service knows none"
+    assert "security.api_keys_file" in refusal.hint
 
 
 def test_a_scope_that_nobody_has_is_refused() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.security.edge import PRINCIPAL, build_app, ends_with_service, walk
+from hxp_enterprise_llm.security.keys import digest_of
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.security.problems import Problem, json_response
@@ -104,6 +106,24 @@ async def test_a_handler_knows_who_asks(served: Served) -> None:
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert "server" not in answer.headers
     assert served.sample("citadel_http_requests_total", route="/hello", status="200") == 1
+
+
+async def test_a_key_opens_and_expires_by_the_clock(tmp_path: Path) -> None:
+    """The real clock decides; what the key is for, its scopes do."""
+    lines = []
+    for id, scope, expires in (("reader", "read", "2999-01-01T00:00:00Z"), ("old", "read", "2026-01-01T00:00:00Z")):
+        digest = digest_of(f"hxk_{id}_x").hex()
+        lines.append(f"- {{id: {id}, sha256: {digest}, scopes: [{scope}], expires: '{expires}'}}\n")
+    (tmp_path / "keys").write_text("".join(lines), encoding="utf-8")
+    async with serving(ROUTES, SecurityConfig(anonymous="none", api_keys_file=str(tmp_path / "keys"))) as closed:
+        assert (await closed.ask("GET", "/hello")).status == 401
+        assert (await closed.ask("GET", "/hello", X_API_Key="hxk_reader_x")).status == 200
+        assert (await closed.ask("GET", "/hello", Authorization="apikey hxk_reader_x")).status == 200
+        assert (await closed.ask("POST", "/echo", b"{}", Content_Type="application/json")).status == 401
+        answer = await closed.ask("GET", "/hello", X_API_Key="hxk_old_x")
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.error["message"] == "the request carries an API key that has expired"
+        assert closed.sample("citadel_http_refused_total", code="bad_credentials") == 1
 
 
 async def test_head_answers_as_get_without_a_body(served: Served) -> None:

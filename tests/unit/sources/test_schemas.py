@@ -18,7 +18,7 @@ BUILT_IN = [
     *("analytics.snapshot", "bench.tick", "business.metric", "cost.recorded", "dashboard.refreshed"),
     *("host.cpu", "host.disk", "host.memory", "host.network", "knowledge.miss"),
     *("llm.request.completed", "llm.request.failed", "memory.tier.access", "notification.message"),
-    "tool.call.completed",
+    *("stream.publication", "tool.call.completed"),
 ]
 
 

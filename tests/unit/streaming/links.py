@@ -21,7 +21,7 @@ class FakeLink:
     """`high_water` None: takes everything at once. Else it pauses above so many bytes, until `drain`."""
 
     def __init__(self, transport: Transport = "sse", high_water: int | None = None) -> None:
-        self._format: Format = {"sse": SSE, "websocket": WEBSOCKET}[transport]
+        self._format: Format = SSE if transport == "sse" else WEBSOCKET
         self._high_water = high_water
         self.subscription: Subscription | None = None
         self.received = b""
@@ -29,6 +29,7 @@ class FakeLink:
         self.most_held = 0
         self.paused = False
         self.writes = 0
+        self.sent_away = 0
 
     @property
     def format(self) -> Format:
@@ -47,6 +48,9 @@ class FakeLink:
         self.most_held = max(self.most_held, self.held)
         if self.held > self._high_water and not self.paused:
             self.pause()
+
+    def too_slow(self) -> None:
+        self.sent_away += 1
 
     def pause(self) -> None:
         self.paused = True

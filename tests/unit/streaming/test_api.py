@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 
 from hxp_enterprise_llm.config.streaming import HighFrequencyConfig, SseConfig, StreamingConfig
@@ -26,6 +28,11 @@ async def test_every_listed_name_is_a_channel() -> None:
         assert listed <= set(body["channels"])
 
 
+def channel_rate(body: dict[str, Any], name: str) -> float:
+    rate: float = body["channels"][name]["messages_per_second"]
+    return rate
+
+
 async def test_status_counts_subscribers_messages_and_filters() -> None:
     async with serving() as served, aiohttp.ClientSession() as session:
         async with session.get(served.http("/sse/system_metrics?filter=data.n>0")) as answer:
@@ -34,15 +41,29 @@ async def test_status_counts_subscribers_messages_and_filters() -> None:
             _, _, body = await served.get("/streams/status")
             assert (body["status"], body["reason"], body["offset"]) == ("ok", "", offset)
             assert (body["filtered_channels"], body["connections"]) == (1, {"websocket": 0, "sse": 1})
+            assert (body["behind_head"], body["most_filtered_channels"]) == (0, 1000)
+            assert body["max_connections"] == {"websocket": 200, "sse": 100}
+            assert body["messages_per_second"] >= channel_rate(body, "system_metrics")
             channel = body["channels"]["system_metrics"]
             assert channel.pop("messages_per_second") >= 0
             assert channel.pop("ring_bytes") > 50
-            assert channel == {"subscribers": 1, "behind": 0, "ring_events": 1, "settled": offset, "messages": 1}
+            assert channel == {
+                "subscribers": 1,
+                "behind": 0,
+                "lag": 0,
+                "ring_events": 1,
+                "settled": offset,
+                "messages": 1,
+            }
             assert body["channels"]["metrics_updates"]["ring_events"] == 0
         delivered = served.sample("citadel_streaming_messages_delivered_total", channel="system_metrics")
         assert delivered == 1
         assert served.sample("citadel_streaming_sent_bytes_total") > 100
         assert served.sample("data_streaming_latency_seconds_count") == 1
+        flow = {"channel": "system_metrics", "transport": "sse"}
+        assert served.sample("citadel_streaming_channel_messages_total", **flow) == 1
+        assert served.sample("citadel_streaming_channel_writes_total", **flow) == 1
+        assert served.sample("citadel_streaming_channel_bytes_total", **flow) > 100
 
 
 async def test_high_frequency_answers_the_latest_events() -> None:
@@ -87,11 +108,13 @@ async def test_websocket_status() -> None:
     async with serving(StreamingConfig(sse=SseConfig(enabled=False))) as served, aiohttp.ClientSession() as session:
         async with session.ws_connect(served.ws("/ws/events")):
             _, _, body = await served.get("/websocket/status")
+        assert body.pop("messages_per_second") == 0
         assert body == {
             "enabled": True,
             "connections": 1,
             "max_connections": 200,
             "behind": 0,
+            "lag": 0,
             "heartbeat_interval": 30,
             "message_size_limit": 1048576,
             "channels": {"events": 1},

@@ -1,5 +1,6 @@
 """Hub, channel and subscription against a model: whatever happens, each client gets every event of its channel beyond
-its cursor exactly once and in order, or is told by a reset what it lost."""
+its cursor exactly once and in order, or is told by a reset what it lost. On a channel that conflates, who fell behind
+is told how many events were left out, and of each key the newest always comes."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ from tests.unit.streaming.gateways import until
 from tests.unit.streaming.links import FakeLink
 
 TYPES = ("a.one", "a.two", "b.one")
-CHANNELS = {"all": ChannelConfig(types=["*"]), "a": ChannelConfig(types=["a.*"])}
+CHANNELS = {
+    "all": ChannelConfig(types=["*"]),
+    "a": ChannelConfig(types=["a.*"]),
+    "latest": ChannelConfig(types=["*"], slow="conflate"),
+}
 NARROWINGS = (None, TypePatterns(["a.one"]), TypePatterns(["a.two", "b.*"]))
 FILTERS = (None, Filter.parse("data.n > 5"), Filter.parse('type == "a.one" || data.odd == true'))
 
@@ -147,22 +152,41 @@ class World:
 
     def check(self, client: Client) -> None:
         """Walk through what the client received, beside what it should have."""
-        epoch, cursor = client.epoch, client.cursor
+        epoch, cursor, missing, upto = client.epoch, client.cursor, 0, 0
         for block in client.link.blocks():
-            if block.control:
+            if block.control == "conflated":
+                assert CHANNELS[client.wish["channel"]].slow == "conflate"
+                assert missing == 0
+                missing, upto = block.body["left_out"], block.body["to"]
+                assert missing > 0
+                assert cursor < block.body["from"] <= self._next(client, epoch, cursor)[0]  # type: ignore[index]
+            elif block.control:
+                assert missing == 0
                 assert block.control == "reset"
                 assert block.body["reason"] in ("gone", "epoch_changed")
                 assert block.body["epoch"] != epoch or block.body["after"] > cursor
                 epoch, cursor = block.body["epoch"], block.body["after"]
             else:
                 expected = self._next(client, epoch, cursor)
+                while missing and expected is not None and expected[0] < block.body["offset"]:
+                    missing -= 1
+                    assert expected[0] < upto
+                    assert self._is_superseded(client, epoch, expected)
+                    expected = self._next(client, epoch, expected[0])
                 assert expected is not None
                 assert (block.body["epoch"], block.body["offset"]) == (epoch, expected[0])
                 assert block.body["data"] == expected[1]["data"]
                 cursor = expected[0]
+        assert missing == 0
         if not client.gone:
             assert epoch == self.hub.position.epoch
             assert self._next(client, epoch, cursor) is None
+
+    def _is_superseded(self, client: Client, epoch: str, left_out: tuple[int, dict[str, Any]]) -> bool:
+        later = self._next(client, epoch, left_out[0])
+        while later is not None and later[1]["type"] != left_out[1]["type"]:
+            later = self._next(client, epoch, later[0])
+        return later is not None
 
     def _next(self, client: Client, epoch: str, cursor: int) -> tuple[int, dict[str, Any]] | None:
         patterns = TypePatterns(CHANNELS[client.wish["channel"]].types)

@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.telemetry.channels import ChannelFigures, HubFigures
 from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
@@ -47,6 +48,8 @@ def filled() -> CollectorRegistry:
     streaming.closed.labels("websocket", "client").inc()
     streaming.refused.labels("sse", "limit").inc()
     streaming.delivered.labels("events").inc()
+    streaming.sent("events", "sse", 3, 1, 512)
+    streaming.channels.source = lambda: HubFigures((ChannelFigures("events", 2, 1, 40),), 1, 1000)
     streaming.latency.observe(0.01)
     streaming.delivery_seconds.observe(0.01)
     notifications.delivery_seconds.labels("email").observe(0.2)

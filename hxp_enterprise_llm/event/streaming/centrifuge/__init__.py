@@ -1,0 +1,1 @@
+"""The Centrifuge client protocol, JSON form: channels, offsets and epoch are those of the log."""

@@ -1,0 +1,1 @@
+"""The server API, in Centrifugo's HTTP form: publish, and ask about channels."""

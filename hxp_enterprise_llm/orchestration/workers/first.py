@@ -1,0 +1,148 @@
+"""The first process of a gateway that has several: runs everything, keeps the others, and speaks for all."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as with_fields
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp
+from aiohttp import web
+
+from hxp_enterprise_llm.config.processing import AnalyticsConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.streaming.service import StreamingService
+from hxp_enterprise_llm.orchestration.server import ServedConfig, ServiceServer
+from hxp_enterprise_llm.orchestration.workers.control import Start
+from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
+from hxp_enterprise_llm.orchestration.workers.forward import open_session
+from hxp_enterprise_llm.orchestration.workers.joined import Joined
+from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
+from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory, open_group
+from hxp_enterprise_llm.orchestration.workers.worker import OURS
+from hxp_enterprise_llm.runtime.context import Context
+from hxp_enterprise_llm.security.edge import build_app
+from hxp_enterprise_llm.security.listener import Listener
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.telemetry.health import Part
+from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
+
+_STATES = ("/streams/status", "/websocket/status")
+
+
+class FirstServer(ServiceServer):
+    """As ServiceServer, with `service.workers` - 1 further processes on the port."""
+
+    def __init__(
+        self,
+        config: StreamingConfig,
+        service: StreamingService,
+        context: Context,
+        *,
+        counts: SharedCounts,
+        log_routes: Sequence[Route] = (),
+    ) -> None:
+        """`log_routes` serve the log of this process; without them the workers follow the one `monitoring` names."""
+        super().__init__(config, service, context)
+        self._streaming = service
+        self._directory = Path(config.state.directory) / "workers"
+        self._counts, self._log_routes = counts, log_routes
+        self._workers = WorkerMetrics(context.registry)
+        self._workers.running.set(1)
+        self._sessions: dict[int, aiohttp.ClientSession] = {}
+        self.pool: WorkerPool | None = None
+        self._joined = Joined(self._reachable, config.service.workers - 1, self._workers)
+
+    def _reachable(self) -> list[aiohttp.ClientSession]:
+        return [self._sessions[number] for number in (self.pool.ready if self.pool else ())]
+
+    async def _start(self) -> None:
+        self._cleanup.push("counts", partial(_close_all, [self._counts]))
+        service = self.config.service
+        group = open_group(service.host, service.port, service.workers)
+        self._sock, *others = group
+        self._cleanup.push("ports", partial(_close_all, others))
+        await super()._start()
+        self._streaming.reach_sessions(self._joined.hand_out)
+        directory = SocketDirectory(self._directory)
+        self._cleanup.push("socket directory", partial(_close_all, [directory]))
+        await self._open_private(directory)
+        await self._open_pool(directory, others)
+
+    async def _open_private(self, directory: SocketDirectory) -> None:
+        with directory.listen(FIRST) as sock:
+            await self.listener.stand_in(sock)
+        if self._log_routes:
+            app = build_app(self._log_routes, policy=lambda: OURS, metrics=self.metrics)
+            listener = Listener(app, "", 0, name=LOG)
+            self._cleanup.push(LOG, lambda: listener.stop(1.0))
+            await listener.start(directory.listen(LOG))
+
+    async def _open_pool(self, directory: SocketDirectory, ports: Sequence[socket.socket]) -> None:
+        names = [f"worker-{number}.sock" for number in range(1, len(ports) + 1)]
+        privates = [directory.listen(name) for name in names]
+        self._cleanup.push("private sockets", partial(_close_all, privates))
+        for number, name in enumerate(names, 1):
+            session = open_session(directory.address(name))
+            self._sessions[number] = session
+            self._cleanup.push(name, session.close)
+        assert isinstance(self.config, StreamingConfig)
+        self.pool = WorkerPool(
+            self.config,
+            partial(Start, node=self.context.node, directory=str(directory.path), own_log=bool(self._log_routes)),
+            ports=ports,
+            privates=privates,
+            counts=self._counts,
+            stand_in=self.listener.stand_in,
+            supervisor=self.context.supervisor,
+            metrics=self._workers,
+        )
+        self._cleanup.push("workers", self.pool.stop)
+        await self.pool.start()
+
+    async def stop(self, within: float) -> None:
+        """All processes take leave at the same time."""
+        if self.ready and self.pool is not None:
+            self.pool.ask_to_stop()
+        await super().stop(within)
+
+    def routes(self) -> list[Route]:
+        """As the service has them; those that tell of connections tell of all processes."""
+        return [
+            with_fields(route, handler=self._joined.state(route.handler)) if route.path in _STATES else route
+            for route in super().routes()
+        ]
+
+    async def parts(self) -> Mapping[str, Part]:
+        parts = await super().parts()
+        serving, wanted = 1 + len(self.pool.ready if self.pool else ()), len(self._sessions) + 1
+        reason = "" if serving == wanted else f"{wanted - serving} of {wanted} processes are being started"
+        part = Part("degraded" if reason else "ok", reason, {"serving": serving, "processes": wanted})
+        return {**parts, "workers": part}
+
+    def prepare(self, config: ServedConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
+        """As ServiceServer, and the workers are told."""
+        commit_own = super().prepare(config, analytics)
+
+        def commit() -> None:
+            commit_own()
+            if self.pool is not None and isinstance(config, StreamingConfig):
+                self.pool.reload(config)
+
+        return commit
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        content_type, body = await self._joined.metrics(self.context.registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+async def _close_all(what: Iterable[_Closes]) -> None:
+    for each in what:
+        each.close()

@@ -1,0 +1,233 @@
+"""The one who publishes: to each server over the cheapest way in that it has, at a steady rate.
+
+An event is stamped with the time at which it is due, so that a publisher who is held up counts as delay.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from typing import Protocol
+
+LANE = 10**12
+DOCUMENT = (
+    b'{"specversion":"1.0","id":"%b-%d","source":"/bench","type":"bench.tick","data":{"seq":%d,"ns":%d,'
+    b'"model":"%b","latency_ms":%d,"input_tokens":%d,"output_tokens":%d}}'
+)
+MODELS = (b"gpt-4o-mini", b"claude-sonnet", b"mistral-large", b"llama-3.1-70b", b"phi-4-mini")
+
+
+class Publisher(Protocol):
+    """Takes events as JSON documents."""
+
+    lanes: int
+    """Ways that events take side by side; they are in order within one."""
+    tick: float
+    """Seconds of events that are sent together."""
+    sent: int
+
+    def free(self) -> int:
+        """How many events can be sent now."""
+        ...
+
+    def send(self, due: list[int]) -> None:
+        """Send an event for each time, nanoseconds of the monotonic clock."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, or less when something can be sent again."""
+        ...
+
+
+def drive(publisher: Publisher, rate: float, seconds: float) -> int:
+    """Publish at so many events a second for so long, at most twice as long; answers how many."""
+    begun, total, sent = time.monotonic_ns(), round(rate * seconds), 0
+    step = 1e9 / rate
+    while sent < total:
+        passed = time.monotonic_ns() - begun
+        if passed > 2e9 * seconds:
+            break
+        due = min(total, int(passed / step) + 1)
+        count = min(due - sent, publisher.free())
+        if count > 0:
+            publisher.send([begun + int(number * step) for number in range(sent, sent + count)])
+            sent += count
+        if due > sent:
+            publisher.wait(0.01)
+        else:
+            publisher.wait(max(publisher.tick, (begun + sent * step - time.monotonic_ns()) / 1e9))
+    publisher.sent += sent
+    return sent
+
+
+class Documents:
+    """Makes the events: an identity of its own for each, and a sequence without a gap in each lane."""
+
+    def __init__(self, lanes: int) -> None:
+        self._run = os.urandom(4).hex().encode()
+        self._next = [lane * LANE for lane in range(lanes)]
+
+    def make(self, lane: int, due: int) -> bytes:
+        seq = self._next[lane]
+        self._next[lane] += 1
+        # Figures that differ as those of requests do: equal ones would flatter whoever compresses.
+        dice = seq * 2654435761 & 0xFFFFFFFF
+        model = MODELS[dice % len(MODELS)]
+        return DOCUMENT % (self._run, seq, seq, due, model, dice % 4999, dice % 3989, dice % 997)
+
+
+def connect(port: int) -> socket.socket:
+    found = socket.create_connection(("127.0.0.1", port))
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return found
+
+
+def request(path: str, body: bytes, kind: str = "application/json") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class HttpLane:
+    """One keep-alive connection, one request at a time."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = connect(port)
+        self.busy = False
+        self._answer = b""
+
+    def post(self, data: bytes) -> None:
+        self.socket.sendall(data)
+        self.busy = True
+
+    def read(self) -> None:
+        """Take what has come. Raises ValueError on any status but 202."""
+        self._answer += self.socket.recv(1 << 16)
+        head, mark, body = self._answer.partition(b"\r\n\r\n")
+        if not mark:
+            return
+        if not head.startswith(b"HTTP/1.1 202"):
+            raise ValueError(self._answer.decode())
+        if len(body) >= int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
+            self._answer, self.busy = b"", False
+
+
+class Events:
+    """`POST /events` of the product: a batch a tick on one connection, or each event alone on several."""
+
+    def __init__(self, port: int, *, singles: int = 0, most: int = 4096) -> None:
+        self.lanes = singles or 1
+        self._most = 1 if singles else most
+        self.tick = 0.0 if singles else 0.005
+        self.sent = 0
+        self._documents = Documents(self.lanes)
+        self._ways = [HttpLane(port) for _ in range(self.lanes)]
+
+    def free(self) -> int:
+        self._read(0)
+        return sum(self._most for way in self._ways if not way.busy)
+
+    def send(self, due: list[int]) -> None:
+        waiting = iter(enumerate(self._ways))
+        for start in range(0, len(due), self._most):
+            lane, way = next((lane, way) for lane, way in waiting if not way.busy)
+            made = [self._documents.make(lane, each) for each in due[start : start + self._most]]
+            way.post(request("/events", made[0] if self._most == 1 else b"[%b]" % b",".join(made)))
+
+    def wait(self, seconds: float) -> None:
+        if not self._read(seconds):
+            return
+        if self.tick:
+            time.sleep(self.tick)
+
+    def _read(self, seconds: float) -> bool:
+        busy = {way.socket: way for way in self._ways if way.busy}
+        if not busy:
+            time.sleep(seconds)
+            return False
+        ready, _, _ = select.select(busy, (), (), seconds)
+        for each in ready:
+            busy[each].read()
+        return bool(ready)
+
+    def close(self) -> None:
+        for way in self._ways:
+            way.socket.close()
+
+
+class Stream:
+    """A connection that takes events one behind the other without an answer to wait for."""
+
+    lanes = 1
+    tick = 0.002
+
+    def __init__(self, port: int, hello: bytes = b"") -> None:
+        self.sent = 0
+        self._documents = Documents(1)
+        self._socket = connect(port)
+        self._socket.sendall(hello)
+
+    def free(self) -> int:
+        self._drain()
+        return 1000
+
+    def send(self, due: list[int]) -> None:
+        self._socket.sendall(b"".join([self.wrap(self._documents.make(0, each)) for each in due]))
+
+    def wrap(self, document: bytes) -> bytes:
+        return document + b"\n"
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _drain(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 20, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Nats(Stream):
+    """`PUB` over TCP."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, b'CONNECT {"verbose":false}\r\n')
+
+    def wrap(self, document: bytes) -> bytes:
+        return b"PUB bench %d\r\n%b\r\n" % (len(document), document)
+
+    def _drain(self) -> bytes:
+        data = super()._drain()
+        if b"PING\r\n" in data:
+            self._socket.sendall(b"PONG\r\n")
+        return data
+
+
+class Nchan(Stream):
+    """`POST` after `POST` on one connection, without waiting for the answers."""
+
+    MOST_AHEAD = 500
+    ANSWER = b"HTTP/1.1 20"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._ahead = 0
+        self._tail = b""
+
+    def free(self) -> int:
+        seen = self._tail + self._drain()
+        self._ahead -= seen.count(self.ANSWER)
+        # An answer that comes in two pieces counts once.
+        self._tail = seen[1 - len(self.ANSWER) :]
+        return max(0, self.MOST_AHEAD - self._ahead)
+
+    def send(self, due: list[int]) -> None:
+        super().send(due)
+        self._ahead += len(due)
+
+    def wrap(self, document: bytes) -> bytes:
+        return request("/publish", document)

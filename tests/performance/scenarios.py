@@ -1,0 +1,309 @@
+"""What is measured: each scenario starts the product and its peers beside each other and takes turns between them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from tests.performance.harness import ROOT, SERVER_CORE, Load, cpu_seconds, family, pinned, resident_bytes
+from tests.performance.ladder import Runs, Window, climb
+from tests.performance.publishers import Events, Stream, drive
+from tests.performance.report import Floor, Table, number, ratio
+from tests.performance.servers import Server, aiohttp, nats, nchan, node, product, running, websockets
+
+ROUNDS = 3
+OURS = "hxp"
+ALONE = 1.1
+"""Deliveries a read up to which they went out one by one."""
+Kinds = dict[str, str]
+WEBSOCKET: Kinds = {"NATS": "nats"}
+"""What a load generator speaks to each; `ws` where nothing is said."""
+
+
+def _publisher(server: Server, single: bool) -> Events | Stream:
+    return server.singles() if single else server.publisher()
+
+
+def ladders(
+    servers: list[Server], connections: int, kind: str, start: float, *, single: bool = False
+) -> dict[str, Runs]:
+    """Each server's best step, in turn, three times. Later rounds begin just below the first one's result."""
+    found = {server.name: Runs() for server in servers}
+    for _ in range(ROUNDS):
+        for server in servers:
+            runs, spoken = found[server.name].steps, WEBSOCKET.get(server.name, kind)
+            begin = runs[0].rate / 2.25 if runs and runs[0].rate else start
+            with Load(server.port, server.paths[spoken], connections, spoken) as load:
+                load.opened()
+                with closing(_publisher(server, single)) as publisher:
+                    runs.append(climb(Window(server, load, publisher), connections, begin))
+    return found
+
+
+def ladder_table(title: str, found: dict[str, Runs]) -> Table:
+    rows, notes = [], []
+    mine = found[OURS].median("rate")
+    for name, runs in found.items():
+        figures = [number(runs.median("rate")), runs.spread("rate"), number(runs.median("p99_ms"))]
+        if not runs.median("rate"):
+            notes.append(f"{name} passed no step in most runs: there is no ratio.")
+        rest = [f"{runs.median('all_us'):.2f}", number(runs.median("wire")), ratio(mine, runs.median("rate"))]
+        rows.append([name, *figures, *rest])
+    columns = ["server", "delivered/s", "runs", "p99 ms", "µs CPU each", "bytes each", "hxp ÷ it"]
+    return Table(title, columns, rows, notes, foreign=neighbours(found))
+
+
+def neighbours(found: dict[str, Runs]) -> float:
+    """Cores that other programs used meanwhile."""
+    return statistics.median(runs.median("foreign") for runs in found.values())
+
+
+def against(table: Table, found: dict[str, Runs], peer: str, wanted: float) -> None:
+    """A floor on our rate as a multiple of a peer's."""
+    if peer in found and found[peer].median("rate"):
+        times = found[OURS].median("rate") / found[peer].median("rate")
+        table.floors.append(Floor(f"{table.title}: times {peer}", times, wanted))
+
+
+def fanout_ws(directory: Path) -> Table:
+    """1,000 WebSocket clients, events in batches."""
+    with running([product, nchan, nats, node, websockets], directory) as servers:
+        found = ladders(servers, 1000, "ws", 150_000)
+    table = ladder_table("Delivered, 1,000 WebSocket clients, frames may be joined", found)
+    against(table, found, "nchan", 8)
+    against(table, found, "NATS", 2)
+    return table
+
+
+def fanout_sse(directory: Path) -> Table:
+    """1,000 SSE clients, events in batches."""
+    with running([product, nchan], directory) as servers:
+        found = ladders(servers, 1000, "sse", 150_000)
+    table = ladder_table("Delivered, 1,000 SSE clients, blocks may be joined", found)
+    against(table, found, "nchan", 8)
+    return table
+
+
+def fanout_5000(directory: Path) -> Table:
+    """5,000 WebSocket clients, events in batches."""
+    with running([product, nchan], directory) as servers:
+        found = ladders(servers, 5000, "ws", 100_000)
+    table = ladder_table("Delivered, 5,000 WebSocket clients, frames may be joined", found)
+    against(table, found, "nchan", 15)
+    return table
+
+
+def fanout_singles(directory: Path) -> Table:
+    """1,000 WebSocket clients, each event its own `POST` on one of 16 connections, beside batches."""
+    with running([product], directory) as servers:
+        batches = ladders(servers, 1000, "ws", 150_000)[OURS]
+        singles = ladders(servers, 1000, "ws", 150_000, single=True)[OURS]
+    found = {OURS: singles, f"{OURS}, in batches": batches}
+    table = ladder_table("Delivered, 1,000 WebSocket clients, each event its own POST", found)
+    share = singles.median("rate") / (batches.median("rate") or 1)
+    table.floors.append(Floor("each event its own POST: share of the rate in batches", share, 0.5))
+    return table
+
+
+def _steady(servers: list[Server], connections: int, events: float) -> dict[str, Runs]:
+    found = {server.name: Runs() for server in servers}
+    for _ in range(ROUNDS):
+        for server in servers:
+            with Load(server.port, server.paths["ws"], connections, "ws") as load:
+                load.opened()
+                with closing(server.singles()) as publisher:
+                    window = Window(server, load, publisher)
+                    window.measure(events, 0.5)
+                    step = window.measure(events, 2.0)
+                    assert not step.faults, step.faults
+                    found[server.name].steps.append(step)
+    return found
+
+
+def singles_cpu(directory: Path) -> Table:
+    """1,000 clients, 100 single messages a second: nothing can be joined."""
+    with running([product, nchan, websockets], directory) as servers:
+        found = _steady(servers, 1000, 100)
+    rows = [
+        [
+            name,
+            *(f"{runs.median(each):.2f}" for each in ("gateway_us", "all_us", "joined", "p99_ms")),
+            runs.spread("all_us"),
+        ]
+        for name, runs in found.items()
+    ]
+    columns = ["server", "µs CPU a delivery, gateway", "with its log", "deliveries a read", "p99 ms", "µs of the runs"]
+    table = Table("CPU where nothing can be joined: 1,000 clients, 100 single messages a second", columns, rows)
+    table.foreign = neighbours(found)
+    if any(runs.median("joined") > ALONE for runs in found.values()):
+        table.notes.append("A server was held up so much that messages were joined after all: no comparison, no floor.")
+    elif "nchan" in found:
+        share = found[OURS].median("gateway_us") / found["nchan"].median("gateway_us")
+        table.floors.append(Floor("CPU a single message, gateway: times nchan", share, 1, at_most=True))
+    return table
+
+
+def latency(directory: Path) -> Table:
+    """From publish to receive at two moderate loads of 10,000 deliveries a second."""
+    rows, floors, foreign = [], [], 0.0
+    with running([product, nchan], directory) as servers:
+        for connections, events in ((1000, 10), (100, 100)):
+            found = _steady(servers, connections, events)
+            foreign = max(foreign, neighbours(found))
+            for name, runs in found.items():
+                figures = [number(runs.median("p50_ms")), number(runs.median("p99_ms")), runs.spread("p99_ms")]
+                rows.append([f"{connections:,} × {events}/s", name, *figures])
+            if "nchan" in found:
+                what = f"p99 at {connections:,} × {events}/s: times nchan"
+                times = found[OURS].median("p99_ms") / found["nchan"].median("p99_ms")
+                floors.append(Floor(what, times, 1, at_most=True))
+    columns = ["load", "server", "p50 ms", "p99 ms", "p99 of the runs"]
+    return Table("Publish to receive, single events", columns, rows, [], floors, foreign)
+
+
+def memory(directory: Path) -> Table:
+    """Resident memory of an idle connection, 2,000 of them, each time in a new process that has had some before."""
+    rows, floors = [], []
+    for maker in (product, nchan):
+        for kind in ("ws", "sse"):
+            places = [directory / f"{kind}{number}" for number in range(ROUNDS)]
+            found = [growth for place in places for growth in _growth(maker, kind, place)]
+            if found:
+                each = statistics.median(found) / 1000
+                rows.append(
+                    [
+                        OURS if maker is product else maker.__name__,
+                        kind,
+                        f"{each:.2f}",
+                        f"{min(found) / 1000:.2f}–{max(found) / 1000:.2f}",
+                    ]
+                )
+                if maker is product:
+                    what = f"memory of an idle connection, {kind}"
+                    floors.append(Floor(what, each, 5, at_most=True, unit=" kB"))
+    return Table("Memory of an idle connection", ["server", "transport", "kB each", "runs"], rows, [], floors)
+
+
+def _growth(maker: Callable[..., object], kind: str, directory: Path) -> list[float]:
+    """Bytes for each of 2,000 connections more than 200; nothing when the server is missing."""
+    with running([maker], directory) as servers:
+        for server in servers:
+            with Load(server.port, server.paths[kind], 200, kind) as few:
+                few.opened()
+                time.sleep(0.5)
+                before = resident_bytes(family(server.gateway))
+                with Load(server.port, server.paths[kind], 2000, kind) as many:
+                    many.opened()
+                    time.sleep(1.0)
+                    return [(resident_bytes(family(server.gateway)) - before) / 2000]
+    return []
+
+
+def storm(directory: Path) -> Table:
+    """10,000 connections as fast as they come, 1,000 handshakes under way at a time, beside 100 live streams."""
+    rows: list[list[str]] = []
+    floors = []
+    with running([product, nchan], directory) as servers:
+        for server in servers:
+            runs = [_storm(server) for _ in range(ROUNDS)]
+            worst = max(run[0] for run in runs)
+            rate, p99, live = (statistics.median(run[number] for run in runs) for number in (1, 2, 3))
+            rows.append([server.name, number(rate), number(worst), number(p99), number(live)])
+            if server.name == OURS:
+                floors.append(Floor("storm of 10,000: connections refused", worst, 0, at_most=True))
+                floors.append(Floor("storm of 10,000: handshakes a second", rate, 8000))
+                floors.append(Floor("storm of 10,000: p99 of the live streams", live, 100, at_most=True, unit=" ms"))
+    columns = ["server", "handshakes/s", "most refused", "p99 of a handshake, ms", "p99 of the live streams, ms"]
+    return Table("A storm of 10,000 connections", columns, rows, [], floors)
+
+
+def _storm(server: Server) -> tuple[float, float, float, float]:
+    path = server.paths["ws"]
+    with Load(server.port, path, 100, "ws") as live:
+        live.opened()
+        with closing(server.singles()) as publisher:
+            drive(publisher, 50, 0.5)
+            live.arrived(publisher.sent, 3)
+            live.reset()
+            with Load(server.port, path, 10_000, "ws", at_once=1000) as many:
+                drive(publisher, 50, 3)
+                found = many.connected()
+            window = live.arrived(publisher.sent, 10)
+    assert not window.faults(), window.faults()
+    return found.refused, found.open / found.seconds, found.p99_ms, window.p99_ms
+
+
+def ingest(directory: Path) -> Table:
+    """`POST /events`, answered when the events are durable."""
+    rows, floors = [], []
+    cases = (
+        ("batches of 100, 8 connections", 8, 1000, 100, 200_000),
+        ("single events, 32 connections", 32, 20_000, 1, 20_000),
+    )
+    with running([product], directory) as (server,):
+        for name, connections, count, batch, wanted in cases:
+            runs = [_post(server, connections, count, batch) for _ in range(ROUNDS)]
+            rate, cost, busy = map(statistics.median, zip(*runs, strict=True))
+            rows.append([name, number(rate), f"{cost:.2f}", f"{busy:.0%}"])
+            floors.append(Floor(f"POST /events, {name}: events a second", rate, wanted))
+    columns = ["", "durable events/s", "µs CPU each", "generator's share of the time"]
+    return Table("POST /events", columns, rows, [], floors)
+
+
+def _post(server: Server, connections: int, count: int, batch: int) -> tuple[float, float, float]:
+    words = [sys.executable, "-m", "tests.performance.posting", *map(str, (server.events, connections, count, batch))]
+    before = cpu_seconds(family(server.ingest))
+    # The service is on the load's core: the generator takes the other one.
+    found = json.loads(subprocess.check_output(words, cwd=ROOT, preexec_fn=pinned(SERVER_CORE)))
+    used = cpu_seconds(family(server.ingest)) - before
+    return found["events"] / found["seconds"], 1e6 * used / found["events"], found["generator_cpu"] / found["seconds"]
+
+
+def compression(directory: Path) -> Table:
+    """500 clients that ask for permessage-deflate, events in batches."""
+    with running([product, aiohttp], directory) as servers:
+        found = ladders(servers, 500, "deflate", 20_000)
+        plain = _plain_bytes(servers)
+    table = ladder_table("Compressed, 500 WebSocket clients, events in batches", found)
+    table.columns.append("share of plain")
+    shares = {name: runs.median("wire") / plain[name] for name, runs in found.items()}
+    for row in table.rows:
+        row.append(f"{shares[row[0]]:.3f}")
+    against(table, found, "aiohttp", 5)
+    times = found[OURS].median("wire") / found["aiohttp"].median("wire")
+    table.floors.append(Floor("compressed bytes an event: times aiohttp", times, 1.1, at_most=True))
+    return table
+
+
+def _plain_bytes(servers: list[Server]) -> dict[str, float]:
+    """Bytes of an event that is not compressed."""
+    sizes = {}
+    for server in servers:
+        with Load(server.port, server.paths["ws"], 10, "ws") as load:
+            load.opened()
+            with closing(server.publisher()) as publisher:
+                sizes[server.name] = Window(server, load, publisher).measure(1000, 0.5).wire
+    return sizes
+
+
+SCENARIOS: dict[str, Callable[[Path], Table]] = {
+    each.__name__: each
+    for each in (
+        fanout_ws,
+        fanout_sse,
+        fanout_5000,
+        fanout_singles,
+        singles_cpu,
+        latency,
+        memory,
+        storm,
+        ingest,
+        compression,
+    )
+}

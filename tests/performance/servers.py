@@ -1,0 +1,228 @@
+"""The product and its peers: each on free loopback ports with a configuration of its own, and stopped by pid."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.performance.harness import (
+    CACHE,
+    HERE,
+    LOAD_CORE,
+    ROOT,
+    SERVER_CORE,
+    START_SECONDS,
+    Missing,
+    child,
+    family,
+    free_port,
+    reachable,
+)
+from tests.performance.publishers import Events, Nats, Nchan, Stream
+
+MOST_CONNECTIONS = 20_000
+NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+
+
+@dataclass
+class Server:
+    """Something that gives events to subscribers."""
+
+    name: str
+    port: int
+    paths: dict[str, str]
+    """Address by what a load generator speaks: `ws`, `deflate`, `sse` or `nats`."""
+    gateway: int
+    """Process that the subscribers are connected to; its children count with it."""
+    publisher: Callable[[], Events | Stream]
+    singles: Callable[[], Events | Stream]
+    """A publisher that sends each event alone, where that is another way in."""
+    ingest: int = 0
+    """Process that takes the events in, when it is another one."""
+    events: int = 0
+    """Port of `POST /events`."""
+
+    def pids(self) -> list[int]:
+        return family(self.gateway) + (family(self.ingest) if self.ingest else [])
+
+
+PROCESSING = """
+service: {{host: 127.0.0.1, port: 0}}
+state: {{directory: {directory}/processing}}
+"""
+STREAMING = """
+service: {{host: 127.0.0.1, port: 0}}
+state: {{directory: {directory}/streaming}}
+live_dashboard: {{ports: {{}}}}
+websocket: {{max_connections: {most}}}
+sse: {{max_connections: {most}}}
+monitoring: {{real_time_event_processing_endpoint: "http://127.0.0.1:{processing}"}}
+"""
+
+
+@contextmanager
+def product(directory: Path) -> Iterator[Server]:
+    """`hxp serve processing` beside the load and `hxp serve streaming` on a core of its own, with their usual log."""
+    with ExitStack() as stack:
+        ingest, events = stack.enter_context(_service("processing", directory, PROCESSING, LOAD_CORE))
+        text = STREAMING.replace("{processing}", str(events))
+        gateway, port = stack.enter_context(_service("streaming", directory, text, SERVER_CORE))
+        paths = {"ws": "/ws/events?type=bench.tick", "sse": "/sse/events?type=bench.tick"}
+        paths["deflate"] = paths["ws"]
+        ways = partial(Events, events), partial(Events, events, singles=16)
+        yield Server("hxp", port, paths, gateway, *ways, ingest, events)
+
+
+@contextmanager
+def _service(name: str, directory: Path, text: str, core: int) -> Iterator[tuple[int, int]]:
+    """One service of the product: its pid and its port. Not on a terminal, its lines are plain text."""
+    config, output = directory / f"{name}.yaml", directory / f"{name}.log"
+    config.write_text(text.format(directory=directory, most=MOST_CONNECTIONS))
+    words = [sys.executable, "-m", "hxp_enterprise_llm.cli.main", "serve", name, "--config", str(config)]
+    with output.open("w") as log, child(words, core, cwd=ROOT, stderr=log, stdout=log) as process:
+        end = time.monotonic() + START_SECONDS
+        while not (found := re.search(r"listener: opened .*port=(\d+)", output.read_text())):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"hxp serve {name} did not start:\n{output.read_text()}")
+            time.sleep(0.05)
+        yield process.pid, int(found[1])
+
+
+NGINX = """
+load_module {module};
+user root;
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 30000;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log warn;
+events {{ worker_connections 25000; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    nchan_shared_memory_size 256M;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        nchan_channel_id bench;
+        nchan_message_buffer_length 1000;
+        nchan_subscriber_first_message newest;
+        location = /websocket {{ nchan_subscriber websocket; }}
+        location = /eventsource {{ nchan_subscriber eventsource; }}
+        location = /publish {{ nchan_publisher http; }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nchan(directory: Path) -> Iterator[Server]:
+    """nginx with nchan, one worker, 1,000 messages kept in memory. Raises Missing."""
+    if shutil.which("nginx", path=_path()) is None or not NCHAN_MODULE.exists():
+        raise Missing("nchan")
+    port = free_port()
+    config = directory / "nginx.conf"
+    config.write_text(NGINX.format(module=NCHAN_MODULE, directory=directory, port=port))
+    words = [shutil.which("nginx", path=_path()) or "", "-e", str(directory / "nginx.log"), "-c", str(config)]
+    with child(words, SERVER_CORE) as process:
+        reachable(port, process)
+        paths = {"ws": "/websocket", "sse": "/eventsource"}
+        yield Server("nchan", port, paths, process.pid, lambda: Nchan(port), lambda: Nchan(port))
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+NATS = """
+host: 127.0.0.1
+port: {port}
+max_connections: 30000
+websocket {{ host: 127.0.0.1, port: {websocket}, no_tls: true }}
+"""
+
+
+@contextmanager
+def nats(directory: Path) -> Iterator[Server]:
+    """nats-server with WebSocket. Its threads may use all cores. Raises Missing."""
+    binary = shutil.which("nats-server") or shutil.which(str(CACHE / "python" / "bin" / "nats-server"))
+    if binary is None:
+        raise Missing("nats-server")
+    port, websocket = free_port(), free_port()
+    config = directory / "nats.conf"
+    config.write_text(NATS.format(port=port, websocket=websocket))
+    with child([binary, "-c", str(config)], None, stderr=subprocess.DEVNULL) as process:
+        reachable(websocket, process)
+        reachable(port, process)
+        yield Server("NATS", websocket, {"nats": "/"}, process.pid, lambda: Nats(port), lambda: Nats(port))
+
+
+@contextmanager
+def _fed(name: str, words: list[str], environ: dict[str, str]) -> Iterator[Server]:
+    """A server that gets its ports as arguments and its events as lines."""
+    port, feed = free_port(), free_port()
+    with child([*words, str(port), str(feed)], SERVER_CORE, cwd=ROOT, env=os.environ | environ) as process:
+        reachable(feed, process)
+        reachable(port, process)
+        paths = dict.fromkeys(("ws", "deflate"), "/")
+        yield Server(name, port, paths, process.pid, lambda: Stream(feed), lambda: Stream(feed))
+
+
+@contextmanager
+def node(_: Path) -> Iterator[Server]:
+    """`ws` of npm. Raises Missing."""
+    modules = CACHE / "node" / "node_modules"
+    binary = shutil.which("node")
+    if binary is None or not (modules / "ws").is_dir():
+        raise Missing("ws (npm)")
+    with _fed("node ws", [binary, str(HERE / "peers" / "ws_peer.js")], {"NODE_PATH": str(modules)}) as server:
+        yield server
+
+
+@contextmanager
+def websockets(_: Path) -> Iterator[Server]:
+    """`websockets.broadcast` of Python."""
+    with _fed("websockets", [sys.executable, "-m", "tests.performance.peers.websockets_peer"], {}) as server:
+        yield server
+
+
+@contextmanager
+def aiohttp(_: Path) -> Iterator[Server]:
+    """aiohttp, `send_str` to each."""
+    with _fed("aiohttp", [sys.executable, "-m", "tests.performance.peers.aiohttp_peer"], {}) as server:
+        yield server
+
+
+@contextmanager
+def running(makers: list[Callable[..., object]], directory: Path) -> Iterator[list[Server]]:
+    """Start servers beside each other; one that is missing is named and left out."""
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        for maker in makers:
+            place = directory / maker.__name__
+            place.mkdir(parents=True, exist_ok=True)
+            try:
+                servers.append(stack.enter_context(maker(place)))  # type: ignore[arg-type]
+            except Missing as missing:
+                print(f"left out: {missing}", file=sys.stderr)
+        yield servers
+
+
+def raise_file_limit() -> None:
+    """As many files as the system lets us open; children inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
