@@ -107,7 +107,7 @@ def first_line(words: list[str]) -> str:
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    said = (done.stdout + done.stderr).strip().splitlines()[0]
+    said = next(iter((done.stdout + done.stderr).strip().splitlines()), "")
     return f"node {said}" if words[0] == "node" else said.removeprefix("nginx version: ").replace(": v", " ")
 
 
