@@ -19,6 +19,7 @@ from hxp_enterprise_llm.telemetry.text import clean
 log = structlog.get_logger("listener")
 
 BACKLOG = 4096
+LAST_TURNS = 4
 KEEPALIVE_SECONDS = 75.0
 FIRST_REQUEST_SECONDS = 15.0
 
@@ -162,6 +163,12 @@ class Listener:
         self._newcomers.stop()
         try:
             async with asyncio.timeout(within):
+                for site in list(self._runner.sites):
+                    await site.stop()
+                # A connection accepted in the last moment reaches its handler some turns of the loop later: only
+                # then is there somebody to close it.
+                for _ in range(LAST_TURNS):
+                    await asyncio.sleep(0)
                 await self._runner.cleanup()
         except TimeoutError:
             log.warning("listener.stop_overdue", name=self.name, within=within)
