@@ -3,16 +3,20 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
+# Seeds of the simulator in `make test`; `make sim SEEDS=…` runs any number.
+SIM_SEEDS ?= 1000
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 
-.PHONY: help run test lint types floors unit integration bench coverage lock docs clean
+.PHONY: help run test lint types floors unit integration sim bench coverage lock docs torture clean
 
 help:
 	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 5')"
 	@echo "make test         lint, types, import floors, all tests with coverage"
 	@echo "make lint types floors unit integration    one part of it"
+	@echo "make sim            the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
 	@echo "make bench        performance, as ratios within one run"
+	@echo "make torture      power cuts, kills, flipped bits and hostile input by the thousand; hours"
 	@echo "make docs         write the generated pages anew"
 	@echo "make lock         resolve the requirements anew"
 
@@ -25,6 +29,7 @@ test: lint types floors
 	rm -f .coverage .coverage.*
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --precision=1 | tail -n 40
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.sim --seeds $(SIM_SEEDS)
 
 lint: dev
 	$(BIN)/ruff check .
@@ -43,9 +48,27 @@ integration: dev
 	scripts/system-packages
 	$(BIN)/pytest tests/integration
 
+# The same set order in every process: a seed is then the same history everywhere.
+sim: export PYTHONHASHSEED = 0
+sim: dev
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1)) \
+	    $(if $(FAULTS),--faults $(FAULTS)) $(if $(READERS),--readers $(READERS)) $(if $(PLANT),--plant $(PLANT))
+
 bench: dev
 	scripts/bench-packages $(BIN)/python
 	$(BIN)/python -m tests.performance
+
+torture: dev
+	scripts/system-packages
+	$(BIN)/python -m tests.torture cuts 10000
+	$(BIN)/python -m tests.torture kills 1000
+	$(BIN)/python -m tests.torture flips
+	$(BIN)/python -m tests.torture decoders 1000000
+	$(BIN)/python -m tests.torture endpoints 500
+	$(BIN)/python -m tests.torture faults
+	$(BIN)/python -m tests.torture siege 3
+	$(BIN)/python -m tests.torture slow 1000
+	$(BIN)/python -m tests.torture partition 30
 
 docs: dev
 	$(BIN)/python scripts/generate_docs.py

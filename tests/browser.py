@@ -19,12 +19,12 @@ _ARGUMENTS = [
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A started browser, closed at the end."""
+async def chromium(*arguments: str) -> AsyncIterator[Browser]:
+    """A started browser, closed at the end. `arguments`: further flags of its command line."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert path is not None, "chromium is missing: scripts/system-packages installs it"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *arguments])
         yield browser
         await browser.close()
 

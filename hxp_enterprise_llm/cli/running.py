@@ -12,10 +12,11 @@ import uvloop
 from rich.console import Console
 
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.event.log.model import LogError
+from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 from hxp_enterprise_llm.orchestration.systemd import process_notifier
+from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
 from hxp_enterprise_llm.store.database import StoreError
 from hxp_enterprise_llm.telemetry import logs
@@ -28,12 +29,15 @@ OnReady = Callable[[StreamingOrchestrator], Awaitable[None]]
 
 def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     """Load, run until told to stop, answer the exit status; 78 for a faulty configuration."""
+    fill_standard_descriptors()
     try:
         settings = load()
     except ConfigError as error:
         say_failure(str(error))
         return EX_CONFIG
     records = _configure_logs(settings)
+    raise_descriptor_limit()
+    os.umask(0o077)
     _collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -41,6 +45,9 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
         except ConfigError as error:
             say_failure(str(error))
             return EX_CONFIG
+        except LogCorrupt as error:
+            say_failure(f"{error}. Run `hxp log check` on the log's directory; `hxp log repair` keeps what is whole.")
+            return EX_CANTCREAT
         except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
             return EX_CANTCREAT
@@ -59,6 +66,20 @@ async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnR
             await on_ready(orchestrator)
 
     return await process.run(ready)
+
+
+def fill_standard_descriptors() -> None:
+    """Open what the starter has closed, onto nothing.
+
+    Else a segment or a socket of ours gets the number that others write to, and libuv aborts when it closes one.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            if getattr(sys, name) is None:
+                setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _collect_seldom() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
+
 from hxp_enterprise_llm.config.types import Port, Positive, Seconds, Section, about
 
 
@@ -24,6 +26,12 @@ class PerformanceConfig(Section, frozen=True, kw_only=True):
     ] = "INFO"
 
 
+class EgressConfig(Section, frozen=True, kw_only=True):
+    """To whom the service connects on its own: Slack and the mail server. Link-local addresses never."""
+
+    deny_private: Annotated[bool, about("Connect to no private address either, loopback included")] = False
+
+
 class SecurityConfig(Section, frozen=True, kw_only=True):
     """Who may come in. Loopback always may, over plain HTTP/1.1 without forwarding headers."""
 
@@ -33,6 +41,10 @@ class SecurityConfig(Section, frozen=True, kw_only=True):
     ] = "trusted"
     trusted_networks: Annotated[
         list[str], about("Networks (CIDR) whose peers pass without a credential", live=True)
+    ] = []
+    trusted_proxies: Annotated[
+        list[str],
+        about("Networks (CIDR) of proxies whose X-Forwarded-For is believed: it names the client", live=True),
     ] = []
     allowed_hosts: Annotated[
         list[str], about("Names accepted in the Host header besides IP addresses and localhost", live=True)
@@ -47,6 +59,30 @@ class SecurityConfig(Section, frozen=True, kw_only=True):
             live=True,
         ),
     ] = ""
+    max_half_open_per_address: Annotated[
+        Positive,
+        about(
+            "Connections of one address (IPv6: /64) that may stand for more than a second or two without a request",
+            live=True,
+        ),
+    ] = 256
+    refused_credentials_per_minute: Annotated[
+        int,
+        about(
+            "Wrong API keys of one address (IPv6: /64) a minute that are answered 401, then 429; 0: no bound",
+            live=True,
+            ge=0,
+        ),
+    ] = 30
+    notify_per_minute: Annotated[
+        int,
+        about(
+            "Notifications by hand that one address of trusted_networks may send a minute without a key; 0: no bound",
+            live=True,
+            ge=0,
+        ),
+    ] = 10
+    egress: EgressConfig = msgspec.field(default_factory=EgressConfig)
 
 
 class StateConfig(Section, frozen=True, kw_only=True):
@@ -62,4 +98,7 @@ class ServiceConfig(Section, frozen=True, kw_only=True):
     port: Annotated[Port, about("TCP port; 0 takes a free one")] = 0
     host: Annotated[str, about("Address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1"
     workers: Annotated[Positive, about("Processes that share the port and its limits; event processing is one")] = 1
+    worker_timeout: Annotated[
+        float, about("Seconds that a process of `workers` may stand still before it is killed and replaced", ge=1)
+    ] = 30
     timeout: Annotated[Seconds, about("Seconds a request may take, and the time for an orderly stop")] = 30

@@ -40,6 +40,9 @@ class LogConfig(Section, frozen=True, kw_only=True):
     reserve_bytes: Annotated[
         int, about("Disk space held back by a file that is given up when the disk is full; 0 for none", ge=0)
     ] = 64 * 1024 * 1024
+    scrub_bytes_per_second: Annotated[
+        int, about("How fast the log is looked through for damaged records; 0 turns it off", ge=0, live=True)
+    ] = 4 * 1024 * 1024
     window_events: Annotated[Positive, about("Events among which a repeat is recognised")] = 1_000_000
     window_age: Annotated[Duration, about("Time within which a repeat is recognised")] = "10m"
     append_deadline: Annotated[Seconds, about("Seconds after which an append gives up with 503")] = 10
@@ -66,7 +69,7 @@ class MetricConfig(Section, frozen=True, kw_only=True):
         Literal["count", "rate", "ratio", "sum", "mean", "min", "max", "last", "quantile", "distinct"],
         about(
             "count: events; rate: events a second; ratio: share of `of` among `types`; sum, mean, min, max, last: of"
-            " `field`; quantile: of `field`, within 1 %; distinct: different values of `field`"
+            " `field`; quantile: of `field`, the nearest rank, within 1 %; distinct: different values of `field`"
         ),
     ]
     field: Annotated[

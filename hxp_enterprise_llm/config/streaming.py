@@ -268,7 +268,7 @@ class OptimizationConfig(Section, frozen=True, kw_only=True):
         int, about("Bytes a connection may hold back before it reads from the log at its own pace", ge=1024)
     ] = 8192
     flush_interval: Annotated[
-        int, about("Most milliseconds that events wait to be joined when a channel is busy", ge=0, live=True)
+        int, about("Milliseconds for joining events and writing them; no pause to join is longer", ge=0, live=True)
     ] = 100
     batch_size: Annotated[Positive, about("Events that make a flush due before the interval is over", live=True)] = 10
     compression_enabled: Annotated[bool, about("Whether joined batches are compressed at all")] = True
@@ -335,6 +335,12 @@ class ChannelConfig(Section, frozen=True, kw_only=True):
             live=True,
         ),
     ] = "catch_up"
+    recovery_mode: Annotated[
+        Literal["stream", "cache"],
+        about(
+            "What a Centrifuge client that comes back gets: stream, all it missed; cache, the newest alone", live=True
+        ),
+    ] = "stream"
 
 
 def default_channels() -> dict[str, ChannelConfig]:

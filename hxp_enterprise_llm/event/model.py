@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple, NewType
+from typing import Any, NamedTuple, NewType, overload
 
 import msgspec
 
@@ -54,6 +54,45 @@ class Encoded(NamedTuple):
     raw: bytes
 
 
+class EncodedColumns(Sequence[Encoded]):
+    """Many encoded events, kept by column: what handles all of them at once need not take each one apart.
+
+    The columns are equally long. Each of `raws` came out of the encoder, so that it need not be looked at again.
+    """
+
+    __slots__ = ("ids", "raws", "sources", "types")
+
+    def __init__(self, sources: Sequence[str], ids: Sequence[str], types: Sequence[str], raws: Sequence[bytes]) -> None:
+        self.sources, self.ids, self.types, self.raws = sources, ids, types, raws
+
+    @classmethod
+    def of(cls, events: Sequence[Encoded]) -> EncodedColumns:
+        """The columns of events."""
+        return events if isinstance(events, cls) else cls(*(zip(*events, strict=True) if events else ((),) * 4))
+
+    @property
+    def columns(self) -> tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[bytes]]:
+        """Sources, ids, types, raws."""
+        return self.sources, self.ids, self.types, self.raws
+
+    def __len__(self) -> int:
+        return len(self.raws)
+
+    def __iter__(self) -> Iterator[Encoded]:
+        return map(Encoded, self.sources, self.ids, self.types, self.raws)
+
+    @overload
+    def __getitem__(self, at: int) -> Encoded: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> EncodedColumns: ...
+
+    def __getitem__(self, at: int | slice) -> Encoded | EncodedColumns:
+        if isinstance(at, slice):
+            return EncodedColumns(self.sources[at], self.ids[at], self.types[at], self.raws[at])
+        return Encoded(self.sources[at], self.ids[at], self.types[at], self.raws[at])
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
 
@@ -71,6 +110,20 @@ def decode(raw: bytes) -> Event:
 def identity(source: str, id: str) -> bytes:
     """The 16 bytes that recognise a repeated event: blake2b-128 of source, NUL, id."""
     return blake2b(f"{source}\0{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def identities(sources: Iterable[str], ids: Iterable[str]) -> list[bytes]:
+    """The identity of each event; a source that repeats is hashed once."""
+    begun: dict[str, Callable[[], blake2b]] = {}
+    made = []
+    for source, id in zip(sources, ids, strict=True):
+        copy = begun.get(source)
+        if copy is None:
+            copy = begun[source] = blake2b(f"{source}\0".encode("utf-8", "surrogatepass"), digest_size=16).copy
+        hash = copy()
+        hash.update(id.encode("utf-8", "surrogatepass"))
+        made.append(hash.digest())
+    return made
 
 
 def rfc3339(unix_seconds: float) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -13,11 +16,15 @@ from aiohttp import web
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
-from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.orchestration import asyncapi, openapi
+from hxp_enterprise_llm.orchestration.described import DOCUMENT, HEALTH, LIVE, METRICS, READY
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.security.admit import Policy
+from hxp_enterprise_llm.security.capacity import Capacity, descriptor_limit, open_descriptors
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.model import Route
@@ -51,6 +58,10 @@ class Service(Protocol):
         """
         ...
 
+    def channels(self) -> Mapping[str, ChannelConfig]:
+        """The channels on which its clients get events."""
+        ...
+
     def extra_ports(self) -> Mapping[str, int]:
         """Further ports, by name, on which the service answers."""
         ...
@@ -73,9 +84,23 @@ class ServiceServer:
         instrument_process(context.registry)
         self.metrics.build.labels(__version__).set(1)
         self._policy = Policy.of(config.security)
+        self.capacity: Capacity
+        """Known once the rooms have been started and have opened their files."""
         self._listeners: dict[str, Listener] = {}
         self._cleanup = CleanupStack()
         self.ready = False
+        self.schemas: Callable[[], SchemaCatalogue] = cache(SchemaCatalogue.load)
+        """Those of events' data that are in force, for the AsyncAPI document."""
+
+    def _make_state_directory(self) -> None:
+        with suppress(OSError):  # the room that needs it says more clearly what is wrong
+            Path(self.config.state.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _measure(self) -> Capacity:
+        clock, metrics = self.context.clock, self.metrics
+        capacity = Capacity(descriptor_limit(), open_descriptors(), clock.monotonic, metrics.turned_away.inc)
+        metrics.connections_limit.set(capacity.most)
+        return capacity
 
     @property
     def name(self) -> str:
@@ -102,8 +127,11 @@ class ServiceServer:
     async def _start(self) -> None:
         within = self.config.service.timeout
         self._cleanup.push("service", lambda: self.service.stop(within))
+        self._make_state_directory()
         await self.service.start()
-        self.app = build_app(self.routes(), policy=lambda: self._policy, metrics=self.metrics)
+        self.capacity = self._measure()
+        clock = self.context.clock
+        self.app = build_app(self.routes(), policy=lambda: self._policy, metrics=self.metrics, clock=clock)
         for name, port in {self.name: self.config.service.port, **self.service.extra_ports()}.items():
             await self._listen(name, port)
         self.context.supervisor.spawn(f"{self.name}.lag", LagSampler(self.metrics.loop_lag, self.context.clock).run())
@@ -111,7 +139,7 @@ class ServiceServer:
         log.info("service.ready", service=self.name, version=__version__)
 
     async def _listen(self, name: str, port: int) -> None:
-        listener = Listener(self.app, self.config.service.host, port, name=name)
+        listener = Listener(self.app, self.config.service.host, port, name=name, capacity=self.capacity)
         await listener.start(self._sock if name == self.name else None)
         self._listeners[name] = listener
         self.service.bound(name, listener.address[1])
@@ -148,15 +176,28 @@ class ServiceServer:
 
     def _common_routes(self) -> list[Route]:
         return [
-            Route("GET", "/health", self._health, "read", "How the service and each part of it is"),
-            Route("GET", "/health/live", self._live, "open", "Whether the process answers"),
-            Route("GET", "/health/ready", self._is_ready, "open", "Whether the service takes traffic"),
-            Route("GET", "/metrics", self._metrics, "metrics", "Metrics for Prometheus"),
+            Route("GET", "/health", self._health, "read", "How the service and each part of it is", described=HEALTH),
+            Route("GET", "/health/live", self._live, "open", "Whether the process answers", described=LIVE),
+            Route("GET", "/health/ready", self._is_ready, "open", "Whether the service takes traffic", described=READY),
+            Route("GET", "/metrics", self._metrics, "metrics", "Metrics for Prometheus", described=METRICS),
+            Route("GET", "/openapi.json", self._openapi, "read", "These endpoints as OpenAPI", described=DOCUMENT),
+            Route(
+                "GET", "/asyncapi.json", self._asyncapi, "read", "Channels and events as AsyncAPI", described=DOCUMENT
+            ),
         ]
 
     async def parts(self) -> Mapping[str, Part]:
         """How each part of the service is."""
-        return await self.service.health()
+        return {**await self.service.health(), "connections": self._connections()}
+
+    def _connections(self) -> Part:
+        facts = {
+            "limit": self.capacity.most,
+            "descriptors": open_descriptors(),
+            "most_descriptors": self.capacity.limit,
+        }
+        reason = "connections were turned away: the process may open no more files" if self.capacity.full else ""
+        return Part("degraded" if reason else "ok", reason, facts)
 
     async def _health(self, request: web.Request) -> web.Response:
         parts = await self.parts()
@@ -173,3 +214,18 @@ class ServiceServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         content_type, body = render(self.context.registry, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return json_response(openapi.document(self.name, __version__, self.routes()))
+
+    async def _asyncapi(self, request: web.Request) -> web.Response:
+        paths = {route.path for route in self.routes()}
+        found = asyncapi.document(
+            self.name,
+            __version__,
+            request.host,
+            paths=paths,
+            channels=self.service.channels(),
+            schemas=self.schemas().all,
+        )
+        return json_response(found)

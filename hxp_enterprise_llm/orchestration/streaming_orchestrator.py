@@ -120,13 +120,19 @@ class StreamingOrchestrator:
         config = self.settings.processing
         if config is not None:
             context = self._context()
-            await self._serve("processing", ServiceServer(config, ProcessingService(config, context), context))
+            service = ProcessingService(config, context)
+            server = ServiceServer(config, service, context)
+            server.schemas = lambda: service.catalogue
+            await self._serve("processing", server)
 
     async def _start_streaming(self) -> None:
         config = self.settings.streaming
         if config is not None:
             context = self._context()
-            await self._serve("streaming", self._gateway_server(config, context))
+            server = self._gateway_server(config, context)
+            if (processing := self._servers.get("processing")) is not None:
+                server.schemas = processing.schemas
+            await self._serve("streaming", server)
 
     def _gateway_server(self, config: StreamingConfig, context: Context) -> ServiceServer:
         """One process, or the first of several."""

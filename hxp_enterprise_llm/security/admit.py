@@ -1,6 +1,6 @@
 """The one decision at the edge: who may use this route, taken before a byte of the body is read.
 
-    peer → Host → Origin → body → credentials → scope
+    peer (behind trusted proxies) → Host → Origin → body → credentials → scope
 
 Each step answers a Refusal, or lets the request go on. Nothing here waits, logs or looks anywhere but at its arguments.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -28,6 +28,7 @@ ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:r
 ENCODINGS = ("gzip", "deflate", "identity")
 """Content encodings of a body that are taken, one layer of them."""
 
+_BELIEVED = "X-Forwarded-For"
 _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_SCOPES: frozenset[str] = frozenset()
@@ -51,11 +52,16 @@ class RequestHead:
     """Port on which the request arrived; used in hints when there is no Host."""
     now: float = 0.0
     """Wall-clock seconds of the arrival: keys expire."""
+    vouched: bool = False
+    """Whether `peer` is a client that a trusted proxy has named."""
 
 
 def admit(head: RequestHead, route: Route, policy: Policy) -> Principal | Refusal:
     """Decide on one request. Pure: the same arguments give the same answer."""
-    network = policy.networks.classify(head.peer)
+    seen = behind_proxies(head, policy)
+    if isinstance(seen, Refusal):
+        return seen
+    head, network = seen, classify(seen, policy)
     for step in _STEPS:
         refusal = step(head, route, policy, network)
         if refusal is not None:
@@ -64,6 +70,23 @@ def admit(head: RequestHead, route: Route, policy: Policy) -> Principal | Refusa
     if isinstance(caller, Refusal):
         return caller
     return _check_scope(route, caller) or caller
+
+
+def behind_proxies(head: RequestHead, policy: Policy) -> RequestHead | Refusal:
+    """The request as its client sent it: from the client that a trusted proxy names, or as it came."""
+    if not policy.proxies or _BELIEVED not in head.headers or head.peer not in policy.proxies:
+        return head
+    client = policy.proxies.client(head.headers.getall(_BELIEVED))
+    if client is None:
+        text = f"the proxy {clean(head.peer)} names no client: {_BELIEVED} holds what is no address"
+        return Refusal(400, "bad_forwarding", text, "have the proxy add the address of its peer at the right end")
+    return replace(head, peer=client, vouched=True)
+
+
+def classify(head: RequestHead, policy: Policy) -> PeerKind:
+    """Where the client is. Loopback is what the socket says, never what a header says."""
+    network = policy.networks.classify(head.peer)
+    return "other" if head.vouched and network == "loopback" else network
 
 
 def _check_host(head: RequestHead, route: Route, policy: Policy, network: PeerKind) -> Refusal | None:
@@ -150,6 +173,8 @@ def _check_content_type(head: RequestHead, route: Route) -> Refusal | None:
     if "*/*" in route.body and "ce-specversion" in head.headers:
         return None
     taken = [media for media in route.body if media != "*/*"]
+    if not taken:
+        return None  # an unknown path or method: nothing reads the body, and the answer says what is wrong
     text = f"content type {clean(media)!r} is not taken here" if media else "the body has no content type"
     return Refusal(415, "content_type", f"{text}; taken: {', '.join(taken)}", _curl(head, taken[0]))
 
@@ -224,21 +249,30 @@ def _unwelcome(head: RequestHead, policy: Policy, network: PeerKind) -> Refusal 
             f"{peer} is neither this host nor in a trusted network",
             "use the service from its own host, add your network to security.trusted_networks, or send an API key",
         )
-    return _through_proxy(head, peer)
+    return None if head.vouched else _through_proxy(head, policy, peer)
 
 
-def _through_proxy(head: RequestHead, peer: str) -> Refusal | None:
+def _through_proxy(head: RequestHead, policy: Policy, peer: str) -> Refusal | None:
     # A proxy on this host makes the whole world look like loopback; these are the traces that one leaves.
     trace = next((name for name in _FORWARDED if name in head.headers), None)
     if trace is None and head.version == (1, 1):
-        return None
+        return _silent_proxy(head, policy, peer)
     seen = f"the header {trace}" if trace else f"HTTP/{head.version[0]}.{head.version[1]}"
     return Refusal(
         401,
         "came_through_proxy",
         f"the request from {peer} came through a proxy ({seen}), so it does not count as coming from {peer}",
-        "talk to the service directly, over plain HTTP/1.1, or send an API key",
+        "talk to the service directly, over plain HTTP/1.1, send an API key, or, when the proxy is yours and tells"
+        " its clients apart, add it to security.trusted_proxies",
     )
+
+
+def _silent_proxy(head: RequestHead, policy: Policy, peer: str) -> Refusal | None:
+    # On this host programs and a proxy share an address, so there the traces alone have to tell.
+    if head.peer not in policy.proxies or policy.networks.classify(head.peer) == "loopback":
+        return None
+    text = f"the proxy {peer} does not say who its client is"
+    return Refusal(401, "came_through_proxy", text, f"have it send {_BELIEVED}, or send an API key")
 
 
 def _check_scope(route: Route, caller: Principal) -> Refusal | None:

@@ -16,8 +16,11 @@ from hxp_enterprise_llm.security.problems import Problem
 
 DEADLINE_SECONDS = 10.0
 BYTES_PER_SECOND = 100_000
-BREATH_BYTES = 1024 * 1024
-"""Bytes made between two turns of the event loop."""
+FIRST_BREATH_BYTES = 64 * 1024
+"""Bytes that each body may make without waiting for its turn: most have no more."""
+BREATH_BYTES = 256 * 1024
+"""Bytes that all bodies together make between two turns of the event loop, about a millisecond of it."""
+_END = object()
 
 
 class BodyBudget:
@@ -26,6 +29,8 @@ class BodyBudget:
     def __init__(self, total: int = 128 * 1024 * 1024) -> None:
         self.total = total
         self.held = 0
+        self.turn = asyncio.Lock()
+        """Held while a step of one compressed body is made, so that many of them make no longer steps together."""
 
     def lease(self) -> Lease:
         """A share that grows as one body arrives."""
@@ -71,7 +76,7 @@ async def read_body(request: web.Request, *, limit: int, budget: BodyBudget) -> 
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     assembly = _Assembly(limit, lease, None if encoding == "identity" else Inflater(encoding))
     try:
-        await _receive(request.content, assembly)
+        await _receive(request.content, assembly, budget.turn)
         return assembly.finish()
     except Corrupt as error:
         raise Problem(400, "bad_encoding", str(error), "send the whole compressed body, or send it plain") from None
@@ -99,9 +104,15 @@ class _Assembly:
         self._limit, self._lease, self._inflater = limit, lease, inflater
         self._parts: list[bytes] = []
         self._size = 0
+        self._breath = FIRST_BREATH_BYTES
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it is compressed and has become too large to be made beside others."""
+        return self._inflater is not None and self._breath == BREATH_BYTES
 
     def feed(self, chunk: bytes) -> Iterator[None]:
-        """Take a chunk from the wire; yields after each megabyte, so that the caller can let others run."""
+        """Take a chunk from the wire; yields after each breath, so that the caller can let others run."""
         self.received += len(chunk)
         if self.received > self._limit:
             raise too_large(self._limit, self._limit, at_least=True)
@@ -109,8 +120,8 @@ class _Assembly:
         for piece in self._inflater.feed(chunk) if self._inflater else (chunk,):
             self._add(piece)
             breath += len(piece)
-            if breath >= BREATH_BYTES:
-                breath = 0
+            if breath >= self._breath:
+                breath, self._breath = 0, BREATH_BYTES
                 yield
 
     def _add(self, piece: bytes) -> None:
@@ -129,18 +140,29 @@ class _Assembly:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
-async def _receive(content: aiohttp.StreamReader, assembly: _Assembly) -> None:
+async def _feed(assembly: _Assembly, chunk: bytes, turn: asyncio.Lock) -> None:
+    steps = assembly.feed(chunk)
+    while not assembly.takes_turns:
+        if next(steps, _END) is _END:
+            return
+        await asyncio.sleep(0)
+    while True:
+        # Held for a turn of the loop, then it goes to who has waited longest.
+        async with turn:
+            if next(steps, _END) is _END:
+                return
+            await asyncio.sleep(0)
+
+
+async def _receive(content: aiohttp.StreamReader, assembly: _Assembly, turn: asyncio.Lock) -> None:
     if content.is_eof() and content.exception() is None:
         # A small body is here together with the head: there is nothing to wait for.
-        for _ in assembly.feed(content.read_nowait()):
-            await asyncio.sleep(0)
-        return
+        return await _feed(assembly, content.read_nowait(), turn)
     start = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(start + DEADLINE_SECONDS) as deadline:
             while chunk := await content.readany():
-                for _ in assembly.feed(chunk):
-                    await asyncio.sleep(0)
+                await _feed(assembly, chunk, turn)
                 deadline.reschedule(start + DEADLINE_SECONDS + assembly.received / BYTES_PER_SECOND)
     except TimeoutError:
         text = f"the body arrives too slowly: {assembly.received:,} bytes in the time for it"

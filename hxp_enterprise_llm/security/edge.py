@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
+from hxp_enterprise_llm.security.front.door import DOOR, Door
 from hxp_enterprise_llm.security.gate import PRINCIPAL, ROUTES, Gate, request_head
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.policy import Policy
@@ -30,8 +31,10 @@ def build_app(
 
     A handler finds the Principal in `request[PRINCIPAL]`. Raises ValueError when two routes are the same.
     """
-    gate = Gate(policy, metrics, clock or SystemClock(), sorted({route.path for route in routes}))
+    clock = clock or SystemClock()
+    gate = Gate(policy, metrics, clock, sorted({route.path for route in routes}))
     app = web.Application(middlewares=[gate.middleware])
+    app[DOOR] = Door(gate, routes, metrics, clock)
     app[ROUTES] = {}
     app[_LONG_LIVED] = set()
     for route in routes:

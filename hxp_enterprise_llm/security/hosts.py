@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from hxp_enterprise_llm.security.networks import parse_address
@@ -45,6 +46,7 @@ class WebOrigin(NamedTuple):
         return self.host == authority.host and self.port == port
 
 
+@lru_cache(maxsize=256)
 def parse_authority(text: str) -> Authority | None:
     """A Host header or the authority of a request target; None when it is malformed."""
     match = _AUTHORITY.fullmatch(text)

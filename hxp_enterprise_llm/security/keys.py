@@ -119,7 +119,7 @@ def load_keys(path: str) -> Keyring:
     try:
         # Every scalar stays text: a digest of digits alone must not become a number, nor a date an object.
         entries = yaml.load(_content(path), Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise KeysError(path, "", f"is no YAML: {clean(' '.join(str(error).split()))}") from None
     if entries in (None, ""):
         return NO_KEYS

@@ -13,6 +13,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from hxp_enterprise_llm.security.capacity import Capacity
+from hxp_enterprise_llm.security.front.door import DOOR
+from hxp_enterprise_llm.security.front.reception import Reception
 from hxp_enterprise_llm.security.newcomers import Newcomers
 from hxp_enterprise_llm.telemetry.text import clean
 
@@ -20,6 +23,7 @@ log = structlog.get_logger("listener")
 
 BACKLOG = 4096
 LAST_TURNS = 4
+USER_TIMEOUT_MS = 30_000
 KEEPALIVE_SECONDS = 75.0
 FIRST_REQUEST_SECONDS = 15.0
 
@@ -75,8 +79,11 @@ def _listen_error(host: str, port: int, error: OSError) -> ListenError:
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Keeps requests that are no HTTP, which anyone may send by the thousand, from filling the log with tracebacks."""
+    """Keeps what anyone may do by the thousand from filling the log with tracebacks: no HTTP, going away too early."""
     error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ConnectionResetError):
+        log.debug("request.abandoned")
+        return False
     if not isinstance(error, HttpProcessingError):
         return True
     log.debug("request.malformed", reason=clean(error.message))
@@ -95,10 +102,13 @@ class Listener:
         name: str,
         drain: float = 0.5,
         first_request: float = FIRST_REQUEST_SECONDS,
+        capacity: Capacity | None = None,
     ) -> None:
-        """`drain`: seconds that requests under way get at the stop before they are cancelled.
+        """`app` is one of `edge.build_app`.
 
+        `drain`: seconds that requests under way get at the stop before they are cancelled.
         `first_request`: seconds in which a new connection must have sent the whole head of a request.
+        `capacity`: how many connections the process may hold.
         """
         self.name, self._host, self._port = name, host, port
         logger = logging.Logger("aiohttp.server")
@@ -112,7 +122,20 @@ class Listener:
             keepalive_timeout=KEEPALIVE_SECONDS,
             shutdown_timeout=drain,
         )
-        self._newcomers = Newcomers(self._connections, first_request)
+        door = app[DOOR]
+        self._drain = drain
+        self._servers: list[asyncio.Server] = []
+        self._reception = Reception(
+            door, lambda: self._runner.server, lambda *who: self._newcomers.inherit(*who), capacity
+        )
+        self._newcomers = Newcomers(
+            self._reception,
+            self._connections,
+            seconds=first_request,
+            keep_alive=KEEPALIVE_SECONDS,
+            most=lambda: door.max_half_open_per_address,
+            count=door.closed_half_open,
+        )
         self._addresses: list[tuple[str, int]] = []
 
     def _connections(self) -> Sequence[RequestHandler]:
@@ -141,19 +164,30 @@ class Listener:
 
     async def stand_in(self, sock: socket.socket) -> Callable[[], Awaitable[None]]:
         """Serve also what comes in on a socket that stays the caller's; the answer ends that. Idempotent."""
-        site = web.SockSite(self._runner, sock.dup(), backlog=BACKLOG)
-        await site.start()
+        server = await self._open(sock.dup())
 
         async def end() -> None:
-            if site in self._runner.sites:
-                await site.stop()
+            if server in self._servers:
+                self._servers.remove(server)
+                server.close()
 
         return end
+
+    async def _open(self, sock: socket.socket) -> asyncio.Server:
+        if sock.family != socket.AF_UNIX:
+            # Connections have this from the socket that they came in by.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+                # Who acknowledges nothing for so long is gone; the system itself would wait a quarter of an hour.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        server = await asyncio.get_running_loop().create_server(self._reception.make, sock=sock, backlog=BACKLOG)
+        self._servers.append(server)
+        return server
 
     async def _serve(self, sock: socket.socket) -> tuple[str, int]:
         where = sock.getsockname()
         host, port = where[:2] if isinstance(where, tuple) else (where, 0)
-        await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
+        await self._open(sock)
         self._addresses.append((host, port))
         log.info("listener.opened", name=self.name, host=host, port=port)
         return host, port
@@ -163,12 +197,15 @@ class Listener:
         self._newcomers.stop()
         try:
             async with asyncio.timeout(within):
-                for site in list(self._runner.sites):
-                    await site.stop()
+                for server in self._servers:
+                    server.close()
+                self._servers.clear()
                 # A connection accepted in the last moment reaches its handler some turns of the loop later: only
                 # then is there somebody to close it.
                 for _ in range(LAST_TURNS):
                     await asyncio.sleep(0)
+                await self._reception.stop(self._drain)
                 await self._runner.cleanup()
         except TimeoutError:
+            self._reception.abort()
             log.warning("listener.stop_overdue", name=self.name, within=within)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
+
+from hxp_enterprise_llm.security.described import NOTHING, Described
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.security.body import BodyBudget
 
 Scope = Literal[
     "open",  # liveness only: says nothing that an outsider may not know
@@ -21,6 +28,50 @@ KEY_SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"open"}
 """What an API key may be given."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Asked(Protocol):
+    """What there is to know of a request, whoever has read it: aiohttp's has the same members."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def headers(self) -> CIMultiDictProxy[str] | CIMultiDict[str]: ...
+    @property
+    def query(self) -> MultiMapping[str]: ...
+    @property
+    def match_info(self) -> Mapping[str, str]: ...
+    @property
+    def remote(self) -> str | None: ...
+    @property
+    def transport(self) -> asyncio.Transport | None: ...
+
+
+class StepAside(Exception):
+    """A lean handler leaves the request to the one that aiohttp runs; it has changed nothing and counted nothing."""
+
+
+LeanStream = Callable[[Asked], None]
+"""Takes the connection: gives its transport another protocol and writes the head of the answer, all in one step.
+
+Raises StepAside or Problem when it would not; then the request is put before the handler of the route.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LeanPost:
+    """A route whose small plain bodies are answered before aiohttp."""
+
+    answer: Callable[[Asked, bytes], Awaitable[tuple[int, bytes]]]
+    """Status and JSON. Raises Problem."""
+    limit: Callable[[], int]
+    """Most bytes of a body."""
+    budget: BodyBudget
+
 
 JSON_BODY = ("application/json",)
 EVENT_BODY = (
@@ -45,6 +96,10 @@ class Route:
     """Content types taken; empty: the route has no body. `*/*` stands for any (CloudEvents binary mode)."""
     upgrade: Literal["", "websocket", "sse"] = ""
     """What the connection becomes."""
+    lean: LeanStream | LeanPost | None = None
+    """Answers plain requests before aiohttp. The path has at most one parameter, at its end."""
+    described: Described = NOTHING
+    """Parameters, bodies and answers, for the OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Network = IPv4Network | IPv6Network
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address | None:
     """The address in `text`, without IPv6 zone and unmapped from ::ffff:0:0/96; None when it is none."""
     try:
@@ -38,6 +39,17 @@ def parse_network(text: str) -> Network:
     if network.prefixlen == 0:
         raise ValueError(f"{text!r} trusts every address there is: name the networks that are yours")
     return network
+
+
+def network(address: str) -> str:
+    """What counts as one peer: an IPv4 address, or the /64 of an IPv6 address."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 class Networks:

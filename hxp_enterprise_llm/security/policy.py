@@ -11,6 +11,9 @@ from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.security.hosts import WebOrigin, parse_authority, parse_origin
 from hxp_enterprise_llm.security.keys import NO_KEYS, Keyring, load_keys
 from hxp_enterprise_llm.security.networks import Networks
+from hxp_enterprise_llm.security.proxies import Proxies
+
+NO_PROXIES = Proxies()
 
 
 class PolicyError(ConfigError):
@@ -33,6 +36,10 @@ class Policy:
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[WebOrigin]
     keys: Keyring = NO_KEYS
+    max_half_open_per_address: int = 256
+    proxies: Proxies = NO_PROXIES
+    refused_credentials_per_minute: int = 30
+    notify_per_minute: int = 10
 
     @classmethod
     def of(cls, config: SecurityConfig) -> Policy:
@@ -46,6 +53,10 @@ class Policy:
             frozenset(map(_host, config.allowed_hosts)),
             frozenset(map(_origin, config.allowed_origins)),
             load_keys(config.api_keys_file),
+            config.max_half_open_per_address,
+            _proxies(config.trusted_proxies),
+            config.refused_credentials_per_minute,
+            config.notify_per_minute,
         )
 
 
@@ -54,6 +65,13 @@ def _networks(texts: Sequence[str]) -> Networks:
         return Networks(texts)
     except ValueError as error:
         raise PolicyError("trusted_networks", str(error)) from None
+
+
+def _proxies(texts: Sequence[str]) -> Proxies:
+    try:
+        return Proxies(texts)
+    except ValueError as error:
+        raise PolicyError("trusted_proxies", str(error)) from None
 
 
 def _host(text: str) -> str:

@@ -39,15 +39,24 @@ class Problem(Exception):
             error["hint"] = self.hint
         return {"error": error | self.details}
 
+    def content(self) -> bytes:
+        """The same, encoded."""
+        return encode_json(self.body())
+
     def response(self) -> web.Response:
         """The answer as it is sent."""
         return json_response(self.body(), status=self.status, headers=self.headers)
 
 
+def encode_json(value: Any) -> bytes:
+    """The body of a JSON answer; ends with a line feed, for people at a shell."""
+    return msgspec.json.encode(value) + b"\n"
+
+
 def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer that ends with a line feed, for people at a shell."""
+    """A JSON answer."""
     return web.Response(
-        body=msgspec.json.encode(value) + b"\n",
+        body=encode_json(value),
         status=status,
         headers=headers,
         content_type="application/json",

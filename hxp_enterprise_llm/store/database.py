@@ -11,8 +11,10 @@ Errors:
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,7 +112,8 @@ class Store:
 
     def _open(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _close_to_others(self.path)
         except OSError as error:
             raise StoreUnavailable(self.path, f"{error.filename}: {error.strerror}") from error
         engine = _engine(self.path)
@@ -124,6 +127,14 @@ class Store:
             raise
         self._engine = engine
         log.info("store.opened", path=str(self.path), revision=self._revision)
+
+
+def _close_to_others(path: Path) -> None:
+    # SQLite gives its further files the mode of this one.
+    with suppress(OSError):  # SQLite itself says more clearly why the file cannot be used
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    with suppress(OSError):
+        path.chmod(path.stat().st_mode & 0o700)
 
 
 def _reason(path: Path, error: DBAPIError) -> str:

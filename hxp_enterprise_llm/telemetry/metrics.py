@@ -28,6 +28,22 @@ class ServiceMetrics:
             registry=registry,
         )
         self.refused = Counter("citadel_http_refused", "Requests refused at the edge", ["code"], registry=registry)
+        self.half_open_closed = Counter(
+            "citadel_http_half_open_closed",
+            "Connections closed because no request came together on them, by what they went beyond",
+            ["bound"],
+            registry=registry,
+        )
+        for bound in ("deadline", "per_address"):
+            self.half_open_closed.labels(bound)
+        self.connections_limit = Gauge(
+            "citadel_http_connections_limit",
+            "Connections that the process may hold: its descriptors less a reserve",
+            registry=registry,
+        )
+        self.turned_away = Counter(
+            "citadel_http_turned_away", "Connections beyond what the process may hold", registry=registry
+        )
         self.reload_ok = Gauge(
             "citadel_config_last_reload_successful", "Whether the last reload was taken", registry=registry
         )
@@ -63,9 +79,24 @@ class LogMetrics:
         self.head = Gauge("citadel_log_head_offset", "Offset of the last event", registry=registry)
         self.first = Gauge("citadel_log_first_offset", "Offset of the first event that is kept", registry=registry)
         self.bytes = Gauge("citadel_log_size_bytes", "Size of the log on disk", registry=registry)
+        self._make_findings(registry)
         # An alert on increase() misses the step from no series to 1.
         for reason in ("LogFull", "LogUnavailable", "LogClosed"):
             self.append_errors.labels(reason)
+
+    def _make_findings(self, registry: CollectorRegistry) -> None:
+        self.damaged = Gauge("citadel_log_damaged_events", "Events in the log that cannot be read", registry=registry)
+        self.epoch_doubted = Gauge(
+            "citadel_log_epoch_doubted_timestamp_seconds",
+            "When the log was opened under a new epoch because its files were not what they had been; 0 if they were",
+            registry=registry,
+        )
+        self.scrubbed = Counter("citadel_log_scrubbed_bytes", "Bytes of records looked through", registry=registry)
+        self.scrub_finished = Gauge(
+            "citadel_log_scrub_finished_timestamp_seconds",
+            "When the whole log was last looked through",
+            registry=registry,
+        )
 
 
 class ProcessingMetrics:

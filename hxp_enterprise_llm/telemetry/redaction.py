@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 4
+_SHORTEST_PART = 8
 
 
 class Redactor:
@@ -37,14 +38,31 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    for text in (secret, secret.strip()):
+    for text in (secret, secret.strip(), *_of_url(secret.strip())):
         yield text
         yield quote(text, safe="")
         yield quote_plus(text)
         yield json.dumps(text)[1:-1]
         yield repr(text)[1:-1]
-        yield b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        yield from _in_base64(text.encode("utf-8", "surrogatepass"))
     # A key of several lines is also found line by line.
     for line in secret.splitlines():
         if len(line.strip()) >= 16:
             yield line.strip()
+
+
+def _of_url(text: str) -> Iterator[str]:
+    """Of an address that is a secret, what is secret in it: others name its path without the host."""
+    if "://" in text:
+        # Not urlsplit, which raises where somebody has mistyped the address.
+        path = "/" + text.partition("://")[2].partition("/")[2]
+        yield from (part for part in (path, path.rpartition("/")[2]) if len(part) >= _SHORTEST_PART)
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """The digits that depend on the secret alone, wherever it stands: a log-in encodes the user's name before it."""
+    yield b64encode(secret).decode().rstrip("=")
+    for before in range(3):
+        digits = b64encode(bytes(before) + secret).decode().rstrip("=")
+        whole = (before + len(secret)) % 3 == 0
+        yield digits[(before * 8 + 5) // 6 : None if whole else -1]

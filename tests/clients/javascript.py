@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,16 @@ class JavaScript:
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode({"do": action} | members) + b"\n")
 
-    async def until(self, event: str, count: int = 1, **members: Any) -> list[dict[str, Any]]:
-        """Wait until so many events with these members have come; answers them."""
+    async def until(
+        self, event: str, count: int = 1, check: Callable[[dict[str, Any]], bool] = lambda each: True, **members: Any
+    ) -> list[dict[str, Any]]:
+        """Wait until so many events with these members have come that pass the check; answers them."""
         wanted = {"event": event} | members
         try:
             async with asyncio.timeout(20):
-                while len(found := [each for each in self.seen if wanted.items() <= each.items()]) < count:
+                while (
+                    len(found := [each for each in self.seen if wanted.items() <= each.items() and check(each)]) < count
+                ):
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -65,9 +65,15 @@ class Daemon:
     """`hxp up` as a child process on free ports; what it printed tells where it listens."""
 
     def __init__(
-        self, data: Path, *arguments: str, environ: dict[str, str] | None = None, free_ports: bool = True
+        self,
+        data: Path,
+        *arguments: str,
+        environ: dict[str, str] | None = None,
+        free_ports: bool = True,
+        within: Sequence[str] = (),
     ) -> None:
-        self.data = data
+        """`within`: a command that ends by executing its arguments, with the daemon's among them."""
+        self.data, self._within = data, within
         self._ports = ["--free-ports"] if free_ports else []
         self._arguments = arguments
         self._environ = {**os.environ, **(environ or {})}
@@ -80,7 +86,8 @@ class Daemon:
     async def start(self) -> None:
         """Start, and wait until it has printed its addresses."""
         self.output.clear()
-        command = [sys.executable, "-m", "hxp_enterprise_llm.cli.main", "up", *self._ports, "--data", str(self.data)]
+        program = [*self._within, sys.executable, "-m", "hxp_enterprise_llm.cli.main"]
+        command = [*program, "up", *self._ports, "--data", str(self.data)]
         self._process = await asyncio.create_subprocess_exec(
             *command, *self._arguments, stderr=asyncio.subprocess.PIPE, env=self._environ, limit=1 << 20
         )

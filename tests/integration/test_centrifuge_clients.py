@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from hxp_enterprise_llm.config.secrets import Secret
-from hxp_enterprise_llm.config.streaming import CentrifugeConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import CentrifugeConfig, ChannelConfig, StreamingConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.streaming.centrifuge.links import SessionLink
 from hxp_enterprise_llm.event.streaming.centrifuge.session import Session
@@ -116,6 +116,86 @@ async def test_javascript_filters_by_tags():
         await client.until("subscribed")
         await served.publish("llm.a", "host.b", "host.c", "llm.d", "llm.e")
         assert counts(await client.until("publication", 2)) == [4, 5]
+
+
+def cached_config() -> StreamingConfig:
+    return StreamingConfig(channels={"last": ChannelConfig(types=["llm.*"], recovery_mode="cache")})
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("delta", [{}, {"delta": "fossil"}], ids=["whole", "differences"])
+async def test_javascript_gets_the_last_value(transport, delta):
+    """With `recovery_mode: cache` a client begins with the newest publication, and so it does after a pause."""
+    log = MemoryLog()
+    await log.open()
+    async with javascript() as client:
+        async with serving(cached_config(), log) as served:
+            port = served.port
+            await served.publish("llm.a", "llm.b", "host.c")
+            await until(lambda: served.gateway.hub.position.offset == 3)
+            client.do("connect", transport=transport, url=served.http(""))
+            client.do("subscribe", channel="last", options={"since": {"offset": 0, "epoch": ""}, **delta})
+            await client.until("subscribed", recovered=True)
+            assert counts(await client.until("publication")) == [2]
+            await served.publish("llm.d")
+            await client.until("publication", 2)
+        await client.until("connecting", code=3001)
+        await served.publish("llm.e", "llm.f", "llm.g")
+        async with serving(cached_config(), log, port=port):
+            await client.until("subscribed", 2, recovered=True)
+            await client.until("publication", 3)
+            await served.publish("llm.h")
+            assert counts(await client.until("publication", 4)) == [2, 4, 7, 8]
+
+
+async def test_the_clients_take_compression():
+    """Both offer it by themselves, and read what is compressed for all of them together."""
+    async with serving(open_config()) as served, javascript() as client:
+        client.do("connect", transport="websocket", url=served.http(""))
+        client.do("subscribe", channel="events")
+        await client.until("subscribed")
+        other, seen = python_client(served.ws(""))
+        await other.connect()
+        await other.new_subscription("events", seen).subscribe()
+        await seen.until("subscribed")
+        text = "The request took longer than the limit of its tenant allows. " * 5
+        await served.publish(*["llm.a"] * 20, text=text)
+        assert counts(await client.until("publication", 20)) == list(range(1, 21))
+        publications = await seen.until("publication", 20)
+        assert [each.data["data"]["n"] for each in publications] == list(range(1, 21))
+        plain, saved = (
+            served.sample(f"citadel_streaming_compression_{name}_bytes_total") for name in ("input", "saved")
+        )
+        assert plain > 2 * 20 * len(text)
+        assert saved > plain / 2
+        await other.disconnect()
+
+
+async def test_python_offers_a_subprotocol_that_is_none():
+    """In its JSON mode the client names an empty one."""
+    async with serving() as served:
+        client, seen = python_client(served.ws(""))
+        await client.connect()
+        await seen.until("connected")
+        await client.disconnect()
+
+
+async def test_javascript_is_counted_as_recovered():
+    log = MemoryLog()
+    await log.open()
+    async with javascript() as client:
+        async with serving(open_config(), log) as served:
+            port = served.port
+            client.do("connect", transport="websocket", url=served.http(""))
+            client.do("subscribe", channel="events")
+            await client.until("subscribed")
+            await served.publish("llm.a")
+            await client.until("publication")
+        await served.publish("llm.b")
+        async with serving(open_config(), log, port=port) as again:
+            await client.until("publication", 2)
+            assert again.sample("citadel_streaming_recoveries_total", recovered="yes") == 1
+            assert again.sample("citadel_streaming_recovered_messages_total") == 1
 
 
 class Seen(ClientEventHandler, SubscriptionEventHandler):

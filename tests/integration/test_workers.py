@@ -27,15 +27,18 @@ CLIENTS = 60
 
 
 @asynccontextmanager
-async def gateway(directory: Path, text: str = "", processes: int = PROCESSES) -> AsyncIterator[Daemon]:
+async def gateway(
+    directory: Path, text: str = "", processes: int = PROCESSES, worker_timeout: float = 60
+) -> AsyncIterator[Daemon]:
     """`hxp up` with so many processes, all of them ready."""
     config = directory / "data-streaming-api.yaml"
-    config.write_text(f"service: {{workers: {processes}, timeout: 10, drain_seconds: 0.5}}\n{text}")
+    service = f"workers: {processes}, worker_timeout: {worker_timeout}, timeout: 10, drain_seconds: 0.5"
+    config.write_text(f"service: {{{service}}}\n{text}")
     async with Daemon(directory / "data", "--config", str(config)) as daemon:
         await until_all_serve(daemon, processes)
         yield daemon
         if daemon.gateway:
-            assert await daemon.end() == 0
+            assert await daemon.end() == 0, "".join(daemon.output[-30:])
 
 
 async def get(base: str, path: str) -> tuple[int, str]:

@@ -7,7 +7,6 @@ behind `bench_`; they print and are no part of the page.
 from __future__ import annotations
 
 import argparse
-import os
 import runpy
 import signal
 import sys
@@ -50,11 +49,8 @@ def main() -> int:
 
 def compare(names: list[str]) -> tuple[list[report.Table], float]:
     """Run scenarios; their tables, and the cores that others used in the median one."""
-    free = os.sched_getaffinity(0)
     raise_file_limit()
-    keep = pinned(LOAD_CORE)
-    if keep is not None:
-        keep()
+    pinned(LOAD_CORE)()
     tables, shares = [], [0.0]
     for name in names:
         begun = time.monotonic()
@@ -70,7 +66,7 @@ def compare(names: list[str]) -> tuple[list[report.Table], float]:
         print(f"{name}: {time.monotonic() - begun:.0f} s\n", flush=True)
         tables.append(table)
         shares += [table.foreign] if table.foreign else []
-    os.sched_setaffinity(0, free)
+    pinned(None)()
     return tables, median(shares[1:] or shares)
 
 

@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "bench"
 SERVER_CORE, LOAD_CORE = 0, 1
+CORES = frozenset(os.sched_getaffinity(0))
+"""Those of the machine, before anything was kept on one of them."""
 START_SECONDS = 30.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -88,11 +90,13 @@ def program(name: str) -> Path:
     return target
 
 
-def pinned(core: int | None) -> Callable[[], None] | None:
-    """For `preexec_fn`: keeps a child on one core, where there are enough of them."""
-    if core is None or len(os.sched_getaffinity(0)) < 2:
-        return None
-    return lambda: os.sched_setaffinity(0, {core})
+def pinned(core: int | None) -> Callable[[], None]:
+    """For `preexec_fn`: keeps a child on one core where there are enough of them, or lets it use all.
+
+    Never inherited: the one who starts it may be kept on a core itself.
+    """
+    cores = {core} if core is not None and {SERVER_CORE, LOAD_CORE} <= CORES else CORES
+    return lambda: os.sched_setaffinity(0, cores)
 
 
 class Load:

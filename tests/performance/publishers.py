@@ -11,6 +11,8 @@ import socket
 import time
 from typing import Protocol
 
+from hxp_enterprise_llm.event.model import rfc3339
+
 LANE = 10**12
 DOCUMENT = (
     b'{"specversion":"1.0","id":"%b-%d","source":"/bench","type":"bench.tick","data":{"seq":%d,"ns":%d,'
@@ -191,6 +193,22 @@ class Stream:
         self._socket.close()
 
 
+class Delivered(Stream):
+    """For a peer that is to send, byte for byte, as much of the same kind as we do: the event as we deliver it."""
+
+    EPOCH = b"c7b25be7e74e464cb7e50b86289779d9"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._offset = 0
+
+    def wrap(self, document: bytes) -> bytes:
+        self._offset += 1
+        time_too = b'"time":"%b","type":' % rfc3339(time.time()).encode()
+        rest = document[1:].replace(b'"type":', time_too, 1)
+        return b'{"offset":%d,"epoch":"%b",%b\n' % (self._offset, self.EPOCH, rest)
+
+
 class Nats(Stream):
     """`PUB` over TCP."""
 
@@ -231,3 +249,18 @@ class Nchan(Stream):
 
     def wrap(self, document: bytes) -> bytes:
         return request("/publish", document)
+
+
+class Centrifugo(Nchan):
+    """`POST /api/batch`: what is due in one request, without waiting for the answers."""
+
+    MOST_AHEAD = 100
+
+    def free(self) -> int:
+        return 10 * super().free()
+
+    def send(self, due: list[int]) -> None:
+        documents = [self._documents.make(0, each) for each in due]
+        commands = [b'{"publish":{"channel":"bench","data":%b}}' % document for document in documents]
+        self._socket.sendall(request("/api/batch", b'{"commands":[%b]}' % b",".join(commands)))
+        self._ahead += 1

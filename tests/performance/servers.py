@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import os
 import re
 import resource
@@ -9,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.performance.harness import (
     CACHE,
@@ -28,7 +32,7 @@ from tests.performance.harness import (
     free_port,
     reachable,
 )
-from tests.performance.publishers import Events, Nats, Nchan, Stream
+from tests.performance.publishers import Centrifugo, Delivered, Events, Nats, Nchan, Stream
 
 MOST_CONNECTIONS = 20_000
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
@@ -171,15 +175,50 @@ def nats(directory: Path) -> Iterator[Server]:
         yield Server("NATS", websocket, {"nats": "/"}, process.pid, lambda: Nats(port), lambda: Nats(port))
 
 
+SECRET = "of the bench"
+
+
+def _token(claims: dict[str, object]) -> str:
+    """A JWT (HS256)."""
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "HS256"}, claims)]
+    signature = hmac.digest(SECRET.encode(), b".".join(parts), "sha256")
+    return b".".join([*parts, urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
 @contextmanager
-def _fed(name: str, words: list[str], environ: dict[str, str]) -> Iterator[Server]:
+def centrifugo(directory: Path) -> Iterator[Server]:
+    """Centrifugo 6 from the PATH, its unidirectional WebSocket. Its threads may use all cores. Raises Missing."""
+    binary = shutil.which("centrifugo")
+    if binary is None:
+        raise Missing("centrifugo")
+    port, config = free_port(), directory / "centrifugo.json"
+    sections: dict[str, object] = {
+        "http_server": {"address": "127.0.0.1", "port": port},
+        "http_api": {"insecure": True},
+        "client": {"token": {"hmac_secret_key": SECRET}},
+        "uni_websocket": {"enabled": True},
+        "log": {"level": "error"},
+    }
+    config.write_text(json.dumps(sections))
+    # Who may see the channel is said by the token; nobody has to ask for it.
+    connect = json.dumps({"token": _token({"sub": "bench", "channels": ["bench"]})})
+    with child([binary, "-c", str(config)], None, stderr=subprocess.DEVNULL) as process:
+        reachable(port, process)
+        paths = {"ws": f"/connection/uni_websocket?cf_connect={quote(connect)}"}
+        yield Server("Centrifugo", port, paths, process.pid, lambda: Centrifugo(port), lambda: Centrifugo(port))
+
+
+@contextmanager
+def _fed(
+    name: str, words: list[str], environ: dict[str, str], feeder: Callable[[int], Stream] = Stream
+) -> Iterator[Server]:
     """A server that gets its ports as arguments and its events as lines."""
     port, feed = free_port(), free_port()
     with child([*words, str(port), str(feed)], SERVER_CORE, cwd=ROOT, env=os.environ | environ) as process:
         reachable(feed, process)
         reachable(port, process)
         paths = dict.fromkeys(("ws", "deflate"), "/")
-        yield Server(name, port, paths, process.pid, lambda: Stream(feed), lambda: Stream(feed))
+        yield Server(name, port, paths, process.pid, lambda: feeder(feed), lambda: feeder(feed))
 
 
 @contextmanager
@@ -202,8 +241,8 @@ def websockets(_: Path) -> Iterator[Server]:
 
 @contextmanager
 def aiohttp(_: Path) -> Iterator[Server]:
-    """aiohttp, `send_str` to each."""
-    with _fed("aiohttp", [sys.executable, "-m", "tests.performance.peers.aiohttp_peer"], {}) as server:
+    """aiohttp, `send_str` to each, of events as we deliver them."""
+    with _fed("aiohttp", [sys.executable, "-m", "tests.performance.peers.aiohttp_peer"], {}, Delivered) as server:
         yield server
 
 

@@ -8,7 +8,6 @@ Prints figures; asserts only what must always hold: every subscriber gets every 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import msgspec
 import pytest
 
 from tests.integration.daemon import Daemon
+from tests.performance.servers import aiohttp as aiohttp_peer
 
 SUBSCRIBERS = 200
 SINGLE_EVENTS = 200
@@ -60,15 +60,8 @@ async def ours(tmp_path) -> AsyncIterator[tuple[str, str]]:
 
 @asynccontextmanager
 async def naive(tmp_path) -> AsyncIterator[tuple[str, str]]:
-    command = [sys.executable, "-m", "tests.performance.naive_peer"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        port = int(await process.stdout.readline())
-        yield f"http://127.0.0.1:{port}/events", f"http://127.0.0.1:{port}/ws/events"
-    finally:
-        process.kill()
-        await process.wait()
+    with aiohttp_peer(tmp_path) as peer:
+        yield f"http://127.0.0.1:{peer.port}/events", f"http://127.0.0.1:{peer.port}/"
 
 
 class Figures(msgspec.Struct):

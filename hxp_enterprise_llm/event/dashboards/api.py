@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.config.paths import suggestion
+from hxp_enterprise_llm.event.dashboards import described
 from hxp_enterprise_llm.event.dashboards.assets import CONTENT_TYPES, POLICY, Asset, page, static
+from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
@@ -18,12 +20,6 @@ from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MOST_BODY_BYTES = 4096
-
-
-class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What POST /dashboards/refresh may say."""
-
-    dashboard: str | None = None
 
 
 def routes(
@@ -42,9 +38,16 @@ def routes(
     """
     api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
-        Route("GET", "/", api.root, "read", "The live page"),
-        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page"),
-        Route("GET", "/dashboards/status", api.status, "read", "Each dashboard: ok or its faults, last update"),
+        Route("GET", "/", api.root, "read", "The live page", described=described.PAGE),
+        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=described.ASSET),
+        Route(
+            "GET",
+            "/dashboards/status",
+            api.status,
+            "read",
+            "Each dashboard: ok or its faults, last update",
+            described=described.STATUS,
+        ),
         Route(
             "POST",
             "/dashboards/refresh",
@@ -52,9 +55,12 @@ def routes(
             "dashboards:refresh",
             "Compute and send all dashboards now, or the one that is named",
             body=JSON_BODY,
+            described=described.REFRESH,
         ),
-        Route("GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard"),
-        Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard"),
+        Route(
+            "GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=described.PAGE
+        ),
+        Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard", described=described.DATA),
     ]
 
 
@@ -136,7 +142,7 @@ def _refresh_request(body: bytes) -> RefreshRequest:
     hint = 'send no body, or {"dashboard": NAME}'
     try:
         return msgspec.json.decode(body, type=RefreshRequest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "bad_body", f"the body cannot be used: {error}", hint) from None
 
 

@@ -13,7 +13,7 @@ from hxp_enterprise_llm.event.log.model import (
     Gone,
     Limits,
 )
-from hxp_enterprise_llm.event.model import EARLIEST, Encoded, Offset
+from hxp_enterprise_llm.event.model import EARLIEST, Encoded, EncodedColumns, Offset
 
 
 def check_batch(events: Sequence[Encoded], limits: Limits) -> int:
@@ -23,6 +23,20 @@ def check_batch(events: Sequence[Encoded], limits: Limits) -> int:
     """
     if len(events) > limits.max_batch_events:
         raise BatchTooLarge(limits.max_batch_events, len(events), "events")
+    if isinstance(events, EncodedColumns):
+        sizes = list(map(len, events.raws))
+        if max(sizes, default=0) > limits.max_event_bytes:
+            index = next(index for index, size in enumerate(sizes) if size > limits.max_event_bytes)
+            raise EventTooLarge(limits.max_event_bytes, sizes[index], index)
+        total = sum(sizes)
+    else:
+        total = _check_each(events, limits)
+    if total > limits.max_batch_bytes:
+        raise BatchTooLarge(limits.max_batch_bytes, total, "bytes")
+    return total
+
+
+def _check_each(events: Sequence[Encoded], limits: Limits) -> int:
     total = 0
     for index, event in enumerate(events):
         raw = event.raw
@@ -32,8 +46,6 @@ def check_batch(events: Sequence[Encoded], limits: Limits) -> int:
         if size < 3 or raw[0] != 0x7B or raw[-1] != 0x7D or b"\n" in raw:
             raise ValueError(f"event {index}: raw is not one JSON object with a member, on one line")
         total += size
-    if total > limits.max_batch_bytes:
-        raise BatchTooLarge(limits.max_batch_bytes, total, "bytes")
     return total
 
 

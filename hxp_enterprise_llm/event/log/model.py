@@ -17,8 +17,9 @@ Errors:
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -75,6 +76,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     append_p99_ms: float | None = None
     reason: str = ""
+    findings: tuple[str, ...] = ()
+    """What is wrong although the log works: damaged records, a new epoch because files were not what they had been."""
 
 
 class EventLog(Protocol):
@@ -125,6 +128,15 @@ class EventLog(Protocol):
 
     async def close(self, within: float = 5.0) -> None:
         """Finish what is under way within so many seconds and let go. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class BeginsAppends(Protocol):
+    """What a log of this process may offer beside EventLog."""
+
+    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> Future[list[Appended]]:
+        """`append` that takes no task: what it would raise is the future's exception."""
         ...
 
 

@@ -49,14 +49,17 @@ class Damaged(Exception):
 
 def split(events: Sequence[Stored]) -> Iterator[tuple[int, int]]:
     """Ranges [start, end) of the events, each small enough for one record, or a single event."""
+    if len(events) <= MAX_RECORD_EVENTS and sum([len(event.raw) + 1 for event in events]) <= MAX_RECORD_BYTES:
+        if events:
+            yield 0, len(events)
+        return
     start = size = 0
     for index, event in enumerate(events):
         size += len(event.raw) + 1
         if index > start and (size > MAX_RECORD_BYTES or index - start == MAX_RECORD_EVENTS):
             yield start, index
             start, size = index, len(event.raw) + 1
-    if events:
-        yield start, len(events)
+    yield start, len(events)
 
 
 def pack(events: Sequence[Stored], identities: Sequence[bytes], at: float) -> Record:

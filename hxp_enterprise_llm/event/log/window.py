@@ -7,7 +7,7 @@ forgotten with the process.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hxp_enterprise_llm.event.model import Offset
 
@@ -34,6 +34,10 @@ class IdentityWindow:
     def find(self, identity: bytes) -> Offset | None:
         """The first offset of an event that is still recognised."""
         return self._offsets.get(identity)
+
+    def knows_none(self, identities: Iterable[bytes]) -> bool:
+        """Whether none of these events is recognised."""
+        return self._offsets.keys().isdisjoint(identities)
 
     def add(self, identities: Sequence[bytes], offsets: Sequence[Offset], at: float) -> None:
         """Remember a record: its identities with their offsets, stored at wall-clock second `at`."""

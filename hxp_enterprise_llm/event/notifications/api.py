@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.evaluation import Alert
@@ -29,9 +30,31 @@ def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> l
     """The routes over an engine."""
     view = NotificationsApi(engine, clock, budget)
     return [
-        Route("POST", "/notifications/send", view.send, "notify", "Send a notification by hand", body=JSON_BODY),
-        Route("GET", "/notifications/status", view.status, "read", "Rules, alerts and the outbox"),
-        Route("GET", "/notifications/channels", view.channels, "read", "Delivery channels and how they do"),
+        Route(
+            "POST",
+            "/notifications/send",
+            view.send,
+            "notify",
+            "Send a notification by hand",
+            body=JSON_BODY,
+            described=described.SEND,
+        ),
+        Route(
+            "GET",
+            "/notifications/status",
+            view.status,
+            "read",
+            "Rules, alerts and the outbox",
+            described=described.STATUS,
+        ),
+        Route(
+            "GET",
+            "/notifications/channels",
+            view.channels,
+            "read",
+            "Delivery channels and how they do",
+            described=described.CHANNELS,
+        ),
     ]
 
 

@@ -16,7 +16,8 @@ CHANNELS: tuple[str, ...] = (*get_args(DeliveryChannel), "all")
 PRIORITIES: tuple[str, ...] = get_args(Priority)
 MAX_MESSAGE = 4000
 MAX_TITLE = 200
-_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+WORD = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_TYPE = re.compile(WORD)
 _KEYS = ("type", "message", "channel", "priority", "title")
 HINT = """send {"type": "test", "message": "Test notification", "channel": "websocket"}"""
 
@@ -49,7 +50,7 @@ def parse_send(body: bytes) -> SendRequest:
     """The request in a JSON body. Raises Problem 400 that names every fault with its path."""
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "bad_json", f"the body is no JSON: {error}", HINT) from None
     if not isinstance(data, dict):
         raise Problem(400, "bad_notification", "the body must be a JSON object", HINT)

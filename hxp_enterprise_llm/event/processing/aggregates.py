@@ -1,10 +1,12 @@
 """What a slot of time remembers of its events: a count, figures of a field, or its different values.
 
-Each aggregate takes values one by one and absorbs the aggregate of a later stretch of time; a `Sketch` does as well.
+Each aggregate takes values in by the batch and absorbs the aggregate of a later stretch of time; a `Sketch` does as
+well. However the same values are cut into batches, the aggregate is the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from heapq import nsmallest
@@ -14,8 +16,8 @@ from typing import Any, Protocol, Self
 class Aggregate(Protocol):
     """Mergeable memory of some events."""
 
-    def add(self, value: Any, /) -> None:
-        """Take the value of one event in."""
+    def update(self, values: Sequence[Any], /) -> None:
+        """Take the values of some events in, in the order of the log; there is at least one."""
         ...
 
     def absorb(self, later: Self, /) -> None:
@@ -35,8 +37,8 @@ class Count:
     def __init__(self) -> None:
         self.n = 0
 
-    def add(self, value: object = None, /) -> None:
-        self.n += 1
+    def update(self, values: Sequence[object], /) -> None:
+        self.n += len(values)
 
     def absorb(self, later: Self, /) -> None:
         self.n += later.n
@@ -57,16 +59,17 @@ class Numbers:
         self.total: float = 0
         self.minimum = self.maximum = self.last = float("nan")
 
-    def add(self, value: float, /) -> None:
-        if not self.n:
-            self.minimum = self.maximum = value
-        elif value < self.minimum:
-            self.minimum = value
-        elif value > self.maximum:
-            self.maximum = value
-        self.n += 1
-        self.total += value
-        self.last = value
+    def update(self, values: Sequence[float], /) -> None:
+        lowest, highest = min(values), max(values)
+        self.minimum = min(self.minimum, lowest) if self.n else lowest
+        self.maximum = max(self.maximum, highest) if self.n else highest
+        self.n += len(values)
+        self.last = values[-1]
+        # Not sum(): from Python 3.12 on it rounds otherwise, and the total would depend on how batches are cut.
+        total = self.total
+        for value in values:
+            total += value
+        self.total = total
 
     def absorb(self, later: Self, /) -> None:
         if not later.n:
@@ -99,8 +102,8 @@ class Distinct:
         self._hashes: set[int] = set()
         self._thinned = False
 
-    def add(self, value: str | float | bool, /) -> None:
-        self._hashes.add(hash_of(value))
+    def update(self, values: Sequence[str | float | bool], /) -> None:
+        self._hashes.update(map(hash_of, _different(values)))
         self._tidy()
 
     def absorb(self, later: Self, /) -> None:
@@ -125,6 +128,14 @@ class Distinct:
             return len(self._hashes)
         greatest = nsmallest(KEPT_HASHES, self._hashes)[-1]
         return round((KEPT_HASHES - 1) * 2**64 / greatest)
+
+
+def _different(values: Sequence[str | float | bool]) -> Iterable[str | float | bool]:
+    """Each value once. In a set of Python 1, 1.0 and true are one, so that types go with them."""
+    kinds = list(map(type, values))
+    if set(kinds) == {str}:
+        return set(values)
+    return [value for _, value in set(zip(kinds, values, strict=True))]
 
 
 @lru_cache(maxsize=65_536, typed=True)

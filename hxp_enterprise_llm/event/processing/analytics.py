@@ -6,19 +6,18 @@ arrived. Events older than the largest window when they arrive count as late and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import msgspec
 
-from hxp_enterprise_llm.config.processing import OWN_TYPES
 from hxp_enterprise_llm.event.log.model import Stored
-from hxp_enterprise_llm.event.model import TypePatterns, parse_rfc3339
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Distinct
 from hxp_enterprise_llm.event.processing.metrics import MAKERS, SOURCES, Accumulator, Metric
 from hxp_enterprise_llm.event.processing.plan import Plan, Planner
-from hxp_enterprise_llm.event.processing.windows import SlotSeries, Timeline
+from hxp_enterprise_llm.event.processing.windows import SlotSeries, Timeline, Times
 
 Values = dict[str, float | None]
 
@@ -56,10 +55,9 @@ class Analytics:
         self.now = 0
         """The slot of the present."""
         self._since: int | None = None
-        self._latest: tuple[Any, int] = object(), 0
+        self._times = Times(timeline)
         self._series: dict[Accumulator, SlotSeries[Any]] = {}
         self._added: dict[Accumulator, int] = {}
-        self._own = TypePatterns(OWN_TYPES)
         self.adopt(metrics)
         self._added.clear()
 
@@ -88,6 +86,16 @@ class Analytics:
                 series.drop_before(slot - self.timeline.horizon)
         return False
 
+    def shift(self, seconds: float) -> float:
+        """The wall clock was set by so much: all that was taken in goes along. Answers by how much it went."""
+        slots = self.timeline.slot(seconds)
+        self.now += slots
+        self._since = None if self._since is None else self._since + slots
+        self._added = {accumulator: slot + slots for accumulator, slot in self._added.items()}
+        for series in self._series.values():
+            series.shift(slots)
+        return self.timeline.start(slots)
+
     def _forget(self, slot: int) -> None:
         self.now, self._since = slot, None
         self._series = {a: SlotSeries(MAKERS[a.family]) for a in self._series}
@@ -95,61 +103,65 @@ class Analytics:
         self._planner = Planner(self._series)
 
     def take(self, events: Sequence[Stored], arrival: Arrival | None = None, *, count: bool = True) -> None:
-        """Take events in. `arrival` is now, unless they are read again from the log; `count`: into the totals too."""
+        """Take events in. `arrival` is now, unless they are read again from the log; `count`: into the totals too.
+
+        However the log is cut into batches, what comes of them is the same.
+        """
+        if not events:
+            return
         arrived = arrival or Arrival(self.now, self.now)
-        before = msgspec.structs.replace(self.totals)
-        plan_of = self._planner.plan
-        if events and count:
+        kinds = self._planner.kinds_of([event.type for event in events])
+        present = set(kinds)
+        late, ignored = self._take(events, kinds, present, arrived)
+        if count:
             self._watched_since(arrived.first)
-        for event in events:
-            plan = plan_of(event.type)
-            if not self._own.matches(event.type):
-                self.totals.events += 1
-            if plan.feeds:
-                self._take(event, plan, arrived)
-        if not count:
-            self.totals = before
+            self.totals.events += len(events) - sum(kinds.count(k) for k in present if self._planner.kinds[k].own)
+            self.totals.late += late
+            self.totals.ignored += ignored
 
-    def _take(self, event: Stored, plan: Plan, arrived: Arrival) -> None:
-        try:
-            view = plan.decode(event.raw)
-        except msgspec.DecodeError:
-            self.totals.ignored += 1
-            return
-        slot = self._place(view.time, arrived)
+    def _take(
+        self, events: Sequence[Stored], kinds: Sequence[int], present: set[int], arrived: Arrival
+    ) -> tuple[int, int]:
+        """Hand every accumulator its values; answers how many events came too late, and what was ignored."""
+        touching = frozenset(kind for kind in present if self._planner.kinds[kind].touched)
+        if not touching:
+            return 0, 0
+        if len(touching) < len(present):
+            wanted = [kind in touching for kind in kinds]
+            events, kinds = list(compress(events, wanted)), list(compress(kinds, wanted))
+        plan = self._planner.plan(touching)
+        views, kinds = plan.read([event.raw for event in events], kinds)
+        late, ignored = 0, len(events) - len(views)
+        for slot, those, of_kinds in self._by_slot(views, kinds, plan, arrived):
+            if slot is None:
+                late += len(those)
+            elif slot >= self.now - self.timeline.horizon:
+                self._watched_since(slot)
+                ignored += plan.feed(slot, those, of_kinds)
+        return late, ignored
+
+    def _by_slot(
+        self, views: Sequence[Any], kinds: Sequence[int], plan: Plan, arrived: Arrival
+    ) -> Iterable[tuple[int | None, Sequence[Any], Sequence[int]]]:
+        """The events of each slot with their kinds, in their order; those that came too late have none."""
+        slots = self._times.slots(plan.times(views))
+        placed = {slot: self._place(slot, arrived) for slot in set(slots)}
+        if len(placed) == 1:
+            return [(placed[slots[0]], views, kinds)]
+        groups: dict[int | None, tuple[list[Any], list[int]]] = {slot: ([], []) for slot in placed.values()}
+        for slot, view, kind in zip(slots, views, kinds, strict=True):
+            those, of_kinds = groups[placed[slot]]
+            those.append(view)
+            of_kinds.append(kind)
+        return [(slot, *group) for slot, group in groups.items()]
+
+    def _place(self, slot: int | None, arrived: Arrival) -> int | None:
+        """Where an event of a slot belongs; None when it came too late."""
         if slot is None:
-            self.totals.late += 1
-            return
-        if slot < self.now - self.timeline.horizon:
-            return
-        self._watched_since(slot)
-        for series, read, accepts in plan.feeds:
-            value = None
-            if read:
-                value = read(view)
-                if value is None:
-                    continue
-                if not accepts(value):
-                    self.totals.ignored += 1
-                    continue
-            series.at(slot).add(value)
-
-    def _place(self, time: Any, arrived: Arrival) -> int | None:
-        """The slot of an event; None when it came too late."""
-        slot = self._slot_of(time, arrived.first)
+            return arrived.first
         if slot < arrived.first - self.timeline.horizon:
             return None
         return min(slot, arrived.last)
-
-    def _slot_of(self, time: Any, otherwise: int) -> int:
-        # Events of a batch often have the same time.
-        if time == self._latest[0]:
-            return self._latest[1]
-        try:
-            self._latest = time, self.timeline.slot(parse_rfc3339(time))
-            return self._latest[1]
-        except (TypeError, ValueError, OverflowError):
-            return otherwise
 
     def own_slot(self, event: Stored, otherwise: int) -> int:
         """The slot of the time that an event carries; `otherwise` when it carries none."""
@@ -157,7 +169,8 @@ class Analytics:
             time = _decode_time(event.raw).time
         except msgspec.DecodeError:
             return otherwise
-        return self._slot_of(time, otherwise)
+        slot = self._times.slots([time])[0]
+        return otherwise if slot is None else slot
 
     @property
     def since(self) -> float | None:

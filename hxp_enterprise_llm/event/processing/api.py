@@ -8,8 +8,25 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.snapshot import Snapshot
+from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
+
+
+class Analysed(Snapshot, frozen=True, kw_only=True):
+    """The metrics now."""
+
+    service: str
+    lag: int
+    """Offsets of the log that are not taken in yet."""
+
+
+_DESCRIBED = Described(
+    parameters=(Parameter("window", "One of the windows alone"),),
+    answers=(Answer("The metrics", Analysed),),
+    refusals=(503,),
+)
 
 
 def routes(engine: AnalyticsEngine, *, service: str = "event-processing") -> list[Route]:
@@ -30,7 +47,8 @@ def routes(engine: AnalyticsEngine, *, service: str = "event-processing") -> lis
             answer["windows"] = {window: answer["windows"][window]}
         return json_response(answer)
 
-    return [Route("GET", "/analytics", analytics, "read", "Metrics over sliding windows, now; `?window=1m` for one")]
+    what = "Metrics over sliding windows, now; `?window=1m` for one"
+    return [Route("GET", "/analytics", analytics, "read", what, described=_DESCRIBED)]
 
 
 def _window(request: web.Request, allowed: tuple[str, ...]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import structlog
@@ -28,6 +28,10 @@ log = structlog.get_logger("analytics")
 REBUILD_LIMIT = 5_000_000
 """Most offsets that a rebuild goes back."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_JUMP_SECONDS = 2.0
+"""A difference between the two clocks that is no drift: the wall clock was set, and windows must not notice."""
+_STRETCH = 1024
+"""Most events that are taken in without a pause: one or two milliseconds."""
 
 
 class AnalyticsEngine:
@@ -48,6 +52,7 @@ class AnalyticsEngine:
         self._sleep, self._limit = sleep, rebuild_limit
         self._windows = {label: seconds(label) for label in config.windows}
         self._core = Analytics(compile_metrics(config.metrics, self._windows), Timeline(self._windows))
+        self._ahead = self._clock_ahead()
         self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
         self._seq, self._newest_at = 0, 0.0
         self._ready = asyncio.Event()
@@ -108,6 +113,7 @@ class AnalyticsEngine:
     async def _rebuild(self) -> None:
         bounds = await self._log.bounds()
         core = Analytics(self._core.metrics, self._core.timeline)
+        ahead = self._clock_ahead()
         core.advance(self._clock.time())
         oldest = core.timeline.start(core.now - core.timeline.horizon - 1)
         found = await survey(self._log, bounds, oldest, self._limit)
@@ -116,6 +122,7 @@ class AnalyticsEngine:
         position = await replay(self._log, bounds, found, core)
         # A reload may have come in between.
         core.adopt(self._core.metrics)
+        self._ahead = ahead
         self._core, self._epoch, self._position, self._head = core, bounds.epoch, position, bounds.head
         if found.newest:
             self._seq = max(self._seq, found.newest.seq)
@@ -131,9 +138,10 @@ class AnalyticsEngine:
                 if not self.ready:
                     await self.rebuild()
                 async for batch in self._log.follow(self._position, epoch=self._epoch):
-                    self._take(batch)
+                    for stretch in _stretches(batch):
+                        self._take(stretch)
+                        await asyncio.sleep(0)
                     pause = _FIRST_PAUSE
-                    await asyncio.sleep(0)
             except CursorError as error:
                 log.warning("analytics.cursor_lost", reason=str(error))
                 self._ready.clear()
@@ -152,8 +160,16 @@ class AnalyticsEngine:
         self._telemetry.lag.set(self.lag)
 
     def _advance(self) -> None:
-        if self._core.advance(self._clock.time()):
-            log.warning("analytics.clock_set_back", now=rfc3339(self._clock.time()))
+        ahead = self._clock_ahead()
+        if abs(ahead - self._ahead) >= _JUMP_SECONDS:
+            moved = self._core.shift(ahead - self._ahead)
+            log.warning("analytics.clock_set", by_s=round(moved, 3), now=rfc3339(self._clock.time()))
+        self._ahead = ahead
+        self._core.advance(self._clock.time())
+
+    def _clock_ahead(self) -> float:
+        """How far the wall clock is ahead of the one that nobody sets."""
+        return self._clock.time() - self._clock.monotonic()
 
     async def run_ticks(self) -> None:
         """Compute and store a snapshot on each tick, for ever; while the windows are rebuilt there is none."""
@@ -205,3 +221,11 @@ class AnalyticsEngine:
             ignored=core.totals.ignored,
             since=None if core.since is None else rfc3339(core.since),
         )
+
+
+def _stretches(batch: Batch) -> Iterator[Batch]:
+    """The batch in parts between which the loop may turn; each is as good a place for a snapshot as a whole batch."""
+    events = batch.events
+    for end in range(_STRETCH, len(events), _STRETCH):
+        yield Batch(events[end - _STRETCH : end], events[end - 1].offset, batch.head)
+    yield batch._replace(events=events[max(0, len(events) - 1) // _STRETCH * _STRETCH :])

@@ -1,117 +1,124 @@
-"""What to do with the events of one type: which attributes to decode, and which accumulators get what."""
+"""What to do with a batch: which attributes to decode, and which accumulators get which of its events.
+
+Types that touch the same accumulators are one kind. A batch is taken in by the plan of all kinds in it, not type by
+type, so that every accumulator gets its values in the order of the log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.config.processing import OWN_TYPES
+from hxp_enterprise_llm.event.model import TypePatterns
+from hxp_enterprise_llm.event.processing.columns import Column, Reader, events, numbers, scalars
+from hxp_enterprise_llm.event.processing.memo import Memo
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
+from hxp_enterprise_llm.event.processing.views import Path, compile_view
 from hxp_enterprise_llm.event.processing.windows import SlotSeries
 
-Reader = Callable[[Any], Any]
 Series = Mapping[Accumulator, SlotSeries[Any]]
+Feed = tuple[SlotSeries[Any], Column]
+"""An accumulator's slots, and how its values are read."""
 
-_INTEGERS = range(-(2**63), 2**64)
-_MOST_TYPES = 4096
-
-
-class Feed(NamedTuple):
-    """An accumulator's slots and the way from a decoded event to its value; `read` is None for counts."""
-
-    series: SlotSeries[Any]
-    read: Reader | None
-    accepts: Callable[[Any], bool]
+_TIME: Path = ("time",)
+_MOST_TYPES, _MOST_PLANS = 4096, 256
 
 
-class Plan(NamedTuple):
-    """How events of some types are taken in. Without feeds they are not even decoded."""
+class Kind(NamedTuple):
+    """Event types that are treated alike."""
 
-    decode: Callable[[bytes], Any]
+    own: bool
+    """The system itself makes such events of others."""
+    touched: tuple[Accumulator, ...]
+    """Events that touch nothing are not even decoded."""
+
+
+class Share(NamedTuple):
+    """Some of the kinds of a plan, by number, and what they feed. `kinds` is None for all of them."""
+
+    kinds: frozenset[int] | None
     feeds: tuple[Feed, ...]
 
 
+class Plan(NamedTuple):
+    """How events of some kinds are taken in."""
+
+    decode: Callable[[bytes], Any]
+    times: Reader
+    shares: tuple[Share, ...]
+
+    def read(self, raws: Sequence[bytes], kinds: Sequence[int]) -> tuple[list[Any], Sequence[int]]:
+        """Views of the events that can be read, with their kinds."""
+        try:
+            return list(map(self.decode, raws)), kinds
+        except msgspec.DecodeError:
+            found = [(view, kind) for raw, kind in zip(raws, kinds, strict=True) for view in self._readable(raw)]
+            return [view for view, _ in found], [kind for _, kind in found]
+
+    def _readable(self, raw: bytes) -> tuple[Any, ...]:
+        try:
+            return (self.decode(raw),)
+        except msgspec.DecodeError:
+            return ()
+
+    def feed(self, slot: int, views: Sequence[Any], kinds: Sequence[int]) -> int:
+        """Hand the events of a slot to the accumulators; answers how many values were refused."""
+        ignored = 0
+        for chosen, feeds in self.shares:
+            mine = views if chosen is None else [v for v, kind in zip(views, kinds, strict=True) if kind in chosen]
+            if not mine:
+                continue
+            for series, column in feeds:
+                values, refused = column(mine)
+                ignored += refused
+                if values:
+                    series.at(slot).update(values)
+        return ignored
+
+
 class Planner:
-    """Finds the plan of an event type. Types that touch the same accumulators share one."""
+    """Finds the kinds of event types, and the plan of a set of kinds."""
 
     def __init__(self, series: Series) -> None:
         self._series = series
-        self._by_type: dict[str, Plan] = {}
-        self._by_touched: dict[tuple[Accumulator, ...], Plan] = {}
+        self._own = TypePatterns(OWN_TYPES)
+        self.kinds: list[Kind] = []
+        """By number. There are only as many as the metrics tell apart, however many types come."""
+        self._by_type = Memo(self._number, _MOST_TYPES)
+        self._by_kinds = Memo(self._compile, _MOST_PLANS)
 
-    def plan(self, type: str) -> Plan:
-        """The plan of a type, worked out once."""
-        found = self._by_type.get(type)
-        if found is None:
-            if len(self._by_type) >= _MOST_TYPES:
-                self._by_type.clear()
-            found = self._by_type[type] = self._look(type)
-        return found
+    def kinds_of(self, types: Iterable[str]) -> list[int]:
+        """The number of the kind of each of these types."""
+        return list(map(self._by_type.__getitem__, types))
 
-    def _look(self, type: str) -> Plan:
-        touched = tuple(a for a in self._series if a.selection.matches(type))
-        if touched not in self._by_touched:
-            self._by_touched[touched] = _compile(touched, self._series)
-        return self._by_touched[touched]
+    def plan(self, kinds: frozenset[int]) -> Plan:
+        """The plan of batches in which all of these kinds are, and no other."""
+        return self._by_kinds[kinds]
 
+    def _number(self, type: str) -> int:
+        kind = Kind(self._own.matches(type), tuple(a for a in self._series if a.selection.matches(type)))
+        if kind not in self.kinds:
+            self.kinds.append(kind)
+        return self.kinds.index(kind)
 
-def _compile(touched: tuple[Accumulator, ...], series: Series) -> Plan:
-    """A decoder of `time` and of the attributes that these accumulators want, and nothing else."""
-    attributes = dict.fromkeys(["time", *(path[0] for a in touched for path in a.fields)])
-    names = {attribute: f"a{index}" for index, attribute in enumerate(attributes)} | {"time": "time"}
-    view = msgspec.defstruct(
-        "View",
-        [(name, Any, None) for name in names.values()],
-        rename={name: attribute for attribute, name in names.items()},
-    )
-    return Plan(msgspec.json.Decoder(view).decode, tuple(_feed(a, names, series[a]) for a in touched))
-
-
-def _feed(accumulator: Accumulator, names: Mapping[str, str], series: SlotSeries[Any]) -> Feed:
-    readers = [_reader(names[first], rest) for first, *rest in accumulator.fields]
-    if not readers:
-        return Feed(series, None, is_number)
-    taken = is_scalar if accumulator.family == "distinct" else is_number
-    return Feed(series, readers[0] if len(readers) == 1 else _sum(readers), taken)
+    def _compile(self, kinds: frozenset[int]) -> Plan:
+        """A decoder of `time` and of what the accumulators want, and nothing else."""
+        takers = {a: frozenset(k for k in kinds if a in self.kinds[k].touched) for a in self._series}
+        wanted = [path for a, taken in takers.items() if taken for path in a.fields]
+        decode, readers = compile_view([_TIME, *wanted])
+        feeds: dict[frozenset[int], list[Feed]] = {}
+        for accumulator, taken in takers.items():
+            if taken:
+                feeds.setdefault(taken, []).append((self._series[accumulator], _column(accumulator, readers)))
+        shares = (Share(None if taken == kinds else taken, tuple(found)) for taken, found in feeds.items())
+        return Plan(decode, readers[_TIME], tuple(shares))
 
 
-def _sum(readers: list[Reader]) -> Reader:
-    """Adds what is there; None when nothing is, and the first value that is no number as it stands."""
-
-    def read(view: Any) -> Any:
-        values = [value for reader in readers if (value := reader(view)) is not None]
-        for value in values:
-            if not is_number(value):
-                return value
-        return sum(values) if values else None
-
-    return read
-
-
-def _reader(name: str, path: list[str]) -> Reader:
-    attribute: Reader = attrgetter(name)
-    if not path:
-        return attribute
-
-    def read(view: Any) -> Any:
-        node = attribute(view)
-        for key in path:
-            if type(node) is not dict:
-                return None
-            node = node.get(key)
-        return node
-
-    return read
-
-
-def is_number(value: Any) -> bool:
-    """Whether a JSON value counts as a number: no booleans, no integers beyond 64 bits."""
-    kind = type(value)
-    return kind is float or (kind is int and value in _INTEGERS)
-
-
-def is_scalar(value: Any) -> bool:
-    """Whether a JSON value can be told from others at a glance: a text, a number, true or false."""
-    return isinstance(value, str | int | float)
+def _column(accumulator: Accumulator, readers: Mapping[Path, Reader]) -> Column:
+    paths = [readers[path] for path in accumulator.fields]
+    if not paths:
+        return events
+    return scalars(paths) if accumulator.family == "distinct" else numbers(paths)

@@ -8,7 +8,9 @@ that one cannot be in any window. The way back is bounded, for a log in which an
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from hxp_enterprise_llm.event.log.model import Bounds, EventLog, Stored
@@ -18,6 +20,7 @@ from hxp_enterprise_llm.event.processing.snapshot import SNAPSHOTS, Mark, read_m
 
 FIRST_STEP = 4096
 STEP_GROWTH = 4
+_OFFSET = attrgetter("offset")
 
 
 class Survey(NamedTuple):
@@ -100,15 +103,14 @@ class Feeder:
 
     def feed(self, events: Sequence[Stored]) -> None:
         """Take a batch in; batches come in the order of the log."""
-        begin = 0
-        for index, event in enumerate(events):
-            passed = self._passed
-            while passed < len(self._marks) and event.offset > self._marks[passed].position:
-                passed += 1
-            if passed > self._passed:
-                self._give(events[begin:index])
-                begin, self._passed = index, passed
-        self._give(events[begin:])
+        while events:
+            end = len(events)
+            if self._passed < len(self._marks):
+                end = bisect_right(events, self._marks[self._passed].position, key=_OFFSET)
+            self._give(events[:end])
+            events = events[end:]
+            if events:
+                self._passed += 1
 
     def _give(self, events: Sequence[Stored]) -> None:
         if events:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
@@ -38,9 +39,11 @@ class ProcessingService:
             metrics=LogMetrics(context.registry),
             on_fatal=context.on_fatal,
         )
+        self.catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
+        """The schemas of events' data in force."""
         self._ingest = Ingest(
             self._log,
-            SchemaCatalogue.load(Path(config.ingest.schemas_directory)),
+            self.catalogue,
             config.ingest,
             context.clock,
             self._metrics,
@@ -63,6 +66,7 @@ class ProcessingService:
         tasks = [
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
+            spawn("log.scrub", self._log.run_scrub()),
         ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
@@ -91,6 +95,9 @@ class ProcessingService:
             *analytics_api.routes(self._engine),
         ]
 
+    def channels(self) -> Mapping[str, ChannelConfig]:
+        return {}
+
     def bound(self, name: str, port: int) -> None:
         """A listener of ours is up."""
 
@@ -100,8 +107,11 @@ class ProcessingService:
     async def health(self) -> Mapping[str, Part]:
         health = await self._log.health()
         status: Status = "degraded" if health.status == "read_only" else health.status
+        if status == "ok" and health.findings:
+            status = "degraded"
+        reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {"log": Part(status, health.reason, facts), "analytics": self._engine.health()}
+        return {"log": Part(status, reason, facts), "analytics": self._engine.health()}
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""
@@ -112,7 +122,7 @@ class ProcessingService:
             commit_engine()
             self._log.reconfigure(config.log)
             self._ingest.configure(config.ingest, catalogue)
-            self.config = config
+            self.config, self.catalogue = config, catalogue
 
         return commit
 

@@ -7,7 +7,8 @@ what is beyond LARGEST as LARGEST, so that there are at most 2,764 buckets on ei
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from math import ceil, inf, log
 from typing import Self
 
@@ -18,6 +19,8 @@ LARGEST = 1e15
 
 _GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 _PER_LOG = 1 / log(_GAMMA)
+_ROUNDED_DOWN = 1 - 1e-15
+"""0.07 * 100 is 7.000000000000001 in floating point, and yet rank 7."""
 
 
 class Sketch:
@@ -29,23 +32,22 @@ class Sketch:
         self.count = 0
         self.minimum, self.maximum = inf, -inf
         self._zeros = 0
-        self._positive: dict[int, int] = {}
-        self._negative: dict[int, int] = {}
+        self._positive: Counter[int] = Counter()
+        self._negative: Counter[int] = Counter()
 
-    def add(self, value: float) -> None:
-        """Take one finite value in."""
-        self.count += 1
-        if value < self.minimum:
-            self.minimum = value
-        if value > self.maximum:
-            self.maximum = value
-        size = abs(value)
-        if size <= SMALLEST:
-            self._zeros += 1
+    def update(self, values: Sequence[float]) -> None:
+        """Take finite values in, at least one."""
+        lowest, highest = min(values), max(values)
+        self.count += len(values)
+        self.minimum, self.maximum = min(self.minimum, lowest), max(self.maximum, highest)
+        if lowest > SMALLEST and highest <= LARGEST:
+            self._positive.update(_keys(values))
             return
-        buckets = self._positive if value > 0 else self._negative
-        key = ceil(log(min(size, LARGEST)) * _PER_LOG)
-        buckets[key] = buckets.get(key, 0) + 1
+        positive = [min(value, LARGEST) for value in values if value > SMALLEST]
+        negative = [min(-value, LARGEST) for value in values if value < -SMALLEST]
+        self._zeros += len(values) - len(positive) - len(negative)
+        self._positive.update(_keys(positive))
+        self._negative.update(_keys(negative))
 
     def absorb(self, other: Self) -> None:
         """Add what another sketch has seen."""
@@ -53,8 +55,8 @@ class Sketch:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
         self._zeros += other._zeros
-        _add_counts(self._positive, other._positive)
-        _add_counts(self._negative, other._negative)
+        self._positive.update(other._positive)
+        self._negative.update(other._negative)
 
     def copy(self) -> Self:
         """A sketch of the same values that goes its own way."""
@@ -63,21 +65,23 @@ class Sketch:
         return twin
 
     def quantile(self, q: float) -> float | None:
-        """The value at rank floor(q * (count - 1)) of the sorted values, within 1 %; None when there is none.
+        """The smallest value that a share of at least q of the values does not exceed, within 1 %; None of nothing.
 
-        Raises ValueError unless 0 <= q <= 1.
+        This is the nearest rank: of two values any q above one half gives the greater, so that one slow request among
+        a few is seen. Raises ValueError unless 0 <= q <= 1.
         """
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile lies between 0 and 1, not at {q}")
         if not self.count:
             return None
-        return min(max(self._at(int(q * (self.count - 1))), self.minimum), self.maximum)
+        rank = max(1, ceil(q * self.count * _ROUNDED_DOWN))
+        return min(max(self._at(rank), self.minimum), self.maximum)
 
     def _at(self, rank: int) -> float:
         seen = 0
         for value, count in self._ascending():
             seen += count
-            if seen > rank:
+            if seen >= rank:
                 return value
         return self.maximum
 
@@ -101,6 +105,7 @@ def _middle(key: int) -> float:
     return float(2 * _GAMMA**key / (_GAMMA + 1))
 
 
-def _add_counts(into: dict[int, int], more: dict[int, int]) -> None:
-    for key, count in more.items():
-        into[key] = into.get(key, 0) + count
+def _keys(sizes: Sequence[float]) -> list[int]:
+    """Numbers of the buckets of values above 0."""
+    per_log = _PER_LOG
+    return [ceil(log(size) * per_log) for size in sizes]

@@ -21,8 +21,12 @@ class TickSchedule:
         return at
 
     def due(self, now: float) -> float:
-        """The moment to compute for on waking up: the awaited one, or a later one when the loop was held up."""
-        self._last = max(self._last, self._floor(now))
+        """The moment to compute for on waking up: the awaited one, or the last one that has been.
+
+        That is a later one when the loop was held up, and an earlier one when the clock was set back meanwhile.
+        """
+        at = self._floor(now)
+        self._last = at if now < self._last - 2 * self._tick else max(self._last, at)
         return self._last
 
     def _floor(self, now: float) -> float:

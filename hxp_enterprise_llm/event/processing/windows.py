@@ -6,11 +6,13 @@ has begun and the W seconds of whole slots before it: on a tick exactly W, betwe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
+from hxp_enterprise_llm.event.processing.memo import Memo
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -37,6 +39,31 @@ class Timeline:
         return slot / self.per_second
 
 
+_MOST_TIMES = 4096
+
+
+class Times:
+    """The slots of times as events write them, RFC 3339. Events of a batch often have the same."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._slots: Memo[Any, int | None] = Memo(self._look, _MOST_TIMES)
+
+    def slots(self, times: Sequence[Any]) -> list[int | None]:
+        """The slot of each; None for what is no time."""
+        try:
+            return list(map(self._slots.__getitem__, times))
+        except TypeError:
+            # A list or an object among them cannot be looked up.
+            return [self._slots[time] if isinstance(time, str) else None for time in times]
+
+    def _look(self, time: Any) -> int | None:
+        try:
+            return self._timeline.slot(parse_rfc3339(time))
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+
 class SlotSeries(Generic[A]):
     """Aggregates by slot, and the merger of any stretch of them in a logarithmic number of steps.
 
@@ -51,7 +78,7 @@ class SlotSeries(Generic[A]):
         self._touched: set[int] = set()
 
     def at(self, slot: int) -> A:
-        """The aggregate of a slot, to add to until the next call of `merged`."""
+        """The aggregate of a slot, to update until the next call of `merged`."""
         if slot not in self._touched:
             self._touched.add(slot)
             for level, blocks in enumerate(self._blocks, start=1):
@@ -88,6 +115,12 @@ class SlotSeries(Generic[A]):
         joined = earlier.copy()
         joined.absorb(later)
         return joined
+
+    def shift(self, slots: int) -> None:
+        """Call every slot by another number, so many further on."""
+        self._slots = {slot + slots: kept for slot, kept in self._slots.items()}
+        self._blocks.clear()
+        self._touched.clear()
 
     def drop_before(self, oldest: int) -> None:
         """Forget the slots before one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import msgspec
+
 from hxp_enterprise_llm.event.log.model import (
     Ahead,
     Appended,
@@ -43,6 +45,19 @@ def appended_json(appended: Sequence[Appended]) -> list[dict[str, Any]]:
     return [{"offset": offset, "duplicate": duplicate} for offset, duplicate in appended]
 
 
+def accepted_json(appended: Sequence[Appended], epoch: str) -> bytes:
+    """The whole answer to events that are stored, as it is sent."""
+    offsets, repeats = zip(*appended, strict=True) if appended else ((), ())
+    if not any(repeats):
+        # The usual answer, filled in at one go.
+        events = b",".join([_NEW] * len(offsets)) % offsets
+    else:
+        events = b",".join([_REPEAT % offset if duplicate else _NEW % offset for offset, duplicate in appended])
+    return b'{"events":[%b],"epoch":%b}\n' % (events, msgspec.json.encode(epoch))
+
+
+_NEW = b'{"offset":%d,"duplicate":false}'
+_REPEAT = b'{"offset":%d,"duplicate":true}'
 _CURSORS: tuple[tuple[type[CursorError], int, str, str], ...] = (
     (Gone, 410, "gone", "go on from `first`, or leave `after` out"),
     (Ahead, 409, "ahead", "check `after` and `epoch`: the log has been read no further than `head`"),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from hxp_enterprise_llm.event.log.model import Batch, Bounds, EventLog, LogError, Stored
+from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, EventLog, LogError, Stored
 from hxp_enterprise_llm.event.model import EARLIEST
-from hxp_enterprise_llm.event.sources import query
-from hxp_enterprise_llm.event.sources.answers import appended_json, problem_of
+from hxp_enterprise_llm.event.sources import described, query
+from hxp_enterprise_llm.event.sources.answers import accepted_json, problem_of
 from hxp_enterprise_llm.event.sources.faults import Fault, IngestError, Invalid, Rejected
-from hxp_enterprise_llm.event.sources.forms import split
+from hxp_enterprise_llm.event.sources.forms import media_type, split
 from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.stream import EventStream
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
-from hxp_enterprise_llm.security.model import EVENT_BODY, Route
+from hxp_enterprise_llm.security.gate import address_of
+from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, LeanPost, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 DEFAULT_LIMIT = 100
@@ -29,10 +31,33 @@ def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
     api = _Api(ingest, log, budget)
     stream = EventStream(log)
     return [
-        Route("POST", "/events", api.post, "publish", "Store events, answered after the commit", (*EVENT_BODY, "*/*")),
-        Route("GET", "/events", api.get, "read", "Read the log from an offset"),
-        Route("GET", "/events/stream", stream.get, "read", "Follow the log from an offset, one line an event"),
-        Route("GET", "/events/bounds", api.bounds, "read", "Epoch, first and head of the log, and how it is"),
+        Route(
+            "POST",
+            "/events",
+            api.post,
+            "publish",
+            "Store events, answered after the commit",
+            (*EVENT_BODY, "*/*"),
+            lean=LeanPost(api.lean_post, lambda: ingest.max_body_bytes, budget),
+            described=described.POST,
+        ),
+        Route("GET", "/events", api.get, "read", "Read the log from an offset", described=described.GET),
+        Route(
+            "GET",
+            "/events/stream",
+            stream.get,
+            "read",
+            "Follow the log from an offset, one line an event",
+            described=described.STREAM,
+        ),
+        Route(
+            "GET",
+            "/events/bounds",
+            api.bounds,
+            "read",
+            "Epoch, first and head of the log, and how it is",
+            described=described.BOUNDS,
+        ),
     ]
 
 
@@ -44,9 +69,27 @@ class _Api:
         """202 with (offset, duplicate) for each event, once all are stored."""
         partial = query.flag(request.query, "partial", False)
         body = await read_body(request, limit=self._ingest.max_body_bytes, budget=self._budget)
+        status, content = await self._store(request, body, partial)
+        return web.Response(body=content, status=status, content_type="application/json")
+
+    async def lean_post(self, asked: Asked, body: bytes) -> tuple[int, bytes]:
+        """The same before aiohttp: status and JSON. Raises Problem."""
+        plain = media_type(asked.headers.get("Content-Type", "")) == "application/json"
+        begun = None
+        if plain and not asked.query and "ce-specversion" not in asked.headers:
+            begun = self._ingest.begin(body, source=f"/http/{asked.remote}")
+        return await self._store(asked, body, query.flag(asked.query, "partial", False), begun)
+
+    async def _store(
+        self, asked: Asked, body: bytes, partial: bool, begun: asyncio.Future[list[Appended]] | None = None
+    ) -> tuple[int, bytes]:
+        """`begun`: the append that is under way already."""
         try:
-            items = split(body, request.headers.get("Content-Type", ""), request.headers)
-            appended = await self._ingest.accept(items, source=f"/http/{request.remote}", partial=partial)
+            if begun is not None:
+                appended = await begun
+            else:
+                items = split(body, asked.headers.get("Content-Type", ""), asked.headers)
+                appended = await self._ingest.accept(items, source=f"/http/{address_of(asked)}", partial=partial)
             bounds = await self._log.bounds()
         except JsonFault as fault:
             raise Problem(400, "invalid_json", str(fault), "send the whole of it as JSON in UTF-8") from None
@@ -55,7 +98,7 @@ class _Api:
             raise problem_of(Rejected(faults, 1, 1)) from None
         except (IngestError, LogError) as error:
             raise problem_of(error) from error
-        return json_response({"events": appended_json(appended), "epoch": bounds.epoch}, status=202)
+        return 202, accepted_json(appended, bounds.epoch)
 
     async def get(self, request: web.Request) -> web.Response:
         """Events beyond `after`, and `next`, where the scan ended."""

@@ -80,7 +80,7 @@ def _complete(members: dict[str, Any], text: bytes | None, terms: Terms) -> Deco
     if _is_plain(members, terms):
         whole, changed = members, False
     else:
-        whole, changed = _fill(members, terms)
+        whole, changed = fill(members, terms)
         _check(whole, terms)
     if changed or text is None:
         text = _encode(whole)
@@ -100,6 +100,17 @@ def _is_plain(members: dict[str, Any], terms: Terms) -> bool:
     return 0 < len(id) <= MAX_ID and id.isprintable() and (source, type_, time) in terms.passed
 
 
+def names_pass(source: Any, type: Any, terms: Terms) -> bool:
+    """Whether an event from here and of this type would pass the checks of both."""
+    members = {"source": source, "type": type}
+    return _check_source(members, terms) is None and _check_type(members, terms) is None
+
+
+def time_passes(time: Any, terms: Terms) -> bool:
+    """Whether an event of this time would pass its check."""
+    return _check_time({"time": time}, terms) is None
+
+
 def _check(whole: dict[str, Any], terms: Terms) -> None:
     """All checks. Raises Invalid with everything that they find."""
     findings = [finding for check in _CHECKS if (finding := check(whole, terms)) is not None]
@@ -110,7 +121,7 @@ def _check(whole: dict[str, Any], terms: Terms) -> None:
     terms.passed.add((whole["source"], whole["type"], whole["time"]))
 
 
-def _fill(members: dict[str, Any], terms: Terms) -> tuple[dict[str, Any], bool]:
+def fill(members: dict[str, Any], terms: Terms) -> tuple[dict[str, Any], bool]:
     """The members with what was missing, and whether anything was."""
     if None in members.values():
         # In CloudEvents null means absent; only the data may be null in earnest.

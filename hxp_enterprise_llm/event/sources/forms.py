@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,16 +34,28 @@ class _Typed(msgspec.Struct, gc=False):
 _typed = msgspec.json.Decoder(list[_Typed]).decode
 
 
+class Elements:
+    """The events of a JSON array, each as its own text; `body` is the whole of it. Iterating may raise JsonFault."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(bytes, _elements(self.body))
+
+
 def media_type(content_type: str) -> str:
     """The media type of a Content-Type header, without parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def split(body: bytes, content_type: str, headers: Headers) -> Iterator[Item]:
-    """The events of a body, lazily. Raises JsonFault when the body as a whole cannot be read, Invalid (binary mode)."""
+def split(body: bytes, content_type: str, headers: Headers) -> Iterable[Item]:
+    """The events of a body, lazily. Raises JsonFault, also while they are iterated, when the body as a whole cannot
+    be read, Invalid (binary mode).
+    """
     media = media_type(content_type)
     if "ce-specversion" in headers and not media.startswith(_STRUCTURED):
-        return iter((_binary(body, content_type, headers),))
+        return (_binary(body, content_type, headers),)
     if not body.strip():
         raise JsonFault("", 'the body is empty: send an event, e.g. {"type": "demo.hello", "data": {}}')
     if media == _NDJSON:
@@ -53,7 +65,7 @@ def split(body: bytes, content_type: str, headers: Headers) -> Iterator[Item]:
         raise JsonFault("", "a batch is a JSON array of events")
     if media == "application/cloudevents+json" and is_array:
         raise JsonFault("", "this is an array: send it as application/cloudevents-batch+json")
-    return map(bytes, _elements(body)) if is_array else iter((body,))
+    return Elements(body) if is_array else (body,)
 
 
 def _elements(body: bytes) -> list[msgspec.Raw]:
@@ -79,14 +91,23 @@ def _binary(body: bytes, content_type: str, headers: Headers) -> dict[str, Any]:
         if name in members:
             raise Invalid([Finding(f"ce-{name}", "is no attribute of the binary mode: the body is the data")])
     if content_type:
-        members["datacontenttype"] = content_type
+        members["datacontenttype"] = _utf8("content-type", content_type)
     return members | (_binary_data(body, content_type) if body else {})
 
 
 def _header_text(name: str, value: str) -> str:
     try:
-        return unquote(value, errors="strict").encode().decode()
-    except UnicodeError:
+        return _utf8(name, unquote(value, errors="strict"))
+    except UnicodeDecodeError:
+        raise Invalid([Finding(name, f"'{clean(value, 60)}' is not UTF-8")]) from None
+
+
+def _utf8(name: str, value: str) -> str:
+    """The value of a header. Raises Invalid when its bytes were none of UTF-8."""
+    try:
+        value.encode()
+        return value
+    except UnicodeEncodeError:
         raise Invalid([Finding(name, f"'{clean(value, 60)}' is not UTF-8")]) from None
 
 

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hxp_enterprise_llm.config.processing import IngestConfig
 from hxp_enterprise_llm.config.types import seconds
-from hxp_enterprise_llm.event.log.model import Appended, BatchTooLarge, EventLog, EventTooLarge, LogError
-from hxp_enterprise_llm.event.model import Encoded, rfc3339
+from hxp_enterprise_llm.event.log.model import (
+    Appended,
+    BatchTooLarge,
+    BeginsAppends,
+    EventLog,
+    EventTooLarge,
+    LogError,
+)
+from hxp_enterprise_llm.event.model import Encoded, EncodedColumns, rfc3339
+from hxp_enterprise_llm.event.sources.batch import decode_array, decode_texts
 from hxp_enterprise_llm.event.sources.decode import Decoded, Item, Terms, decode_item
 from hxp_enterprise_llm.event.sources.faults import SHOWN_FAULTS, Fault, Finding, Interrupted, Invalid, Rejected
+from hxp_enterprise_llm.event.sources.forms import Elements
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
 SLICE_EVENTS = 256
-"""Events decoded between two turns of the event loop."""
+SLICE_BYTES = 128 * 1024
+"""Events, and bytes of them, decoded between two turns of the event loop; a larger event has a turn of its own."""
 
 
 class _Rules(NamedTuple):
@@ -30,6 +41,12 @@ class _Rules(NamedTuple):
     catalogue: SchemaCatalogue
     max_future_seconds: float
     max_age_seconds: float
+
+    def accepts(self, types: Sequence[str], datas: Sequence[Any]) -> bool:
+        """Whether each of the data may be stored with the type beside it."""
+        if self.config.unknown_types == "refuse" and not self.catalogue.knows(types):
+            return False
+        return self.catalogue.accepts(types, datas)
 
 
 class Ingest:
@@ -47,11 +64,14 @@ class Ingest:
     ) -> None:
         """`deadline`: seconds after which an append gives up."""
         self._log, self._clock, self._metrics, self._deadline = log, clock, metrics, deadline
+        self._beginner = log if isinstance(log, BeginsAppends) else None
+        self._newest: Terms | None = None
         self.configure(config, catalogue)
 
     def configure(self, config: IngestConfig, catalogue: SchemaCatalogue) -> None:
         """Use these from the next submission on. Cannot fail with a configuration that was checked."""
         self._rules = _Rules(config, catalogue, seconds(config.max_future), seconds(config.max_age))
+        self._newest = None
 
     @property
     def max_body_bytes(self) -> int:
@@ -66,21 +86,71 @@ class Ingest:
         `source` is that of events without one, `way` the label of the way in. `partial`: more than one append may
         carry is stored in order in several records. Raises Rejected, Interrupted, and what the log's append raises.
         """
-        terms, rest = self._terms(source), iter(items)
-        stored: list[Appended] = []
+        terms, stored = self._terms(source), list[Appended]()
+        if isinstance(items, Elements) and (events := self._at_once(items.body, terms)) is not None:
+            await self._store(events, stored, partial)
+            self._metrics.received.labels(way).inc(len(stored))
+            return stored
+        rest = iter(items)
         while True:
             piece = list(islice(rest, self._log.limits.max_batch_events))
             if not partial:
                 self._check_is_all(piece, rest)
-            events = await self._decode(piece, terms, stored)
-            await self._store(events, stored, partial)
+            await self._store(await self._decode(piece, terms, stored), stored, partial)
             if not partial or len(piece) < self._log.limits.max_batch_events:
                 self._metrics.received.labels(way).inc(len(stored))
                 return stored
 
+    def begin(self, body: bytes, *, source: str, way: str = "http") -> asyncio.Future[list[Appended]] | None:
+        """`accept` for a small body of JSON, one event or an array of them, that takes no task.
+
+        None: it is to be given to `accept`, which says what is wrong with it if anything is; nothing was stored. The
+        future raises what the log's append raises.
+        """
+        terms = self._terms(source)
+        events = self._at_once(body, terms) if body[:1] == b"[" else self._single(body, terms)
+        if events is None:
+            return None
+        future = self._begin_append(events)
+        future.add_done_callback(partial(self._count, events, way))
+        return future
+
+    def _single(self, body: bytes, terms: Terms) -> Sequence[Encoded] | None:
+        if len(body) > min(SLICE_BYTES, self._log.limits.max_event_bytes):
+            return None
+        try:
+            return (_validated(decode_item(body, terms), self._rules),)
+        except Invalid:
+            return None
+
+    def _at_once(self, body: bytes, terms: Terms) -> EncodedColumns | None:
+        """The events of a small array without a fault; None for any other."""
+        limits = self._log.limits
+        if len(body) > min(SLICE_BYTES, limits.max_event_bytes):
+            return None
+        return decode_array(body, limits.max_batch_events, terms, self._rules.accepts)
+
+    def _begin_append(self, events: Sequence[Encoded]) -> asyncio.Future[list[Appended]]:
+        if self._beginner is not None:
+            return self._beginner.begin_append(events, deadline=self._deadline)
+        return asyncio.ensure_future(self._log.append(events, deadline=self._deadline))
+
+    def _count(self, events: Sequence[Encoded], way: str, done: asyncio.Future[list[Appended]]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, LogError):
+            self._metrics.rejected.labels(type(error).__name__).inc(len(events))
+        elif error is None and not done.cancelled():
+            self._metrics.received.labels(way).inc(len(events))
+
     def _terms(self, source: str) -> Terms:
-        now, rules = self._clock.time(), self._rules
-        return Terms(now, rfc3339(now), source, self._clock.new_id, rules.max_future_seconds, rules.max_age_seconds)
+        now, rules, newest = self._clock.time(), self._rules, self._newest
+        # Times are told in milliseconds: within one, what holds for a submission holds for the next as well.
+        if newest is not None and newest.source == source and 0 <= now - newest.now < 0.001:
+            return newest
+        self._newest = Terms(
+            now, rfc3339(now), source, self._clock.new_id, rules.max_future_seconds, rules.max_age_seconds
+        )
+        return self._newest
 
     def _check_is_all(self, piece: Sequence[Item], rest: Iterator[Item]) -> None:
         more = sum(1 for _ in rest)
@@ -89,24 +159,42 @@ class Ingest:
             raise BatchTooLarge(self._log.limits.max_batch_events, len(piece) + more, "events")
 
     async def _decode(self, items: Sequence[Item], terms: Terms, stored: Sequence[Appended]) -> list[Encoded]:
-        rules, limit = self._rules, self._log.limits.max_event_bytes
         events: list[Encoded] = []
         faults: list[Fault] = []
-        faulty = 0
-        for index, item in enumerate(items, len(stored)):
-            if index % SLICE_EVENTS == SLICE_EVENTS - 1:
+        faulty = start = 0
+        for part in _slices(items):
+            found, wrong = self._decode_slice(part, start + len(stored), terms)
+            events += found
+            faulty += len(wrong)
+            faults += (Fault(at, *finding) for at, findings in wrong for finding in findings)
+            del faults[SHOWN_FAULTS:]
+            start += len(part)
+            if len(part) < len(items):
                 await asyncio.sleep(0)
-            if len(item) > limit and isinstance(item, bytes):
-                raise EventTooLarge(limit, len(item), index)
-            try:
-                events.append(_validated(decode_item(item, terms), rules))
-            except Invalid as error:
-                faulty += 1
-                faults += (Fault(index, *finding) for finding in error.findings[: SHOWN_FAULTS - len(faults)])
         if faults:
             self._metrics.rejected.labels("invalid").inc(faulty)
             raise Rejected(faults, faulty, len(stored) + len(items), stored)
         return events
+
+    def _decode_slice(
+        self, items: Sequence[Item], first: int, terms: Terms
+    ) -> tuple[Sequence[Encoded], list[tuple[int, tuple[Finding, ...]]]]:
+        """The events, and what is wrong with others: their index and findings. Raises EventTooLarge."""
+        rules, texts = self._rules, [item for item in items if isinstance(item, bytes)]
+        limit = self._log.limits.max_event_bytes
+        if max(map(len, texts), default=0) > limit:
+            at = next(at for at, item in enumerate(items) if isinstance(item, bytes) and len(item) > limit)
+            raise EventTooLarge(limit, len(items[at]), first + at)
+        if 1 < len(texts) == len(items) and (columns := decode_texts(texts, terms, rules.accepts)) is not None:
+            return columns, []
+        events: list[Encoded] = []
+        wrong: list[tuple[int, tuple[Finding, ...]]] = []
+        for at, item in enumerate(items, first):
+            try:
+                events.append(_validated(decode_item(item, terms), rules))
+            except Invalid as error:
+                wrong.append((at, error.findings))
+        return events, wrong
 
     async def _store(self, events: Sequence[Encoded], stored: list[Appended], partial: bool) -> None:
         """Append to the log and to `stored`."""
@@ -119,6 +207,19 @@ class Ingest:
             if stored:
                 raise Interrupted(error, stored) from error
             raise
+
+
+def _slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """The items in order, cut so that one slice does not hold up the event loop."""
+    start = size = 0
+    for at, item in enumerate(items):
+        length = len(item) if isinstance(item, bytes) else 0
+        if at > start and (at - start == SLICE_EVENTS or size + length > SLICE_BYTES):
+            yield items[start:at]
+            start, size = at, 0
+        size += length
+    if items:
+        yield items[start:]
 
 
 def _validated(decoded: Decoded, rules: _Rules) -> Encoded:

@@ -64,7 +64,7 @@ def parse_schema(file: str, type: str, content: bytes) -> dict[str, Any]:
         schema = json.loads(content)
     except json.JSONDecodeError as error:
         raise SchemaError((SchemaFault(file, f"{error.lineno}:{error.colno}", error.msg.lower()),)) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError((SchemaFault(file, "", f"is no JSON in UTF-8: {error}"),)) from None
     if not isinstance(schema, dict):
         raise SchemaError((SchemaFault(file, "", "a schema is a JSON object"),))

@@ -6,7 +6,7 @@ A schema describes an event's `data`. An operator's file `TYPE.json` takes the p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ class SchemaCatalogue:
         """Event types that have a schema, sorted."""
         return tuple(sorted(self._schemas))
 
+    @property
+    def all(self) -> Mapping[str, dict[str, Any]]:
+        """The schemas by type, as they are written."""
+        return {type: self._schemas[type] for type in self.types}
+
     def schema(self, type: str) -> dict[str, Any] | None:
         """The schema of a type as it is written."""
         return self._schemas.get(type)
@@ -63,6 +68,20 @@ class SchemaCatalogue:
     def nearest(self, type: str) -> str | None:
         """The known type that was probably meant."""
         return next(iter(get_close_matches(type, self._schemas, n=1)), None)
+
+    def knows(self, types: Iterable[str]) -> bool:
+        """Whether each of these types has a schema."""
+        return self._schemas.keys() >= set(types)
+
+    def accepts(self, types: Sequence[str], datas: Sequence[Any]) -> bool:
+        """Whether `check` would find nothing wrong with any of these data, each of the type beside it."""
+        if len(set(types)) == 1:
+            validator = self._validators.get(types[0])
+            return validator is None or all(map(validator.is_valid, datas))
+        validators = map(self._validators.get, types)
+        return all(
+            validator is None or validator.is_valid(data) for validator, data in zip(validators, datas, strict=True)
+        )
 
     def check(self, type: str, data: Any) -> tuple[Finding, ...]:
         """What is wrong with the data of an event of this type; nothing when the type has no schema."""

@@ -10,6 +10,7 @@ A reader that stops reading costs nothing here: the write waits, and nothing is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from hxp_enterprise_llm.security.edge import ends_with_service
 
 READ_EVENTS = 1000
 PROGRESS_SECONDS = 10.0
+SKIPPED_SECONDS = 1.0
+"""A reader that chose types hears at most this often that there was nothing for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class EventStream:
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"})
         await response.prepare(request)
         if request.method != "HEAD":
-            with ends_with_service(request):
+            # A reader that goes away ends its stream, and nothing else.
+            with ends_with_service(request), contextlib.suppress(ConnectionResetError):
                 start = Offset(bounds.first - 1) if after == EARLIEST else after
                 await response.write(_progress(bounds, start))
                 await self._send(response, asked, bounds.epoch, start, batch)
@@ -96,9 +100,9 @@ class EventStream:
     async def _write(
         self, response: web.StreamResponse, batches: AsyncGenerator[Batch, None], cursor: Offset, limit: int | None
     ) -> Offset:
-        """Write the events, with a progress line when nothing came or it is time; answers where it ended."""
-        now = asyncio.get_running_loop().time
-        due = now() + PROGRESS_SECONDS
+        """Write the events, and now and then where the scan is; answers where it ended."""
+        loop = asyncio.get_running_loop()
+        pace = _Pace(cursor, loop.time())
         async for batch in batches:
             events, cursor = _cut(batch, limit)
             if events:
@@ -106,10 +110,35 @@ class EventStream:
             limit = None if limit is None else limit - len(events)
             if limit == 0:
                 break
-            if now() >= due or not events:
-                due = now() + PROGRESS_SECONDS
+            if pace.progress_due(events, cursor, loop.time()):
                 await response.write(_progress(await self._log.bounds(), cursor))
         return cursor
+
+
+class _Pace:
+    """When a reader is told where the scan is.
+
+    Most readers know from the last event. One that chose types is told what was left out: with its next event, else
+    once in a while, so that a busy log does not wake a reader who wants none of it.
+    """
+
+    __slots__ = ("_cursor", "_told_at")
+
+    def __init__(self, cursor: Offset, now: float) -> None:
+        self._cursor, self._told_at = cursor, now
+
+    def progress_due(self, events: Sequence[Stored], cursor: Offset, now: float) -> bool:
+        """Whether a progress line follows these events; `cursor` is where the scan is after them."""
+        stands, self._cursor = cursor == self._cursor, cursor
+        passed = now - self._told_at
+        if events:
+            due = cursor > events[-1].offset or passed >= PROGRESS_SECONDS
+        else:
+            # The log says that nothing happened, or that only what was not asked for did.
+            due = stands or passed >= SKIPPED_SECONDS
+        if due:
+            self._told_at = now
+        return due
 
 
 def _cut(batch: Batch, limit: int | None) -> tuple[Sequence[Stored], Offset]:

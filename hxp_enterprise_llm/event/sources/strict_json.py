@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _POSITION = re.compile(r"JSON is malformed: (.*) \(byte ([0-9]+)\)")
 _DIGITS = bytes(0x30 if chr(byte).isdigit() and byte < 0x80 else 0x20 for byte in range(256))
+_MARKS = bytes(0x7B if chr(byte) in "{[" else _DIGITS[byte] for byte in range(256))
 _BIG = b"0" * 19
 """Nineteen digits in a row: the shortest integer that may lie beyond 2^63."""
 
@@ -80,6 +82,27 @@ def read(text: bytes) -> tuple[Any, bytes]:
     if _BIG in compact.translate(_DIGITS):
         _check_numbers(value, "")
     return value, compact
+
+
+def check_objects(values: Sequence[Any], compacts: Sequence[bytes], text: bytes, least_brackets: int) -> None:
+    """The same checks for many objects at once, each with its text without spaces; `text` is that of all as it came.
+
+    `least_brackets`: so many opening ones there are at least, one or two an object. Raises JsonFault.
+    """
+    whole = b",".join(compacts)
+    if whole not in (text, text[1:-1]) and _may_repeat_keys(text, whole):
+        raise JsonFault("", "a key may be there twice")
+    marks = whole.translate(_MARKS)
+    # One that is too deep would have more than MAX_DEPTH of them; of those counted on it has at most two.
+    deep = marks.count(b"{") > MAX_DEPTH + least_brackets - 2
+    if deep or max(map(len, compacts)) > 2 * MAX_KEYS:
+        for value, compact in zip(values, compacts, strict=True):
+            if _may_be_deep_or_wide(compact):
+                _check_shape(value)
+    if _BIG in marks:
+        for value, compact in zip(values, compacts, strict=True):
+            if _BIG in compact.translate(_DIGITS):
+                _check_numbers(value, "")
 
 
 def _may_be_deep_or_wide(compact: bytes) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Callable
 
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.limits import TITLES
+from hxp_enterprise_llm.security.networks import network
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
@@ -50,6 +50,15 @@ class ConnectionRate:
         self.per_second = self.per_address = 0.0
         self._all = Bucket(0.0, monotonic())
         self._addresses: dict[str, Bucket] = {}
+
+    def has_room(self, address: str) -> bool:
+        """Whether `take` would let a connection in now."""
+        if not self.per_second and not self.per_address:
+            return True
+        now = self._monotonic()
+        if self.per_second and self._all.fill(self.per_second, now) < 1:
+            return False
+        return not self.per_address or self._bucket(network(address), now).fill(self.per_address, now) >= 1
 
     def take(self, address: str) -> None:
         """Count a connection in. Raises Problem 503 when it comes too early."""
@@ -94,14 +103,3 @@ class ConnectionRate:
             headers={"Retry-After": str(pause)},
             limit=rate,
         )
-
-
-def network(address: str) -> str:
-    """What counts as one peer: an IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address)
-    except ValueError:
-        return address
-    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

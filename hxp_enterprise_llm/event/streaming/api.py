@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm.event.streaming import described
 from hxp_enterprise_llm.event.streaming.cursor import parse_count, suggestion
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
@@ -22,18 +23,44 @@ def routes(gateway: Gateway) -> list[Route]:
     """All routes of the streaming room."""
     api = StreamingApi(gateway)
     return [
-        Route("GET", "/ws/{channel}", gateway.open_websocket, "read", "A channel by WebSocket", upgrade="websocket"),
-        Route("GET", "/sse/{stream}", api.sse, "read", "A channel by server-sent events", upgrade="sse"),
-        Route("GET", "/streams", api.streams, "read", "All streams and channels"),
-        Route("GET", "/streams/status", api.status, "read", "State of each channel"),
+        Route(
+            "GET",
+            "/ws/{channel}",
+            gateway.open_websocket,
+            "read",
+            "A channel by WebSocket",
+            upgrade="websocket",
+            lean=gateway.take_websocket,
+            described=described.WEBSOCKET,
+        ),
+        Route(
+            "GET",
+            "/sse/{stream}",
+            api.sse,
+            "read",
+            "A channel by server-sent events",
+            upgrade="sse",
+            lean=gateway.take_sse,
+            described=described.SSE,
+        ),
+        Route("GET", "/streams", api.streams, "read", "All streams and channels", described=described.STREAMS),
+        Route("GET", "/streams/status", api.status, "read", "State of each channel", described=described.STATUS),
         Route(
             "GET",
             "/streams/high_frequency/{name}",
             api.high_frequency,
             "read",
             "The latest events of a high-frequency stream; with Accept: text/event-stream the stream itself",
+            described=described.HIGH_FREQUENCY,
         ),
-        Route("GET", "/websocket/status", api.websocket_status, "read", "State of the WebSocket service"),
+        Route(
+            "GET",
+            "/websocket/status",
+            api.websocket_status,
+            "read",
+            "State of the WebSocket service",
+            described=described.WEBSOCKET_STATUS,
+        ),
     ]
 
 
@@ -130,12 +157,12 @@ class StreamingApi:
         behind = lag = 0
         hub = self._gateway.hub
         for link in places:
-            if link.subscription is not None:
-                name = link.subscription.channel.name
+            for subscription in link.subscriptions:
+                name = subscription.channel.name
                 channels[name] = channels.get(name, 0) + 1
-                if link.subscription.behind:
+                if subscription.behind:
                     behind += 1
-                    lag = max(lag, hub.position.offset - link.subscription.cursor)
+                    lag = max(lag, hub.position.offset - subscription.cursor)
         return json_response(
             {
                 "enabled": config.enabled,

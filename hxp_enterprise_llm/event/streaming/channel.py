@@ -36,7 +36,7 @@ class Options:
     slice: int = 256
     """Connections written to in one turn of the loop."""
     flush_seconds: float = 0.1
-    """Most seconds that an event waits to be joined with others."""
+    """Within so many seconds an event should be with the last client: no pause to join more makes it later."""
     flush_events: int = 10
     """Waiting events that make a flush due at once."""
 
@@ -110,6 +110,15 @@ class Flush:
         if isinstance(data, Packed):
             self.compressed += given * data.plain_size
             self.saved += given * data.saved
+
+
+def pause_after(took: float, within: float) -> float:
+    """Seconds to join events after a flush that took so long: as long again, so that half of the time is others'.
+
+    An event that came as the flush began waits for its end, for the pause, and for the next flush, which may take twice
+    as long. Where that would exceed `within` the pause gives way: writing to thousands of clients takes so long.
+    """
+    return max(0.0, min(took, within - 3 * took))
 
 
 class Channel:
@@ -204,7 +213,8 @@ class Channel:
         """Take an event in. `schedule` must follow, once for all events of a batch."""
         self.ring.append(message)
         self.rate.count += 1
-        if self._live:
+        # What waits has no holes, even if those for whom it waits have left: who joins meanwhile gets all of it.
+        if self._live or self._pending:
             self._pending.append(message)
             self.pending_bytes += len(message.raw)
 
@@ -277,7 +287,7 @@ class Channel:
     def _finish(self, flush: Flush) -> None:
         self._flush = None
         now = self._scheduler.time()
-        self._idle_from = now + min(now - flush.begun, self.options.flush_seconds)
+        self._idle_from = now + pause_after(now - flush.begun, self.options.flush_seconds)
         if flush.count:
             self._written(self, flush)
         self.position.moved.fire()

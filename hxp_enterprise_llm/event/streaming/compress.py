@@ -67,14 +67,17 @@ class WebSocketDeflate:
     transport: Transport = "websocket"
 
     def join(self, messages: Sequence[Message]) -> bytes:
-        payloads = [message.payload() for message in messages]
+        return self.pack([message.payload() for message in messages]) or WEBSOCKET.join(messages)
+
+    def pack(self, payloads: Sequence[bytes]) -> bytes:
+        """A compressed message for each text; empty when that gains nothing."""
         if self.takeover:
             packed = b"".join(self._together(payloads))
         else:
             packed = b"".join([self._alone(payload) for payload in payloads])
         # A window holds what went out compressed, so all the messages of a piece are or none is.
         plain_size = sum(map(len, payloads))
-        return Packed.of(packed, plain_size) if packed and len(packed) < plain_size else WEBSOCKET.join(messages)
+        return Packed.of(packed, plain_size) if packed and len(packed) < plain_size else b""
 
     def _together(self, payloads: Sequence[bytes]) -> Iterator[bytes]:
         size = sum(map(len, payloads))

@@ -14,7 +14,9 @@ from hxp_enterprise_llm.event.streaming.filter_syntax import LANGUAGE, FilterErr
 from hxp_enterprise_llm.event.streaming.filters import Filter
 from hxp_enterprise_llm.security.problems import Problem
 
-PARAMETERS = ("after", "last", "type", "filter", "lastEventId")
+PAGE = "page"
+"""Parameter of the streams that dashboard pages open: which dashboard it is."""
+PARAMETERS = ("after", "last", "type", "filter", "lastEventId", PAGE)
 MAX_OFFSET = 2**53 - 1
 MAX_LAST = 10_000
 _CURSOR = re.compile(r"(?:(?P<epoch>[A-Za-z0-9_-]{1,64})\.)?(?P<offset>[0-9]{1,16})")

@@ -23,6 +23,10 @@ TEXT = 0x81
 _SHORT, _LONG = 126, 127
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading an event may end in, should a log ever give out what no door lets in."""
+
+
 class _Head(msgspec.Struct):
     """The attributes of an event that delivery itself looks at."""
 
@@ -70,7 +74,10 @@ class Message:
     def fields(self) -> dict[str, Any]:
         """The decoded event, for filters."""
         if self._fields is None:
-            self._fields = msgspec.json.decode(self.raw)
+            try:
+                self._fields = msgspec.json.decode(self.raw, type=dict[str, Any])
+            except _UNREADABLE:
+                self._fields = {}  # what cannot be read passes as an event without members
         return self._fields
 
     def forget_fields(self) -> None:
@@ -84,7 +91,7 @@ class Message:
             try:
                 head = _head.decode(self.raw)
                 self._key = (self.type, head.source, head.subject)
-            except msgspec.DecodeError:
+            except _UNREADABLE:
                 self._key = self.offset  # nothing stands in for what cannot be read
         return self._key
 
@@ -95,14 +102,14 @@ class Message:
             return ""
         try:
             return _head.decode(self.raw).subject or ""
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             return ""
 
     def time(self) -> float | None:
         """The event's own time in wall-clock seconds; None when it has none that can be read."""
         try:
             return parse_rfc3339(_head.decode(self.raw).time)
-        except (msgspec.DecodeError, ValueError, OverflowError):
+        except (*_UNREADABLE, ValueError, OverflowError):
             return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiohttp import web
@@ -15,17 +15,20 @@ from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.streaming.admission import ConnectionRate
 from hxp_enterprise_llm.event.streaming.channel import Channel, Options
 from hxp_enterprise_llm.event.streaming.compress import wanted
-from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, Cursor, Wish, parse_wish, suggestion
+from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, PAGE, Cursor, Wish, parse_wish, suggestion
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.heartbeat import Heartbeat, Wheel
 from hxp_enterprise_llm.event.streaming.hub import Hub
 from hxp_enterprise_llm.event.streaming.leaving import GOODBYE_SECONDS, STEP_SECONDS, drain_time, slices
-from hxp_enterprise_llm.event.streaming.limits import TITLES, Census, Places
-from hxp_enterprise_llm.event.streaming.link import Link, detach
+from hxp_enterprise_llm.event.streaming.limits import PAGES, TITLES, Census, Places, Quota
+from hxp_enterprise_llm.event.streaming.link import Link, adopt, detach, refuse_body
 from hxp_enterprise_llm.event.streaming.sse import SseLink, offered_coding, open_stream, stream_headers
 from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake, offered_deflate
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.gate import address_of
+from hxp_enterprise_llm.security.model import Asked, StepAside
 from hxp_enterprise_llm.security.problems import Problem
+from hxp_enterprise_llm.telemetry.debugging import debugging
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 
 log = structlog.get_logger("streaming")
@@ -33,6 +36,16 @@ log = structlog.get_logger("streaming")
 READY_SECONDS = 5.0
 FAREWELL_SECONDS = 5.0
 RANKS = {"high": 0, "normal": 1, "low": 2}
+
+Answer = TypeVar("Answer")
+
+
+class Opening(NamedTuple):
+    """A stream that is asked for: its channel, its link, and the head of the answer at a position."""
+
+    channel: str
+    link: Link
+    head: Callable[[str], bytes]
 
 
 class Gateway:
@@ -60,9 +73,11 @@ class Gateway:
             options=options(config),
             ranks=ranks(config),
         )
+        pages = config.live_dashboard.max_connections
+        self._pages = Quota(PAGES, pages, "live_dashboard.max_connections", census)
         self.places: dict[Transport, Places[Link]] = {
             "websocket": Places("websocket", config.websocket.max_connections, metrics, census),
-            "sse": Places("sse", config.sse.max_connections, metrics, census),
+            "sse": Places("sse", config.sse.max_connections, metrics, census, self._quota_of),
         }
         self.rates: dict[Transport, ConnectionRate] = {
             transport: ConnectionRate(transport, metrics, monotonic=clock.monotonic, random=random.random)
@@ -147,6 +162,7 @@ class Gateway:
             self.config = config
             self.places["websocket"].limit = config.websocket.max_connections
             self.places["sse"].limit = config.sse.max_connections
+            self._pages.limit = config.live_dashboard.max_connections
             self._set_rates()
             self._wheels["websocket"].interval = config.websocket.heartbeat_interval
             self._wheels["sse"].interval = config.sse.keep_alive_interval
@@ -175,42 +191,90 @@ class Gateway:
 
     async def open_websocket(self, request: web.Request) -> web.StreamResponse:
         """`WS /ws/{channel}`. Raises Problem."""
-        config = self.config
-        channel = request.match_info["channel"]
-        self.require_enabled(config.websocket.enabled, "websocket")
-        self.require_channel(channel)
-        deflate, extensions = offered_deflate(request) if wanted(config, "websocket", channel) else (None, "")
-        link = WebSocketLink(
-            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit, deflate
-        )
-        return await self._open(request, channel, link, 101, lambda position: handshake(request, position, extensions))
+        self.require_enabled(self.config.websocket.enabled, "websocket")
+        return await self._open(request, self._websocket(request, request.match_info["channel"]), 101)
 
     async def open_sse(self, request: web.Request, stream: str) -> web.StreamResponse:
         """`GET /sse/{stream}`. Raises Problem."""
         self.require_enabled(self.config.sse.enabled, "sse")
-        self.require_channel(stream)
         if request.method == "HEAD":
+            self.require_channel(stream)
             return web.Response(headers=stream_headers(request, self._position(self.hub.position.offset)))
-        coding = offered_coding(request) if wanted(self.config, "sse", stream) else None
-        link = SseLink(self.places["sse"], self._left, self._high_water, coding)
-        retry = self.config.sse.retry_timeout
-        return await self._open(
-            request, stream, link, 200, lambda position: open_stream(request, position, retry, coding)
-        )
+        return await self._open(request, self._sse(request, stream), 200)
 
-    async def _open(
-        self, request: web.Request, name: str, link: Link, status: int, head: Callable[[str], bytes]
-    ) -> web.StreamResponse:
-        self.rates[link.transport].take(request.remote or "")
+    def take_websocket(self, asked: Asked) -> None:
+        """The same before aiohttp. Raises StepAside or Problem; then nothing has changed."""
+        self._require_free("websocket", self.config.websocket.enabled, asked)
+        self._take(asked, self._websocket(asked, asked.match_info["channel"]))
+
+    def take_sse(self, asked: Asked) -> None:
+        """The same before aiohttp. Raises StepAside or Problem; then nothing has changed."""
+        self._require_free("sse", self.config.sse.enabled, asked)
+        self._take(asked, self._sse(asked, asked.match_info["stream"]))
+
+    def _websocket(self, asked: Asked, channel: str) -> Opening:
+        self.require_channel(channel)
+        config = self.config
+        deflate, extensions = offered_deflate(asked) if wanted(config, "websocket", channel) else (None, "")
+        link = WebSocketLink(
+            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit, deflate
+        )
+        return Opening(channel, link, lambda position: handshake(asked, position, extensions))
+
+    def _sse(self, asked: Asked, stream: str) -> Opening:
+        self.require_channel(stream)
+        coding = offered_coding(asked) if wanted(self.config, "sse", stream) else None
+        link = SseLink(self.places["sse"], self._left, self._high_water, coding)
+        link.page = PAGE in asked.query
+        retry = self.config.sse.retry_timeout
+        return Opening(stream, link, lambda position: open_stream(asked, position, retry, coding))
+
+    def _quota_of(self, link: Link) -> Quota | None:
+        return self._pages if isinstance(link, SseLink) and link.page else None
+
+    def _require_free(self, transport: Transport, enabled: bool, asked: Asked) -> None:
+        """Raises StepAside when `_open` would refuse whatever is asked for, or would have to wait."""
+        free = enabled and self.hub.ready and not self._leaving
+        if not free or not self.rates[transport].has_room(asked.remote or ""):
+            raise StepAside
+
+    async def _open(self, request: web.Request, opening: Opening, status: int) -> web.StreamResponse:
+        link = opening.link
+        self.rates[link.transport].take(address_of(request))
         wish = parse_wish(request.query, request.headers)
         self._require_ready(link.transport)
         after = await self._earliest() if wish.after == EARLIEST_CURSOR else wish.after
-        # From here on nothing waits: the place, the transport and the subscription are taken in one step.
+        refuse_body(request)
+
+        def admit(head: bytes) -> web.StreamResponse:
+            self.places[link.transport].take(link)
+            return detach(request, link, status, head)
+
+        return self._seat(request, opening, wish, after, admit)
+
+    def _take(self, asked: Asked, opening: Opening) -> None:
+        link, transport = opening.link, asked.transport
+        wish = parse_wish(asked.query, asked.headers)
+        if wish.after == EARLIEST_CURSOR or transport is None or transport.is_closing():
+            raise StepAside
+
+        def admit(head: bytes) -> None:
+            if not self.places[link.transport].try_take(link):
+                raise StepAside
+            self.rates[link.transport].take(asked.remote or "")
+            adopt(transport, link, head)
+
+        self._seat(asked, opening, wish, wish.after, admit)
+
+    def _seat(
+        self, asked: Asked, opening: Opening, wish: Wish, after: Cursor | None, admit: Callable[[bytes], Answer]
+    ) -> Answer:
+        """Nothing waits here: the place, the transport and the subscription are taken in one step."""
+        name, link, head = opening
         channel = self.hub.channel(name, wish.types, wish.filter)
         try:
-            self.places[link.transport].take(link)
             cursor = self._cursor(channel, wish, after)
-            response = detach(request, link, status, head(self._position(cursor.offset, cursor.epoch)))
+            answer = admit(head(self._position(cursor.offset, cursor.epoch)))
         except BaseException:
             self.places[link.transport].give_back(link, "refused")
             self.hub.release(channel)
@@ -218,8 +282,9 @@ class Gateway:
         link.place = self._wheels[link.transport].add(link, self._random.random())
         came_back = wish.after is not None and wish.after.epoch != ""
         link.subscription = self.hub.subscribe(channel, link, cursor.offset, cursor.epoch, recovering=came_back)
-        log.debug("connection.opened", transport=link.transport, channel=name, peer=request.remote)
-        return response
+        if debugging():
+            log.debug("connection.opened", transport=link.transport, channel=name, peer=asked.remote)
+        return answer
 
     def _cursor(self, channel: Channel, wish: Wish, after: Cursor | None) -> Cursor:
         epoch = self.hub.position.epoch
@@ -241,13 +306,10 @@ class Gateway:
     def _left(self, link: Link) -> None:
         self._wheels[link.transport].remove(link, link.place)
         if link.subscription is not None:
-            self.hub.release(link.subscription.channel)
-            log.debug(
-                "connection.closed",
-                transport=link.transport,
-                channel=link.subscription.channel.name,
-                reason=link.reason,
-            )
+            channel = link.subscription.channel
+            self.hub.release(channel)
+            if debugging():
+                log.debug("connection.closed", transport=link.transport, channel=channel.name, reason=link.reason)
 
     @property
     def _high_water(self) -> int:
@@ -275,7 +337,7 @@ class Gateway:
 
     def require_open(self, request: web.Request, transport: Transport) -> None:
         """Raises Problem 503 while nobody is let in: too many at once, stopping, or no log yet."""
-        self.rates[transport].take(request.remote or "")
+        self.rates[transport].take(address_of(request))
         self._require_ready(transport)
 
     def _require_ready(self, transport: Transport) -> None:

@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.log.model import (
 )
 from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_patterns
 from hxp_enterprise_llm.event.streaming.channel import Channel, Condition, Flush, Options, Position
-from hxp_enterprise_llm.event.streaming.encode import Message
+from hxp_enterprise_llm.event.streaming.encode import Message, Transport
 from hxp_enterprise_llm.event.streaming.figures import figures
 from hxp_enterprise_llm.event.streaming.subscription import RETRY_SECONDS, Link, Services, Subscription
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -213,6 +213,16 @@ class Hub:
         subscription.recovering = recovering
         subscription.start()
         return subscription
+
+    def recovered(self, channel: Channel, transport: Transport, messages: int, size: int) -> None:
+        """Count messages that a client which came back was given before its subscription began."""
+        self._metrics.recovered_messages.inc(messages)
+        self._metrics.sent_bytes.inc(size)
+        self._metrics.sent(channel.name, transport, messages, 1, size)
+
+    def unrecovered(self) -> None:
+        """Count a client that came back and cannot be given all that it missed."""
+        self._metrics.recoveries.labels("no").inc()
 
     def leave(self, subscription: Subscription) -> None:
         """Take a client off; a derived channel goes with its last one."""

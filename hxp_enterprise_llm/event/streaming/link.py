@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, cast
 
 import structlog
@@ -60,6 +60,11 @@ class Link(asyncio.Protocol):
         """Write while the connection is open; afterwards the bytes are for nobody."""
         if self._transport is not None and not self.closing and not self._transport.is_closing():
             self._transport.write(data)
+
+    @property
+    def subscriptions(self) -> Iterable[Subscription]:
+        """Those of its channels, now."""
+        return () if self.subscription is None else (self.subscription,)
 
     def beat(self) -> None:
         """The heartbeat has come round."""
@@ -135,10 +140,15 @@ def tune(transport: asyncio.Transport) -> None:
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    # What a loop calls its socket makes one of these for each call.
+    direct = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+    try:
+        direct.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        direct.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            direct.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    finally:
+        direct.detach()
 
 
 class Detached(web.StreamResponse):
@@ -175,15 +185,20 @@ def detach(request: web.Request, link: Link, status: int, head: bytes) -> web.St
     handler, transport = request.protocol, request.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has gone")
-    transport.set_protocol(link)
     # aiohttp forgets the connection: without a transport it cannot close it, and it ends its own task.
     handler.transport = None
     asyncio.get_running_loop().call_soon(handler.connection_lost, None)
+    adopt(transport, link, head)
+    return Detached(status=status)
+
+
+def adopt(transport: asyncio.Transport, link: Link, head: bytes) -> None:
+    """Give a connection to a link, and answer with `head`."""
+    transport.set_protocol(link)
     link.connection_made(transport)
     transport.write(head)
     if not transport.is_reading():
         transport.resume_reading()
-    return Detached(status=status)
 
 
 def head_bytes(status_line: str, headers: Mapping[str, str]) -> bytes:

@@ -1,6 +1,6 @@
 """A publication: what somebody sends to one channel. In the log it is an event like any other, its subject the channel.
 
-{"type": "stream.publication", "subject": CHANNEL, "data": {"channel": CHANNEL, "data": …, "tags": {…}}}
+{"type": "stream.publication", "subject": CHANNEL, "data": {"channel": CHANNEL, "data": …, "tags": {…}, "info": {…}}}
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     tags: dict[str, str] | None = None
     skip_history: bool = False
     """Whether the history of the channel leaves it out. It is in the log, and a cursor meets it, all the same."""
+    info: Any = None
+    """Who published it, of a Centrifuge client: `user`, `client` and what its tokens say, as presence shows it."""
 
 
 class Content(NamedTuple):
@@ -30,12 +32,15 @@ class Content(NamedTuple):
     data: msgspec.Raw
     tags: dict[str, str] | None = None
     skip_history: bool = False
+    info: msgspec.Raw = msgspec.Raw()
+    """Empty when nobody is named."""
 
 
 class _Written(msgspec.Struct):
     data: msgspec.Raw
     tags: dict[str, str] | None = None
     skip_history: bool = False
+    info: msgspec.Raw = msgspec.Raw()
 
 
 class _Event(msgspec.Struct):
@@ -57,7 +62,8 @@ def content_of(type: str, raw: bytes) -> Content:
     if type == PUBLICATION:
         try:
             written = _event.decode(raw).data
-            return Content(written.data, written.tags, written.skip_history)
-        except msgspec.DecodeError:
+            info = written.info if bytes(written.info).startswith(b"{") else msgspec.Raw()
+            return Content(written.data, written.tags, written.skip_history, info)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # somebody stored another thing under this type: it is shown as it is
     return Content(msgspec.Raw(raw))

@@ -13,7 +13,7 @@ import structlog
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.secrets import Secret, read_secret
-from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
 from hxp_enterprise_llm.event.dashboards import api as dashboards_api
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log import RemoteLog
@@ -27,6 +27,7 @@ from hxp_enterprise_llm.event.streaming import api as streaming_api
 from hxp_enterprise_llm.event.streaming.centrifuge import api as centrifuge_api
 from hxp_enterprise_llm.event.streaming.centrifuge.endpoint import Endpoint
 from hxp_enterprise_llm.event.streaming.centrifuge.keys import load_verifier
+from hxp_enterprise_llm.event.streaming.centrifuge.presence import Presence
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.event.streaming.limits import Census
 from hxp_enterprise_llm.event.streaming.serverapi import api as serverapi
@@ -35,6 +36,7 @@ from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.telemetry.health import Part, Status
@@ -68,9 +70,11 @@ class StreamingService:
         """`census` counts connections where several processes share the limits."""
         self._census = census
         self.config, self._context, self._analytics = config, context, analytics
+        self.presence = Presence(announces=config.centrifuge.join_leave)
         self._shared_log = event_log
         self._cleanup = CleanupStack()
         self._budget = BodyBudget()
+        self._egress = Egress(deny_private=config.security.egress.deny_private)
         self.dashboard_ports: dict[int, str] = {}
         """Port → dashboard, filled in when the ports are bound."""
 
@@ -130,14 +134,18 @@ class StreamingService:
             spawn=context.supervisor.spawn,
             random=context.random,
             version=__version__,
+            read_json=read_json,
             verifier=load_verifier(config, self._read_secret),
+            presence=self.presence,
         )
         self._centrifuge.start()
         self._cleanup.push("centrifuge", self._centrifuge.stop)
 
     def _start_api(self) -> None:
-        context, members = self._context, self._centrifuge.shared.presence.clients
-        self._who = Who(self._gateway, clock=context.clock, node=context.node, members=members)
+        context, presence = self._context, self.presence
+        self.who = Who(
+            self._gateway, clock=context.clock, node=context.node, members=presence.clients, own=presence.own
+        )
         self._api_metrics = ApiMetrics(context.registry)
 
     async def _start_notifications(self) -> None:
@@ -149,13 +157,16 @@ class StreamingService:
             self.config.real_time_notifications,
             self._log,
             store,
-            channel_factory(self._log, self._read_secret),
+            channel_factory(self._log, self._read_secret, self._is_on, self._egress),
             clock=context.clock,
             metrics=NotificationMetrics(context.registry),
             metric_names=_names(self._analytics),
             random=context.random.random,
         )
         self._spawn("notifications", self._notifications.run())
+
+    def _is_on(self, transport: str) -> bool:
+        return self.config.websocket.enabled if transport == "websocket" else self.config.sse.enabled
 
     def _read_secret(self, file: str, credential: str) -> Secret | None:
         secret = read_secret(file, credential, self._context.environ)
@@ -203,7 +214,7 @@ class StreamingService:
         return serverapi.routes(
             self._gateway,
             self._log,
-            self._who,
+            self.who,
             clock=self._context.clock,
             metrics=self._api_metrics,
             budget=self._budget,
@@ -220,6 +231,11 @@ class StreamingService:
     def reach_sessions(self, elsewhere: Callable[[bytes], Awaitable[bool]]) -> None:
         """How emulation requests reach the sessions of other processes; answers whether one has taken it."""
         self._centrifuge.elsewhere = elsewhere
+
+    def channels(self) -> Mapping[str, ChannelConfig]:
+        """What each channel carries."""
+        hub = self._gateway.hub
+        return {name: hub.describe(name) for name in hub.channels}
 
     def extra_ports(self) -> Mapping[str, int]:
         """The own ports of the dashboards that are served."""

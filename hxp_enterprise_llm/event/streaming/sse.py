@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from aiohttp import web
-
 from hxp_enterprise_llm.event.streaming.closing import PROTOCOL_ERROR, RESTART, SLOW, TOO_SLOW
 from hxp_enterprise_llm.event.streaming.compress import PREAMBLE, SSE_DEFLATE, Coding, SseDeflate, choose_coding
 from hxp_enterprise_llm.event.streaming.encode import KEEP_ALIVE, SSE, SseFormat, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
-from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
+from hxp_enterprise_llm.event.streaming.link import Link, head_bytes
+from hxp_enterprise_llm.security.model import Asked
 
 MOST_IGNORED_BYTES = 64 * 1024
 """A client of a stream has nothing to say; one that goes on talking is no such client."""
@@ -20,7 +19,7 @@ MOST_IGNORED_BYTES = 64 * 1024
 class SseLink(Link):
     """A stream without a task."""
 
-    __slots__ = ("_ignored", "format")
+    __slots__ = ("_ignored", "format", "page")
 
     transport: ClassVar[Transport] = "sse"
     format: SseFormat | SseDeflate
@@ -31,6 +30,8 @@ class SseLink(Link):
         super().__init__(places, left, high_water)
         self.format = stream_format(coding)
         self._ignored = 0
+        self.page = False
+        """Whether it is a dashboard page that listens."""
 
     def beat(self) -> None:
         """Keep proxies from closing the stream; a client that takes nothing needs no comment."""
@@ -49,9 +50,9 @@ class SseLink(Link):
             self.abort(PROTOCOL_ERROR.word)
 
 
-def offered_coding(request: web.Request) -> Coding | None:
+def offered_coding(asked: Asked) -> Coding | None:
     """The coding that a client takes and we can do."""
-    return choose_coding(", ".join(request.headers.getall("Accept-Encoding", ())))
+    return choose_coding(", ".join(asked.headers.getall("Accept-Encoding", ())))
 
 
 def stream_format(coding: Coding | None) -> SseFormat | SseDeflate:
@@ -59,7 +60,7 @@ def stream_format(coding: Coding | None) -> SseFormat | SseDeflate:
     return SSE if coding is None else SSE_DEFLATE
 
 
-def stream_headers(request: web.Request, position: str, coding: Coding | None = None) -> dict[str, str]:
+def stream_headers(asked: Asked, position: str, coding: Coding | None = None) -> dict[str, str]:
     """Headers of an event stream. The edge has admitted the Origin, if there is one."""
     headers = {
         "Content-Type": "text/event-stream; charset=utf-8",
@@ -72,18 +73,14 @@ def stream_headers(request: web.Request, position: str, coding: Coding | None = 
     }
     if coding is not None:
         headers["Content-Encoding"] = coding
-    origin = request.headers.get("Origin")
+    origin = asked.headers.get("Origin")
     if origin is not None and origin.isascii() and origin.isprintable():
         headers["Access-Control-Allow-Origin"] = origin
     return headers
 
 
-def open_stream(request: web.Request, position: str, retry_ms: int, coding: Coding | None = None) -> bytes:
-    """The head of a stream, the pause before a client connects again, and the place to resume from before any event.
-
-    Raises Problem 400 when the request has a body.
-    """
-    refuse_body(request)
-    head = head_bytes("HTTP/1.1 200 OK", stream_headers(request, position, coding))
+def open_stream(asked: Asked, position: str, retry_ms: int, coding: Coding | None = None) -> bytes:
+    """The head of a stream, the pause before a client connects again, and the place to resume from before any event."""
+    head = head_bytes("HTTP/1.1 200 OK", stream_headers(asked, position, coding))
     begin = stream_format(coding).wrap(f"retry: {retry_ms}\nid: {position}\n\n".encode())
     return b"".join((head, PREAMBLE[coding] if coding else b"", begin))

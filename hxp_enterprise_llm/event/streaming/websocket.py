@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
-from aiohttp import web
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
@@ -19,7 +18,8 @@ from hxp_enterprise_llm.event.streaming.closing import BY_CODE, NORMAL, NOT_UTF8
 from hxp_enterprise_llm.event.streaming.compress import MOST_BITS, WebSocketDeflate, agree
 from hxp_enterprise_llm.event.streaming.encode import PING, WEBSOCKET, Transport, WebSocketFormat, frame
 from hxp_enterprise_llm.event.streaming.limits import Places
-from hxp_enterprise_llm.event.streaming.link import Link, head_bytes, refuse_body
+from hxp_enterprise_llm.event.streaming.link import Link, head_bytes
+from hxp_enterprise_llm.security.model import Asked
 from hxp_enterprise_llm.security.problems import Problem
 
 # The parser's own lines would repeat ours for each connection.
@@ -160,9 +160,9 @@ def command_fault(text: str) -> str:
     return "" if command == "ping" else f"the command {command[:40]!r} is not known; there is only ping"
 
 
-def offered_deflate(request: web.Request) -> tuple[WebSocketDeflate | None, str]:
+def offered_deflate(asked: Asked) -> tuple[WebSocketDeflate | None, str]:
     """The compressed format that a client offers and we can do, and the header that says so. Raises Problem 400."""
-    offers = ", ".join(request.headers.getall("Sec-WebSocket-Extensions", ()))
+    offers = ", ".join(asked.headers.getall("Sec-WebSocket-Extensions", ()))
     if not offers:
         return None, ""
     try:
@@ -171,11 +171,10 @@ def offered_deflate(request: web.Request) -> tuple[WebSocketDeflate | None, str]
         raise Problem(400, "bad_handshake", f"Sec-WebSocket-Extensions: {error}", "Use a WebSocket client.") from None
 
 
-def handshake(request: web.Request, position: str, extensions: str = "") -> bytes:
+def handshake(asked: Asked, position: str, extensions: str = "", protocol: str = "") -> bytes:
     """The head of the answer to an upgrade. Raises Problem: 426 when it is none, 400 when it is faulty."""
-    _require_upgrade(request)
-    refuse_body(request)
-    key = request.headers.get("Sec-WebSocket-Key", "")
+    _require_upgrade(asked)
+    key = asked.headers.get("Sec-WebSocket-Key", "")
     try:
         valid = len(base64.b64decode(key, validate=True)) == 16
     except binascii.Error:
@@ -191,23 +190,25 @@ def handshake(request: web.Request, position: str, extensions: str = "") -> byte
     }
     if extensions:
         headers["Sec-WebSocket-Extensions"] = extensions
+    if protocol:
+        headers["Sec-WebSocket-Protocol"] = protocol
     return head_bytes("HTTP/1.1 101 Switching Protocols", headers)
 
 
-def _require_upgrade(request: web.Request) -> None:
-    headers = request.headers
+def _require_upgrade(asked: Asked) -> None:
+    headers = asked.headers
     tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
     if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in tokens:
-        raise _upgrade_required(request, "this address speaks WebSocket")
+        raise _upgrade_required(asked, "this address speaks WebSocket")
     if headers.get("Sec-WebSocket-Version") != "13":
-        raise _upgrade_required(request, "only version 13 of WebSocket is spoken here")
+        raise _upgrade_required(asked, "only version 13 of WebSocket is spoken here")
 
 
-def _upgrade_required(request: web.Request, message: str) -> Problem:
+def _upgrade_required(asked: Asked, message: str) -> Problem:
     return Problem(
         426,
         "upgrade_required",
         message,
-        f"wscat -c ws://{request.host}{request.rel_url.raw_path}",
+        f"wscat -c ws://{asked.host}{asked.path}",
         headers={"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"},
     )

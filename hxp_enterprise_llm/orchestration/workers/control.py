@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.streaming.centrifuge.presence import Move
 
 _LENGTH = 4
+LOOKS = 4
+"""How often within `service.worker_timeout` it is looked whether a worker said something; it speaks twice as often."""
+MOST_UNREAD_BYTES = 64 * 1024 * 1024
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -39,7 +44,25 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
     """The worker serves its clients."""
 
 
-Message = Start | Reload | Stop | Ready
+class Alive(msgspec.Struct, tag="alive", frozen=True):
+    """The worker's loop turns; said again and again."""
+
+
+class Moves(msgspec.Struct, tag="moves", frozen=True):
+    """Clients of other processes that came to channels and left them; in both directions."""
+
+    moves: Sequence[Move]
+    news: bool = True
+    """False: it was so before, nobody is to be told."""
+
+
+Message = Start | Reload | Stop | Ready | Alive | Moves
+
+
+def encode(message: Message) -> bytes:
+    """As it is sent; what goes to several is encoded once."""
+    data = msgspec.json.encode(message)
+    return len(data).to_bytes(_LENGTH) + data
 
 
 class Control:
@@ -56,9 +79,16 @@ class Control:
 
     def send(self, message: Message) -> None:
         """Send a message. One to a process that is gone is for nobody."""
-        data = msgspec.json.encode(message)
-        if not self._writer.is_closing():
-            self._writer.write(len(data).to_bytes(_LENGTH) + data)
+        self.write(encode(message))
+
+    def write(self, encoded: bytes) -> None:
+        """Send what `encode` made. One who leaves too much unread is taken for gone: memory is bounded."""
+        if self._writer.is_closing():
+            return
+        if self._writer.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            self._writer.transport.abort()
+        else:
+            self._writer.write(encoded)
 
     async def receive(self) -> Message | None:
         """The next message; None when the other process is gone."""

@@ -6,9 +6,9 @@ import fcntl
 import mmap
 import os
 
-from hxp_enterprise_llm.event.streaming.limits import TITLES
+from hxp_enterprise_llm.event.streaming.limits import PAGES, TITLES
 
-_TRANSPORTS: dict[str, int] = {transport: place for place, transport in enumerate(TITLES)}
+_TRANSPORTS: dict[str, int] = {counted: place for place, counted in enumerate((*TITLES, PAGES))}
 _WORD = 8
 
 

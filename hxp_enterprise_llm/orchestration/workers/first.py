@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as with_fields
@@ -21,6 +22,7 @@ from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.forward import open_session
 from hxp_enterprise_llm.orchestration.workers.joined import Joined
 from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
+from hxp_enterprise_llm.orchestration.workers.presence import Gathering, Relay
 from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory, open_group
 from hxp_enterprise_llm.orchestration.workers.worker import OURS
 from hxp_enterprise_llm.runtime.context import Context
@@ -67,6 +69,7 @@ class FirstServer(ServiceServer):
         self._cleanup.push("ports", partial(_close_all, others))
         await super()._start()
         self._streaming.reach_sessions(self._joined.hand_out)
+        self._streaming.who.elsewhere = self._joined.known
         directory = SocketDirectory(self._directory)
         self._cleanup.push("socket directory", partial(_close_all, [directory]))
         await self._open_private(directory)
@@ -90,6 +93,7 @@ class FirstServer(ServiceServer):
             self._sessions[number] = session
             self._cleanup.push(name, session.close)
         assert isinstance(self.config, StreamingConfig)
+        relay = Relay(self._streaming.presence)
         self.pool = WorkerPool(
             self.config,
             partial(Start, node=self.context.node, directory=str(directory.path), own_log=bool(self._log_routes)),
@@ -99,8 +103,10 @@ class FirstServer(ServiceServer):
             stand_in=self.listener.stand_in,
             supervisor=self.context.supervisor,
             metrics=self._workers,
+            relay=relay,
         )
         self._cleanup.push("workers", self.pool.stop)
+        self._streaming.presence.moved = Gathering(relay.tell, asyncio.get_running_loop().call_later).add
         await self.pool.start()
 
     async def stop(self, within: float) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from hxp_enterprise_llm.security.gate import COUNTED
 from hxp_enterprise_llm.security.local import HANDED_ON, hand_on
 from hxp_enterprise_llm.security.model import EVENT_BODY, JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem
@@ -61,6 +62,8 @@ class Forwarding:
                 data=request.content.iter_chunked(_CHUNK_BYTES) if request.body_exists else None,
                 allow_redirects=False,
             ) as answer:
+                # The first process knows which route it was.
+                request[COUNTED] = True
                 return await _relay(request, answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             text = f"the first process of this service does not answer: {error}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm.event.streaming.serverapi.who import Known
 from hxp_enterprise_llm.security.model import JSON_BODY, Handler
 from hxp_enterprise_llm.security.problems import json_response
 from hxp_enterprise_llm.telemetry.exposition import render
@@ -17,6 +19,9 @@ from hxp_enterprise_llm.telemetry.joining import join, parse, render_joined
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
 ANSWER_SECONDS = 1.0
+WHO = "/who"
+"""Where a worker tells on its own socket what it knows of its connections."""
+_KNOWN = msgspec.json.Decoder(Known)
 _OF_EACH = frozenset({"connections", "subscribers", "behind", "filtered_channels"})
 """Members of a state that each process counts of its own."""
 _LARGEST = frozenset({"lag", "behind_head", "messages_per_second"})
@@ -57,6 +62,10 @@ class Joined:
     async def hand_out(self, emulation: bytes) -> bool:
         """Give commands of a Centrifuge client to the worker that has its stream; answers whether one took them."""
         return any(await asyncio.gather(*(_post(session, emulation) for session in self._sessions())))
+
+    async def known(self, channel: str) -> list[Known]:
+        """What each worker knows of the connections on a channel; of none: of all."""
+        return await self._ask(f"{WHO}?{urlencode({'channel': channel})}", _KNOWN.decode)
 
     async def _ask(self, path: str, read: Callable[[bytes], Answer]) -> list[Answer]:
         found = await asyncio.gather(*(_get(session, path, read) for session in self._sessions()))

@@ -14,8 +14,9 @@ import structlog
 
 import hxp_enterprise_llm
 from hxp_enterprise_llm.config.streaming import StreamingConfig
-from hxp_enterprise_llm.orchestration.workers.control import Control, Ready, Reload, Start, Stop
+from hxp_enterprise_llm.orchestration.workers.control import LOOKS, Control, Message, Moves, Ready, Reload, Start, Stop
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
+from hxp_enterprise_llm.orchestration.workers.presence import Relay
 from hxp_enterprise_llm.runtime.tasks import Supervisor
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
@@ -28,6 +29,8 @@ STABLE_SECONDS = 30.0
 """A worker that lived so long died of something new: its successor starts at once."""
 END_SECONDS = 2.0
 """How long a worker that has closed its end of the control may take to be gone."""
+START_SECONDS = 60.0
+"""How long a worker may be silent before it serves; afterwards `service.worker_timeout` holds."""
 
 StandIn = Callable[[socket.socket], Awaitable[Callable[[], Awaitable[None]]]]
 
@@ -42,6 +45,8 @@ class _Worker:
     process: asyncio.subprocess.Process | None = None
     control: Control | None = None
     ready: bool = False
+    heard: int = 0
+    """Messages from it."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -59,8 +64,10 @@ class WorkerPool:
         stand_in: StandIn,
         supervisor: Supervisor,
         metrics: WorkerMetrics,
+        relay: Relay,
     ) -> None:
         """`ports` and `privates` are the listening sockets of the workers; they stay the caller's."""
+        self._relay = relay
         self._config, self._start, self._counts = config, start, counts
         self._stand_in, self._supervisor, self._metrics = stand_in, supervisor, metrics
         pairs = zip(ports, privates, strict=True)
@@ -129,12 +136,12 @@ class WorkerPool:
         try:
             await self._launch(worker)
             assert worker.control is not None
-            while (message := await worker.control.receive()) is not None:
-                if isinstance(message, Ready):
-                    worker.ready = True
-                    self._metrics.running.set(1 + len(self.ready))
-                    await end_stand_in()
-                    log.info("worker.ready", worker=worker.number, pid=self.pids[worker.number])
+            watch = self._supervisor.spawn(f"watch over worker {worker.number}", self._watch(worker), ends=True)
+            try:
+                while (message := await worker.control.receive()) is not None:
+                    await self._take(worker, message, end_stand_in)
+            finally:
+                watch.cancel()
             return await self._ended(worker)
         except OSError as error:
             # No memory or no process to be had: the others go on, and it is tried again.
@@ -148,6 +155,31 @@ class WorkerPool:
                 worker.control.close()
             worker.ready = False
             worker.control = worker.process = None
+            self._relay.gone(worker.number)
+
+    async def _take(self, worker: _Worker, message: Message, end_stand_in: Callable[[], Awaitable[None]]) -> None:
+        worker.heard += 1
+        if isinstance(message, Moves):
+            self._relay.told(worker.number, message.moves)
+        elif isinstance(message, Ready):
+            assert worker.control is not None
+            self._relay.begin(worker.number, worker.control.write)
+            worker.ready = True
+            self._metrics.running.set(1 + len(self.ready))
+            await end_stand_in()
+            log.info("worker.ready", worker=worker.number, pid=self.pids[worker.number])
+
+    async def _watch(self, worker: _Worker) -> None:
+        """Kill it when it stands still. Looked at in parts: a pause of this process passes for one of them at most."""
+        within = self._config.service.worker_timeout
+        silent = 0.0
+        while silent < (within if worker.ready else max(within, START_SECONDS)):
+            heard = worker.heard
+            await asyncio.sleep(within / LOOKS)
+            silent = silent + within / LOOKS if worker.heard == heard and not self._stopping else 0.0
+        log.error("worker.hung", worker=worker.number, silent_seconds=silent)
+        if worker.process is not None and worker.process.returncode is None:
+            worker.process.kill()
 
     async def _launch(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import aiohttp
+from aiohttp import web
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.limits import Census
 from hxp_enterprise_llm.event.streaming.service import StreamingService
+from hxp_enterprise_llm.orchestration.workers.joined import WHO
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.problems import json_response
 from hxp_enterprise_llm.telemetry.health import Part
 
 
@@ -36,7 +39,11 @@ class ConnectionsService(StreamingService):
         await self._start_gateway()
 
     def routes(self) -> list[Route]:
-        return self.stream_routes()
+        known = Route("GET", WHO, self._known, "read", "What this process knows of its connections")
+        return [*self.stream_routes(), known]
+
+    async def _known(self, request: web.Request) -> web.StreamResponse:
+        return json_response(self.who.known(request.query.get("channel", "")))
 
     def extra_ports(self) -> Mapping[str, int]:
         return {}

@@ -22,9 +22,19 @@ from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.server import ServiceServer
-from hxp_enterprise_llm.orchestration.workers.control import Control, Ready, Reload, Start, Stop
+from hxp_enterprise_llm.orchestration.workers.control import (
+    LOOKS,
+    Alive,
+    Control,
+    Moves,
+    Ready,
+    Reload,
+    Start,
+    Stop,
+)
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.forward import Forwarding, open_session
+from hxp_enterprise_llm.orchestration.workers.presence import Gathering
 from hxp_enterprise_llm.orchestration.workers.service import ConnectionsService
 from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory
 from hxp_enterprise_llm.runtime.context import Context
@@ -34,6 +44,7 @@ from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.model import Handler, Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.telemetry import logs
+from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 
 log = structlog.get_logger("worker")
 
@@ -71,7 +82,9 @@ class WorkerServer(ServiceServer):
         self._cleanup.push("session", session.close)
         self._forwarding = Forwarding(session)
         await super()._start()
-        app = build_app(super().routes(), policy=lambda: OURS, metrics=self.metrics)
+        # What the first process asks to answer a client counts there, once.
+        uncounted = ServiceMetrics(CollectorRegistry())
+        app = build_app(super().routes(), policy=lambda: OURS, metrics=uncounted)
         private = Listener(app, "", 0, name="private")
         self._cleanup.push("private", lambda: private.stop(1.0))
         await private.start(self._private)
@@ -137,6 +150,7 @@ class _Worker:
             await server.start()
             server.mark_loaded()
             self._control.send(Ready())
+            supervisor.spawn("alive", self._say_alive())
             orders = asyncio.create_task(self._obey(server), name="orders")
             await self._end.wait()
             orders.cancel()
@@ -152,21 +166,32 @@ class _Worker:
             on_fatal=self._died,
             registry=CollectorRegistry(auto_describe=True),
             environ=os.environ,
-            node=self._start.node,
+            node=f"{self._start.node}-{self._start.number}",
             hide=self._logs.hide,
         )
         config, directory = self._start.config, SocketDirectory(Path(self._start.directory))
         log_socket = directory.address(LOG) if self._start.own_log else ""
         service = ConnectionsService(config, context, census=counts, log_socket=log_socket)
+        together = Gathering(lambda moves: self._control.send(Moves(moves)), asyncio.get_running_loop().call_later)
+        service.presence.moved = together.add
+        self._presence = service.presence
         return WorkerServer(config, service, context, sockets, directory.address(FIRST))
 
     def _died(self, cause: BaseException) -> None:
         self._fatal = self._fatal or cause
         self._end.set()
 
+    async def _say_alive(self) -> None:
+        while True:
+            self._control.send(Alive())
+            await asyncio.sleep(self._start.config.service.worker_timeout / LOOKS / 2)
+
     async def _obey(self, server: WorkerServer) -> None:
         while (message := await self._control.receive()) is not None:
-            if isinstance(message, Reload):
+            if isinstance(message, Moves):
+                for move in message.moves:
+                    self._presence.follow(move.kept(), news=message.news)
+            elif isinstance(message, Reload):
                 self._reload(server, message.config)
             elif isinstance(message, Stop):
                 break

@@ -51,9 +51,9 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
     if described["type"] == "integer":
         least, most = described["minimum"], described.get("maximum", 2**40)
         return st.integers(least, most).map(lambda value: (value, str(value)))
-    return st.floats(0.001, 1e6).map(lambda value: (value, repr(value))) | st.integers(1, 999).map(
-        lambda value: (value, f" {value} ")
-    )
+    return st.floats(described.get("minimum", 0.001), 1e6).map(lambda value: (value, repr(value))) | st.integers(
+        1, 999
+    ).map(lambda value: (value, f" {value} "))
 
 
 def _settings(config: Any, table: dict[str, str]) -> st.SearchStrategy[dict[str, tuple[Any, str]]]:

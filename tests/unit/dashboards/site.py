@@ -38,7 +38,7 @@ class Site(NamedTuple):
 
 
 class Streams:
-    """`/sse/events?after=&type=` as the gateway has it."""
+    """`/sse/events?after=&type=&page=` as the gateway has it."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
@@ -48,6 +48,8 @@ class Streams:
         if self.refuse:
             return web.Response(status=503)
         epoch, _, after = request.query["after"].partition(".")
+        # Without it a page does not count as one.
+        assert request.query["page"]
         patterns = parse_patterns(request.query["type"].split(","))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         with ends_with_service(request):

@@ -13,7 +13,8 @@ from hxp_enterprise_llm.event.log.model import (
     Ahead,
     LogUnavailable,
 )
-from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Offset
+from hxp_enterprise_llm.event.log.remote.lines import asked_types
+from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Offset, TypePatterns
 from tests.unit.log.support import LogServer, event, events, eventually, ids, refusal
 
 
@@ -65,6 +66,22 @@ async def test_a_read_that_was_cut_keeps_what_came(log: RemoteLog, server: LogSe
     server.answers = [web.Response(body=b'# epoch 1 9 0\n3 {"type":"a"}\n5 {"ty')]
     batch = await log.read(BEGINNING)
     assert ([one.offset for one in batch.events], batch.next, batch.head) == ([3], 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "asked"),
+    [
+        (None, ""),
+        (["llm.*", "host.cpu"], "llm.*,host.cpu"),
+        (["llm.*", "*"], ""),
+        ([], ""),
+        (["no pattern"], ""),
+        ([f"t{number}" for number in range(101)], ""),
+        (["x" * 1500, "y" * 600], ""),
+    ],
+)
+def test_types_are_asked_for_when_the_far_side_will_understand(patterns: list[str] | None, asked: str) -> None:
+    assert asked_types(None if patterns is None else TypePatterns(patterns)) == asked
 
 
 async def test_a_follower_outlives_restarts_of_the_far_side(

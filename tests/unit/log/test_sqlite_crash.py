@@ -110,10 +110,16 @@ async def test_a_damaged_end_of_the_write_ahead_log_is_told(tmp_path: Path) -> N
     await log.close()
 
 
+def note_of(directory: Path) -> Path:
+    """The note of the head lies beside the log, not in it."""
+    return directory.with_name(directory.name + ".head")
+
+
 def copied(directory: Path) -> None:
-    shutil.copytree(directory, directory.with_name("copy"))
-    shutil.rmtree(directory)
-    directory.with_name("copy").rename(directory)
+    """The whole state directory was copied to another place."""
+    note = note_of(directory)
+    shutil.copy(note, note.with_name("copy"))
+    note.with_name("copy").rename(note)
 
 
 def without_newest_segment(directory: Path) -> None:
@@ -125,11 +131,11 @@ def without_middle_segment(directory: Path) -> None:
 
 
 def without_note(directory: Path) -> None:
-    (directory / "head").unlink()
+    note_of(directory).unlink()
 
 
 def with_damaged_note(directory: Path) -> None:
-    flip(directory / "head", 3)
+    flip(note_of(directory), 3)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +192,42 @@ async def test_all_segments_gone(tmp_path: Path) -> None:
     log = sqlite_log(tmp_path / "log")
     bounds = await log.open()
     assert (bounds.first, bounds.head) == (41, 40)
+    assert (await log.health()).findings == (
+        "opened under a new epoch: its segments are gone, it had reached offset 40",
+    )
+    await log.close()
+
+
+async def test_an_older_copy_that_was_restored(tmp_path: Path) -> None:
+    """Files written over in place keep their identity; the note outside the directory tells."""
+    directory, backup = tmp_path / "log", tmp_path / "backup"
+    log = sqlite_log(directory)
+    before = await log.open()
+    await log.append(events(0, 10))
+    await log.close()
+    shutil.copytree(directory, backup)
+    await log.open()
+    await log.append(events(10, 10))
+    await log.close()
+    for path in backup.iterdir():
+        shutil.copyfile(path, directory / path.name)
+    after = await log.open()
+    assert after.epoch != before.epoch
+    assert (await log.append([event("new")]))[0].offset > 20
+    assert (await log.health()).findings == ("opened under a new epoch: it ends at offset 10, but had reached 20",)
+    await log.close()
+
+
+async def test_a_log_of_the_first_release_keeps_its_epoch(tmp_path: Path) -> None:
+    """It had the note of the head inside the directory."""
+    log = sqlite_log(tmp_path / "log")
+    before = await log.open()
+    await log.append(events(0, 3))
+    await log.close()
+    note_of(tmp_path / "log").rename(tmp_path / "log" / "head")
+    after = await log.open()
+    assert (after.epoch, after.head) == (before.epoch, 3)
+    assert not (tmp_path / "log" / "head").exists()
     await log.close()
 
 

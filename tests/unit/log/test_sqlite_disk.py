@@ -193,7 +193,12 @@ async def test_a_failed_fsync_is_the_end(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("code", "name"), [(sqlite3.SQLITE_BUSY, "SQLITE_BUSY"), (sqlite3.SQLITE_NOMEM, "SQLITE_NOMEM")]
+    ("code", "name"),
+    [
+        (sqlite3.SQLITE_BUSY, "SQLITE_BUSY"),
+        (sqlite3.SQLITE_NOMEM, "SQLITE_NOMEM"),
+        (sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"),
+    ],
 )
 async def test_what_passes_is_not_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, name: str
@@ -208,6 +213,20 @@ async def test_what_passes_is_not_the_end(
     monkeypatch.undo()
     await log.append([event(1)])
     assert failures == []
+    await log.close()
+
+
+async def test_who_waits_no_longer_does_not_end_the_log(tmp_path: Path) -> None:
+    failures: list[Exception] = []
+    log = sqlite_log(tmp_path, on_fatal=failures.append)
+    await log.open()
+    waiting = asyncio.create_task(log.trim(BEGINNING))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await log.append([event(1)])
+    assert failures == []
+    assert (await log.health()).status == "ok"
     await log.close()
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from hxp_enterprise_llm.config.streaming import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventTooLarge, LogClosed, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING
 from hxp_enterprise_llm.event.notifications import dispatcher as module
 from hxp_enterprise_llm.event.notifications import records
+from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.dispatcher import DeliverySettings, Dispatcher
@@ -323,6 +325,17 @@ async def test_streams_get_one_event_however_many_they_are() -> None:
         await channel.send(delivery("", name), 5)
     (stored,) = (await log.read(BEGINNING)).events
     assert stored.type == "alert.firing"
+
+
+async def test_a_transport_that_is_off_delivers_nothing() -> None:
+    """It says so, and how to switch it on; the log itself is always there."""
+    on = {"websocket": True, "sse": False}
+    factory = channel_factory(MemoryLog(), lambda file, credential: None, on.__getitem__)
+    channels = {channel.name: channel.readiness for channel in factory(NotificationsConfig())}
+    assert {name for name, readiness in channels.items() if readiness.ready} >= {"log", "websocket"}
+    assert channels["sse"] == (False, "sse is switched off: set sse.enabled: true and restart")
+    on["sse"] = True
+    assert StreamChannel("sse", MemoryLog(), lambda: on["sse"]).readiness.ready
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ NUMBERS = st.lists(st.one_of(st.integers(-1000, 1000), st.sampled_from([0.5, -2.
 
 
 def filled(aggregate: A, values: Iterable[Any]) -> A:
-    for value in values:
-        aggregate.add(value)
+    taken = list(values)
+    if taken:
+        aggregate.update(taken)
     return aggregate
 
 
@@ -60,6 +61,10 @@ def test_distinct_is_exact_while_there_are_few(some: list[str], others: list[str
     assert merged.n == len({*some, *others})
 
 
+def test_distinct_tells_texts_numbers_and_truth_apart() -> None:
+    assert filled(Distinct(), [1, True, 1.0, "1", 0, False, "true"]).n == 6
+
+
 def test_distinct_estimates_many_within_five_percent() -> None:
     parts = [filled(Distinct(), (f"/agent/{n}" for n in range(start, start + 12_000))) for start in (0, 6_000, 18_000)]
     whole = Distinct()
@@ -77,7 +82,7 @@ def test_distinct_does_not_depend_on_the_order_of_merging() -> None:
 
 def test_a_copy_of_distinct_goes_its_own_way() -> None:
     original = filled(Distinct(), ["a"])
-    original.copy().add("b")
+    original.copy().update(["b"])
     assert original.n == 1
 
 

@@ -165,14 +165,14 @@ def test_units_are_told() -> None:
     assert core.units() == {"m": "events"}
 
 
-def test_plans_are_shared_and_bounded() -> None:
-    core = analytics()
-    planner = Planner(core._series)
-    assert planner.plan("a.b") is planner.plan("a.c")
-    for number in range(5000):
-        planner.plan(f"b.{number}")
+def test_types_of_a_kind_share_a_plan_and_what_is_known_is_bounded() -> None:
+    planner = Planner(analytics()._series)
+    assert planner.kinds_of(["a.b", "b", "a.c", "analytics.snapshot"]) == [0, 1, 0, 2]
+    assert [kind.own for kind in planner.kinds] == [False, False, True]
+    assert planner.plan(frozenset([0, 1])) is planner.plan(frozenset([1, 0]))
+    planner.kinds_of(f"b.{number}" for number in range(5000))
     assert len(planner._by_type) <= 4096
-    assert len(planner._by_touched) == 2
+    assert len(planner.kinds) == 3
 
 
 def test_a_batch_of_nothing_begins_no_observation() -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import LogUnavailable, Stored
+from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable, Stored
 from hxp_enterprise_llm.event.model import BEGINNING, Offset, TypePatterns
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.metrics import MetricFault
@@ -227,12 +227,31 @@ async def test_a_clock_set_back_is_said_and_snapshots_go_on() -> None:
             await clock.advance(2)
             clock.set_wall(NOW)
             await clock.advance(3)
-    assert "analytics.clock_set_back" in [line["event"] for line in lines]
+    assert [line["by_s"] for line in lines if line["event"] == "analytics.clock_set"] == [-3603, 3598]
     found = await snapshots(log)
     assert [snapshot["data"]["seq"] for snapshot in found] == list(range(1, len(found) + 1)), (
         "none was taken for a repeat"
     )
     assert len(found) == 8
+
+
+@pytest.mark.parametrize("seconds", [86400.0, -86400.0, -3600.0, -30.0, 30.0])
+async def test_a_clock_that_is_set_changes_no_window(seconds: float) -> None:
+    """What was taken in goes along with the clock: a rate that nothing happened to stays what it is."""
+    clock = VirtualClock()
+    log = await opened(clock)
+    async with running(engine := engine_of(log, clock, AnalyticsConfig(metrics=[COUNT]))):
+        await clock.advance(3)
+        await log.append([event(n, "bench.tick", None) for n in range(3)])
+        await clock.advance(2)
+        before = engine.snapshot()
+        clock.set_wall(clock.time() + seconds)
+        after = engine.snapshot()
+        assert before.metrics["count"] == 3
+        assert (after.metrics, after.windows, after.late) == (before.metrics, before.windows, 0)
+        await log.append([event(n, "bench.tick", None) for n in (3, 4)])
+        await clock.advance(2)
+        assert engine.snapshot().metrics["count"] == 5
 
 
 async def test_a_broken_log_does_not_end_the_engine_by_itself_but_a_bug_does() -> None:
@@ -258,3 +277,32 @@ async def test_stored_events_without_metrics_are_passed_over() -> None:
         assert engine.snapshot().events_total == 1
         assert engine.snapshot().position == (await log.bounds()).head
         assert isinstance((await log.read(BEGINNING)).events[0], Stored)
+
+
+class Wide(MemoryLog):
+    """Answers with as many events as there are."""
+
+    async def read(
+        self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
+    ) -> Batch:
+        return await super().read(after, 10_000, types=types, epoch=epoch)
+
+
+async def test_a_large_batch_leaves_the_loop_to_others_and_every_stop_is_whole() -> None:
+    clock = VirtualClock()
+    log = Wide(clock=clock)
+    await log.open()
+    engine = engine_of(log, clock, AnalyticsConfig(metrics=[COUNT]))
+    await engine.rebuild()
+    await log.append([event(n, "bench.tick") for n in range(4096)])
+    await log.append([event(n, "bench.tick") for n in range(4096, 5000)])
+    follow = asyncio.create_task(engine.run_follow())
+    stops: set[tuple[int, float | None, int, int]] = set()
+    while not stops or engine.lag:
+        await asyncio.sleep(0)
+        now = engine.snapshot()
+        stops.add((now.position, now.metrics["count"], now.events_total, engine.lag))
+    follow.cancel()
+    assert {0, 1024, 2048, 3072, 4096, 5000} >= {position for position, *_ in stops} >= {1024, 2048, 3072, 4096, 5000}
+    assert all(position == count == total for position, count, total, _ in stops)
+    assert (4096, 4096, 4096, 904) in stops

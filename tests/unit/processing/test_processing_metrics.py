@@ -159,6 +159,15 @@ def test_the_shipped_set_over_a_minute_of_requests() -> None:
     assert values["cpu_percent"] is None
 
 
+def test_one_slow_request_of_two_shows_in_the_high_quantiles() -> None:
+    """An alert on p95 or p99 must not stay silent because there are few requests."""
+    core = analytics_of(*default_metrics())
+    core.take([stored(n, REQUESTS[0], latency_ms=ms) for n, ms in enumerate([840, 8000], start=1)])
+    values = core.values(NOW)["1m"]
+    assert values["latency_p50"] == pytest.approx(840, rel=0.01)
+    assert values["latency_p95"] == values["latency_p99"] == pytest.approx(8000, rel=0.01)
+
+
 FAULTS = [
     ({"kind": "quantile"}, "metric m: kind quantile needs `field`, e.g. data.latency_ms"),
     ({"kind": "sum"}, "metric m: kind sum needs `field`, e.g. data.latency_ms"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf, isclose
+from fractions import Fraction
+from math import ceil, inf, isclose
 
 import pytest
 from hypothesis import given
@@ -17,13 +18,15 @@ QUANTILES = st.floats(min_value=0, max_value=1)
 
 def sketch_of(values: list[float]) -> Sketch:
     sketch = Sketch()
-    for value in values:
-        sketch.add(value)
+    if values:
+        sketch.update(values)
     return sketch
 
 
 def exact(values: list[float], q: float) -> float:
-    return sorted(values)[int(q * (len(values) - 1))]
+    """The nearest rank, in exact arithmetic."""
+    rank = ceil(Fraction(str(q)) * len(values))
+    return sorted(values)[max(rank, 1) - 1]
 
 
 @given(st.lists(VALUES, min_size=1, max_size=300), QUANTILES)
@@ -44,7 +47,7 @@ def test_merging_gives_the_sketch_of_all_values(some: list[float], others: list[
 def test_a_copy_goes_its_own_way(values: list[float]) -> None:
     original = sketch_of(values)
     twin = original.copy()
-    twin.add(1.0)
+    twin.update([1.0])
     assert original == sketch_of(values)
     assert twin == sketch_of([*values, 1.0])
 
@@ -55,6 +58,17 @@ def test_nothing_has_no_quantile() -> None:
 
 def test_one_value_comes_back_as_it_is() -> None:
     assert sketch_of([840.0]).quantile(0.95) == 840.0
+
+
+@pytest.mark.parametrize(("q", "expected"), [(0.5, 840), (0.51, 8000), (0.95, 8000), (0.99, 8000), (0, 840), (1, 8000)])
+def test_one_slow_request_of_two_is_seen(q: float, expected: float) -> None:
+    assert isclose(sketch_of([840, 8000]).quantile(q) or 0, expected, rel_tol=ACCURACY)
+
+
+@pytest.mark.parametrize(("q", "rank"), [(0.07, 7), (0.55, 55), (0.95, 95), (0.99, 99), (0.995, 100), (0.001, 1)])
+def test_ranks_do_not_slip_by_the_rounding_of_floats(q: float, rank: int) -> None:
+    found = sketch_of([1.05**n for n in range(1, 101)]).quantile(q)
+    assert isclose(found or 0, 1.05**rank, rel_tol=ACCURACY)
 
 
 def test_the_extremes_are_exact() -> None:

@@ -48,3 +48,10 @@ def test_while_the_clock_goes_forward_each_tick_is_later_than_the_last(delays: l
         assert at % tick == 0
         assert now < at <= now + 1.01 * tick
         last = at
+
+
+def test_a_clock_that_is_set_back_while_a_tick_is_awaited() -> None:
+    schedule = TickSchedule(1.0)
+    assert schedule.next(NOW) == NOW + 1
+    assert schedule.due(NOW - 3599) == NOW - 3599
+    assert schedule.next(NOW - 3599) == NOW - 3598

@@ -30,7 +30,7 @@ class SlotsAndModel(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, HORIZON), value=st.integers(-9, 9))
     def add(self, back: int, value: int) -> None:
-        self.series.at(self.now - back).add(value)
+        self.series.at(self.now - back).update([value])
         self.came.append((self.now - back, value))
 
     @rule(steps=st.sampled_from([1, 1, 2, 7, 41]))
@@ -62,7 +62,7 @@ test_slots_answer_as_the_model = SlotsAndModel.TestCase
 def test_a_stretch_may_begin_at_slot_zero(first: int, length: int) -> None:
     series = SlotSeries(Numbers)
     for slot in range(320):
-        series.at(slot).add(1)
+        series.at(slot).update([1])
     merged = series.merged(first, first + length)
     assert merged is not None
     assert merged.n == length + 1
@@ -70,8 +70,8 @@ def test_a_stretch_may_begin_at_slot_zero(first: int, length: int) -> None:
 
 def test_asking_does_not_change_what_is_kept() -> None:
     series = SlotSeries(Numbers)
-    series.at(7).add(1)
-    series.at(8).add(2)
+    series.at(7).update([1])
+    series.at(8).update([2])
     assert [figures(series.merged(7, 8)) for _ in range(3)] == [(2, 3, 1, 2, 2)] * 3
     assert figures(series.merged(7, 7)) == (1, 1, 1, 1, 1)
 
@@ -89,10 +89,10 @@ def test_blocks_are_kept_between_questions() -> None:
 
     series = SlotSeries(Counted)
     for slot in range(256):
-        series.at(slot).add(slot)
+        series.at(slot).update([slot])
     series.merged(0, 255)
     first, made = made, 0
-    series.at(255).add(1)
+    series.at(255).update([1])
     series.merged(0, 255)
     assert first > 250
     assert made < 20

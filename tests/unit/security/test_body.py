@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import socket
 import struct
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +14,7 @@ from aiohttp import web
 
 from hxp_enterprise_llm.security import body as module
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.inflate import Inflater
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from tests.unit.security.serving import Served, read_answer, serving
@@ -188,3 +191,37 @@ async def test_bodies_in_flight_are_bounded_together() -> None:
         assert (await served.ask("POST", "/", bytes(200), **JSON)).status == 200
         writer.close()
     assert sink.budget.held == 0
+
+
+async def test_many_compressed_bodies_make_one_step_a_turn() -> None:
+    """However many arrive together, the loop comes round after each quarter of a megabyte."""
+    bodies, megabytes = 8, 6
+    budget, turns = BodyBudget(), 0
+    packed = zlib.compress(random.Random(1).randbytes(32 * 1024) * (megabytes * 32), 1)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def read() -> int:
+        assembly = module._Assembly(LIMIT, budget.lease(), Inflater("deflate"))
+        await module._feed(assembly, packed, budget.turn)
+        return len(assembly.finish())
+
+    counting = asyncio.create_task(count())
+    try:
+        assert await asyncio.gather(*(read() for _ in range(bodies))) == [megabytes * 1024 * 1024] * bodies
+    finally:
+        counting.cancel()
+    assert turns >= bodies * (megabytes - 1) * 4
+
+
+async def test_a_small_compressed_body_waits_for_nobody() -> None:
+    """The turn is somebody else's all the while."""
+    budget = BodyBudget()
+    assembly = module._Assembly(LIMIT, budget.lease(), Inflater("gzip"))
+    async with budget.turn, asyncio.timeout(5):
+        await module._feed(assembly, gzip.compress(b"small" * 1000), budget.turn)
+    assert assembly.finish() == b"small" * 1000

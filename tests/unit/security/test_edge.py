@@ -16,7 +16,7 @@ from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
-from tests.unit.security.serving import Served, serving
+from tests.unit.security.serving import Served, read_answer, serving
 
 PORTAL = "https://portal.example.org"
 
@@ -182,6 +182,17 @@ async def test_a_wrong_method_is_answered_with_the_right_ones(served: Served) ->
     assert answer.error["message"] == "DELETE is not possible at /hello"
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/nowhere", 404), ("TRACE", "/echo", 405)])
+async def test_a_body_for_nobody_is_answered_as_the_request_is(
+    served: Served, method: str, path: str, status: int
+) -> None:
+    """Whatever the content type: nothing reads it."""
+    for media in ("application/json", "text/plain", ""):
+        answer = await served.ask(method, path, b"{}", Content_Type=media)
+        assert answer.status == status
+        assert answer.error["code"] in ("not_found", "method_not_allowed")
+
+
 async def test_a_problem_of_a_handler_is_answered_as_json(served: Served) -> None:
     answer = await served.ask("GET", "/refusing")
     assert answer.status == 409
@@ -266,3 +277,16 @@ async def test_an_endless_answer_ends_with_the_service() -> None:
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await asking
     assert served.sample("citadel_http_requests_total", route="/endless", status="499") == 1
+
+
+@pytest.mark.parametrize("head", [b"CONNECT host:80 HTTP/1.1", b"GET /nowhere HTTP/1.1\r\nUpgrade: websocket"])
+async def test_bytes_behind_a_refused_tunnel_are_no_request(served: Served, head: bytes) -> None:
+    """Who expected another protocol sent them for that one: the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    behind = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    writer.write(head + b"\r\nHost: localhost\r\n\r\n" + behind)
+    answer = await read_answer(reader)
+    assert (answer.status, answer.headers["connection"]) == (404, "close")
+    assert await reader.read() == b""
+    writer.close()
+    assert served.sample("citadel_http_requests_total", route="/hello", status="200") == 0

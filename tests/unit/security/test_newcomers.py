@@ -8,8 +8,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
+from hxp_enterprise_llm.config.common import SecurityConfig
+from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
+from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.policy import Policy
+from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 
 SECONDS = 0.4
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -21,9 +27,10 @@ async def answer(request: web.Request) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def listening() -> AsyncIterator[Listener]:
-    app = web.Application()
-    app.router.add_route("*", "/", answer)
+async def listening(most: int = 256, registry: CollectorRegistry | None = None) -> AsyncIterator[Listener]:
+    policy = Policy.of(SecurityConfig(max_half_open_per_address=most))
+    routes = [Route("GET", "/", answer, "open", ""), Route("POST", "/", answer, "open", "", ("*/*", "text/plain"))]
+    app = build_app(routes, policy=lambda: policy, metrics=ServiceMetrics(registry or CollectorRegistry()))
     listener = Listener(app, "127.0.0.1", 0, name="test", drain=0.1, first_request=SECONDS)
     await listener.start()
     try:
@@ -79,7 +86,7 @@ async def test_a_head_that_trickles_in_is_closed_and_others_are_served() -> None
 async def test_a_request_under_way_is_not_closed() -> None:
     async with listening() as listener:
         reader, writer = await asyncio.open_connection(*listener.address)
-        writer.write(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n")
         other, silent = await asyncio.open_connection(*listener.address)
         assert await other.read() == b""  # its time is over, and so is that of the one before it
         writer.write(b"x")

@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.processing import IngestConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable
-from hxp_enterprise_llm.event.model import Event, Offset, encode
+from hxp_enterprise_llm.event.log.remote import RemoteLog
+from hxp_enterprise_llm.event.log.remote.lines import StreamDecoder
+from hxp_enterprise_llm.event.model import BEGINNING, Event, Offset, TypePatterns, encode
 from hxp_enterprise_llm.event.sources import stream
 from hxp_enterprise_llm.event.sources.api import routes
 from hxp_enterprise_llm.event.sources.ingest import Ingest
@@ -134,6 +136,56 @@ async def test_it_follows_up_to_a_limit(served: Served, log: MemoryLog) -> None:
         rest = (await content.read()).splitlines()
         (line,) = [line for line in rest if not line.startswith(b"#")]
         assert rest[-1] == await progress(log, int(line.split()[0]))
+
+
+async def test_a_reader_hears_with_its_event_what_was_left_out_and_is_not_woken_for_the_rest(
+    served: Served, log: MemoryLog
+) -> None:
+    async with following(served, "type=demo.wanted") as content:
+        await content.readline()
+        for number in range(20):
+            await log.append([encode(Event(id=f"no{number}", source="/t", type="demo.other"))])
+        wanted = encode(Event(id="yes", source="/t", type="demo.wanted"))
+        answer, last = await log.append([wanted, encode(Event(id="no", source="/t", type="demo.other"))])
+        heard = []
+        while not heard or heard[-1] != await progress(log, last.offset) + b"\n":
+            heard.append(await content.readline())
+        assert [line for line in heard if not line.startswith(b"#")] == [b"%d %s\n" % (answer.offset, wanted.raw)]
+        assert len(heard) <= 4  # the event, the progress behind it, and at most the signs of life before
+
+
+async def test_a_remote_log_that_follows_a_type_is_sent_no_other(served: Served, log: MemoryLog) -> None:
+    """Seen at the lines: what the reader would drop anyway must not have come."""
+    fed: list[bytes] = []
+    async with aiohttp.ClientSession() as session:
+        remote = RemoteLog(f"http://127.0.0.1:{served.port}", session=session, clock=SystemClock())
+        await remote.open()
+        take = StreamDecoder.feed
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                StreamDecoder, "feed", lambda self, data, types=None: fed.append(data) or take(self, data, types)
+            )
+            follower = remote.follow(BEGINNING, types=TypePatterns(["demo.wanted"]))
+            await anext(follower)
+            for type in ("demo.other", "demo.wanted"):
+                await log.append([encode(Event(id=type, source="/t", type=type))])
+            while not (batch := await anext(follower)).events:
+                pass
+            await follower.aclose()
+        await remote.close()
+    assert [event.type for event in batch.events] == ["demo.wanted"]
+    assert b"demo.other" not in b"".join(fed)
+
+
+async def test_a_reader_hears_in_a_while_of_what_was_left_out(
+    served: Served, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SKIPPED_SECONDS", 0.0)
+    async with following(served, "type=demo.wanted") as content:
+        await content.readline()
+        (answer,) = await log.append([encode(Event(id="no", source="/t", type="demo.other"))])
+        while await content.readline() != await progress(log, answer.offset) + b"\n":
+            pass
 
 
 async def test_signs_of_life_come_while_nothing_happens(served: Served, log: MemoryLog) -> None:

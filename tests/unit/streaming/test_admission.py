@@ -12,8 +12,9 @@ from websockets.asyncio.client import connect
 
 from hxp_enterprise_llm.config.streaming import SseConfig, StreamingConfig, WebSocketConfig
 from hxp_enterprise_llm.event.streaming import admission
-from hxp_enterprise_llm.event.streaming.admission import ConnectionRate, network
+from hxp_enterprise_llm.event.streaming.admission import ConnectionRate
 from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.security.networks import network
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
 from tests.unit.streaming.gateways import serving
@@ -29,10 +30,13 @@ class Door:
         self.now += 1.0
 
     def passes(self, address: str = "10.0.0.1") -> bool:
+        expected = self.rate.has_room(address)
         try:
             self.rate.take(address)
         except Problem:
+            assert not expected
             return False
+        assert expected
         return True
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import Offset, TypePatterns
-from hxp_enterprise_llm.event.streaming.channel import Channel, Flush, Options, Position
+from hxp_enterprise_llm.event.streaming.channel import Channel, Flush, Options, Position, pause_after
 from hxp_enterprise_llm.event.streaming.encode import Message, Transport
 from hxp_enterprise_llm.event.streaming.filters import Filter
 from hxp_enterprise_llm.event.streaming.subscription import Services, Subscription
@@ -105,7 +105,7 @@ def offsets(link: FakeLink) -> list[int]:
 
 
 def test_at_once_when_idle_then_not_before_a_pause_as_long_as_the_flush() -> None:
-    bench = Bench(flush_events=100, flush_seconds=10.0, slice=1)
+    bench = Bench(flush_events=100, flush_seconds=20.0, slice=1)
     one, two = bench.connect(), bench.connect()
     bench.publish(1)
     assert one.writes == 0
@@ -125,12 +125,26 @@ def test_at_once_when_idle_then_not_before_a_pause_as_long_as_the_flush() -> Non
     assert (one.writes, bench.flushes) == (2, [(1, 2), (2, 2)])
 
 
+@pytest.mark.parametrize(
+    ("took", "within", "pause"),
+    [
+        (0.0, 0.1, 0.0),
+        (0.01, 0.1, 0.01),  # as long as the flush
+        (0.03, 0.1, 0.01),  # 0.03 + 0.01 + at most 0.06 for an event that came as the flush began
+        (0.05, 0.1, 0.0),  # writing alone takes that long
+        (0.01, 0.0, 0.0),  # nothing is to be joined
+    ],
+)
+def test_a_pause_never_makes_an_event_later_than_it_may_be(took: float, within: float, pause: float) -> None:
+    assert pause_after(took, within) == pytest.approx(pause)
+
+
 def test_the_pause_is_bounded_and_many_waiting_events_end_it() -> None:
     bench = Bench(flush_events=3, flush_seconds=0.1, slice=1)
     link, _ = bench.connect(), bench.connect()
     bench.publish(1)
     bench.scheduler.turn()
-    bench.scheduler.advance(60)
+    bench.scheduler.advance(0.03)
     bench.scheduler.turn()
     bench.publish(2)
     assert bench.scheduler.turn() == 0
@@ -139,9 +153,14 @@ def test_the_pause_is_bounded_and_many_waiting_events_end_it() -> None:
     bench.scheduler.turn()
     assert offsets(link) == [1, 2, 3, 4]
     bench.publish(5)
-    bench.scheduler.advance(0.11)
     bench.scheduler.turn()
-    assert offsets(link)[-1] == 5
+    bench.scheduler.advance(0.03)
+    bench.scheduler.turn()
+    bench.publish(6)
+    assert bench.scheduler.turn() == 0
+    bench.scheduler.advance(0.011)
+    bench.scheduler.turn()
+    assert offsets(link)[-1] == 6
 
 
 def test_a_flush_takes_a_bounded_number_of_bytes_but_at_least_one_event() -> None:
@@ -270,6 +289,23 @@ def test_nothing_waits_for_nobody() -> None:
     bench.scheduler.turn()
     assert link.received == b""
     assert bench.channel.subscribers == set()
+
+
+def test_what_waits_when_the_last_one_leaves_has_no_holes_for_the_next() -> None:
+    bench = Bench(write_bytes=1, slice=1)
+    gone = bench.connect()
+    bench.publish(1, 2)
+    bench.scheduler.turn()  # the first event is with the one who leaves; the others wait
+    bench.publish(3, 4)
+    assert gone.subscription is not None
+    gone.subscription.close()
+    bench.publish(5)
+    late = bench.connect()
+    for _ in range(9):
+        bench.scheduler.advance(1.0)
+        bench.scheduler.turn()
+    assert offsets(late) == [2, 3, 4, 5]
+    assert bench.channel.settled == 5
 
 
 @pytest.mark.parametrize("type", ["a", "b"])

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hxp_enterprise_llm.event.streaming.limits import Places
+from hxp_enterprise_llm.event.streaming.limits import PAGES, Places, Quota
 from hxp_enterprise_llm.event.streaming.rate import Rate
 from hxp_enterprise_llm.event.streaming.signal import Signal
 from hxp_enterprise_llm.runtime.clock import SystemClock
@@ -35,6 +35,41 @@ def test_a_place_is_taken_and_given_back_once() -> None:
     assert registry.get_sample_value("citadel_streaming_connections_limit", {"transport": "sse"}) == 2
     places.limit = 1
     assert registry.get_sample_value("citadel_streaming_connections_limit", {"transport": "sse"}) == 1
+
+
+def test_a_quota_is_a_limit_within_the_limit() -> None:
+    """Those that it holds for are refused by it or by the whole; both count exactly."""
+    registry = CollectorRegistry()
+    quota = Quota(PAGES, 1, "live_dashboard.max_connections")
+    places: Places[str] = Places(
+        "sse",
+        2,
+        StreamingMetrics(registry, SystemClock()),
+        None,
+        lambda name: quota if name.startswith("page") else None,
+    )
+    places.take("page1")
+    for _ in range(2):
+        with pytest.raises(Problem) as raised:
+            places.take("page2")
+    assert raised.value.body()["error"]["message"] == "all 1 dashboard connections are in use"
+    assert raised.value.hint == "Try again in 5 seconds, or raise live_dashboard.max_connections."
+    refused = {"transport": "sse", "reason": "quota"}
+    assert registry.get_sample_value("citadel_streaming_connections_refused_total", refused) == 2
+    places.take("a")
+    places.give_back("page1", "client")
+    places.give_back("page1", "client")
+    places.take("b")
+    with pytest.raises(Problem) as raised:
+        places.take("page2")
+    assert raised.value.hint == "Try again in 5 seconds, or raise sse.max_connections."
+    places.give_back("a", "client")
+    places.take("page2")
+    with pytest.raises(Problem):
+        places.take("page3")
+    assert (len(places), quota.full) == (2, True)
+    quota.limit = 2
+    assert not quota.full
 
 
 def test_a_rate_follows_what_happens() -> None:

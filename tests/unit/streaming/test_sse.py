@@ -6,9 +6,10 @@ import asyncio
 import json
 
 import aiohttp
+import msgspec
 import pytest
 
-from hxp_enterprise_llm.config.streaming import SseConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import LiveDashboardConfig, SseConfig, StreamingConfig
 from tests.unit.streaming.gateways import numbers, read_sse, serving, until
 
 
@@ -79,6 +80,29 @@ async def test_one_more_than_the_limit_and_a_client_that_vanishes() -> None:
         await until(lambda: served.open == 0)
         assert served.sample("sse_connections_total") == 0
         assert served.gateway.hub.channels["events"].subscribers == set()
+
+
+async def test_dashboard_pages_count_apart_within_the_limit() -> None:
+    """One more page is refused while other clients are let in; a place is free again when a page is closed."""
+    config = StreamingConfig(live_dashboard=LiveDashboardConfig(max_connections=1))
+    async with serving(config) as served, aiohttp.ClientSession() as session:
+        page = await session.get(served.http("/sse/events?page=system_health"))
+        assert page.status == 200
+        status, _, body = await served.get("/sse/events?page=system_health")
+        assert (status, body["error"]["limit"]) == (503, 1)
+        assert body["error"]["hint"] == "Try again in 5 seconds, or raise live_dashboard.max_connections."
+        other = await session.get(served.http("/sse/events"))
+        assert other.status == 200
+        page.close()
+        await until(lambda: served.open == 1)
+        page = await session.get(served.http("/sse/events?page=system_health"))
+        assert page.status == 200
+        more = msgspec.structs.replace(config, live_dashboard=LiveDashboardConfig(max_connections=2))
+        served.gateway.prepare(more)()
+        second = await session.get(served.http("/sse/events?page=system_health"))
+        assert second.status == 200
+        for answer in (page, other, second):
+            answer.close()
 
 
 async def test_a_client_that_talks_too_much_is_cut_off() -> None:

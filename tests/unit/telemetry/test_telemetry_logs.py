@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -383,3 +384,22 @@ def test_every_form_is_one_line_without_a_trace() -> None:
     line = make_line("INFO", "a\nb", "e\nf", {"k\n": "v\n"}, None, str)
     for render in FORMS.values():
         assert "\n" not in render(line, 0.0)
+
+
+def test_a_secret_is_found_in_base64_wherever_it_stands() -> None:
+    redact = Redactor()
+    redact.hide("correct-horse-battery")
+    for user in ("", "a", "ab", "abc"):
+        for after in (b"", b"x", b"xy"):
+            text = b64encode(user.encode() + b"correct-horse-battery" + after).decode()
+            hidden = redact(f"AUTH PLAIN {text}")
+            assert "***" in hidden
+            assert len(hidden) <= len("AUTH PLAIN ***") + 10, "a few digits that others share stay"
+
+
+def test_of_a_secret_address_the_path_is_hidden_too() -> None:
+    redact = Redactor()
+    redact.hide("https://hooks.example.org/services/T0001/B0002/abcdefghijkl\n")
+    assert redact("POST /services/T0001/B0002/abcdefghijkl") == "POST ***"
+    assert redact("no abcdefghijkl here") == "no *** here"
+    assert redact("https://hooks.example.org is up") == "https://hooks.example.org is up"

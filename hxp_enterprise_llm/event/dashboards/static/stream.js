@@ -50,6 +50,8 @@ export class Stream {
 
   follow(answer) {
     const query = new URLSearchParams({ after: `${answer.epoch}.${answer.position}`, type: this.types(answer).join(",") });
+    // Counts within live_dashboard.max_connections.
+    query.set("page", this.dashboard);
     const source = (this.source = new EventSource(`/sse/events?${query}`));
     source.onopen = () => this.open();
     source.onerror = () => this.lose("");

@@ -115,7 +115,7 @@ def read_bounds(body: bytes) -> RemoteBounds:
     """Raises ProtocolError."""
     try:
         return msgspec.json.decode(body, type=RemoteBounds)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"no answer of a log: {error}") from None
 
 
@@ -123,7 +123,7 @@ def read_appended(body: bytes, count: int) -> list[Appended]:
     """The answer to an append of `count` events. Raises ProtocolError."""
     try:
         answer = msgspec.json.decode(body, type=_Accepted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"no answer of a log: {error}") from None
     if len(answer.events) != count:
         raise ProtocolError(f"{len(answer.events)} answers for {count} events")
@@ -134,7 +134,7 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     """What an answer says; a proxy's page has no code."""
     try:
         error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])["error"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
         return Refusal(status, "unknown", body[:200].decode("utf-8", "replace"), {})
     return Refusal(status, str(error.get("code", "unknown")), str(error.get("message", "")), error)
 

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import msgspec
 
 from hxp_enterprise_llm.event.log.model import Ahead, Batch, Bounds, CursorError, EpochChanged, Gone, Stored
-from hxp_enterprise_llm.event.model import Offset, TypePatterns
+from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_patterns
 
 _MAX_OFFSET = 2**53 - 1
 _LINE_OVERHEAD_BYTES = 64
+_MAX_ASKED_PATTERNS = 100
+_MAX_ASKED_CHARACTERS = 2000
 
 
 class ProtocolError(Exception):
@@ -56,13 +58,28 @@ def cursor_error(code: str, details: bytes, after: int, asked: str | None) -> Cu
             found = msgspec.json.decode(details, type=_Refusal)
         except msgspec.ValidationError:
             found = msgspec.json.decode(details, type=_Bounds)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"{code} without epoch, first and head: {error}") from None
     fields = found.error if isinstance(found, _Refusal) else found
     bounds = Bounds(fields.epoch, Offset(fields.first), Offset(fields.head))
     if code == "epoch_changed":
         return EpochChanged(bounds, after, asked or "")
     return Gone(bounds, after) if code == "gone" else Ahead(bounds, after)
+
+
+def asked_types(types: TypePatterns | None) -> str:
+    """What to ask a far side for; empty when it is to send everything, and the choice is made here.
+
+    Any of several reasons will do: all are wanted, they are too many for an address, or one is no pattern to others.
+    """
+    if types is None or not 0 < len(types.patterns) <= _MAX_ASKED_PATTERNS or "*" in types.patterns:
+        return ""
+    try:
+        parse_patterns(types.patterns)
+    except ValueError:
+        return ""
+    text = ",".join(types.patterns)
+    return text if len(text) <= _MAX_ASKED_CHARACTERS else ""
 
 
 class StreamDecoder:
@@ -127,7 +144,7 @@ class StreamDecoder:
             raise ProtocolError(f"offset {offset} comes after {self.next}")
         try:
             event = Stored(offset, _type_decoder.decode(raw).type, raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"event {offset} cannot be read: {error}") from None
         self.next, self.progressed = offset, False
         return event

@@ -37,7 +37,7 @@ from hxp_enterprise_llm.event.log.remote.answers import (
     read_refusal,
 )
 from hxp_enterprise_llm.event.log.remote.calls import Calls, backoff, protocol_errors
-from hxp_enterprise_llm.event.log.remote.lines import ProtocolError, StreamDecoder, cursor_error
+from hxp_enterprise_llm.event.log.remote.lines import ProtocolError, StreamDecoder, asked_types, cursor_error
 from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Encoded, Offset, TypePatterns
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
@@ -223,7 +223,7 @@ class RemoteLog:
         """Batches of one connection, each with the cursor after it."""
         cursor = await self._resolve(calls, cursor)
         decoder = self._decoder(cursor)
-        async with aclosing(self._chunks(calls, cursor, wait=True)) as chunks:
+        async with aclosing(self._chunks(calls, cursor, wait=True, types=types)) as chunks:
             async for data in chunks:
                 with protocol_errors():
                     batch = decoder.feed(data, types)
@@ -235,10 +235,21 @@ class RemoteLog:
         return StreamDecoder(cursor.after, cursor.epoch, self._limits.max_event_bytes)
 
     async def _chunks(
-        self, calls: Calls, cursor: _Cursor, *, wait: bool, limit: int | None = None
+        self,
+        calls: Calls,
+        cursor: _Cursor,
+        *,
+        wait: bool,
+        limit: int | None = None,
+        types: TypePatterns | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of one stream. One that is not read holds the far side back, at no cost to it."""
+        """The bytes of one stream. One that is not read holds the far side back, at no cost to it.
+
+        What is not of `types` is not sent at all when they can be asked for.
+        """
         query = {"after": str(cursor.after), "wait": "1" if wait else "0"}
+        if asked := asked_types(types):
+            query["type"] = asked
         if cursor.epoch is not None:
             query["epoch"] = cursor.epoch
         if limit is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -37,22 +38,43 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._group: list[Waiting] = []
         self._busy = self._closing = self._full = False
+        self._sweep_at = math.inf
+        self._sweeping: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def append(self, waiting: Waiting, deadline: float) -> list[Appended]:
+    async def append(self, waiting: Waiting) -> list[Appended]:
         """Wait for the commit that holds an append. Raises LogUnavailable, LogFull, LogCorrupt, LogClosed."""
-        self._queue.add(waiting)
-        self._next()
+        self.begin(waiting)
         try:
-            async with asyncio.timeout(deadline):
-                return await waiting.answer
-        except TimeoutError:
-            taken = not self._queue.withdraw(waiting)
-            raise LogUnavailable(f"no commit within {deadline:g} s", maybe_stored=taken) from None
+            return await waiting.answer
         except asyncio.CancelledError:
             self._queue.withdraw(waiting)
             raise
+
+    def begin(self, waiting: Waiting) -> None:
+        """Queue an append; its answer comes with its commit, or when its time is over. Raises LogUnavailable."""
+        self._queue.add(waiting)
+        if waiting.until < self._sweep_at:
+            self._sweep_later(waiting.until)
+        self._next()
+
+    def _sweep_later(self, at: float) -> None:
+        # One timer for all appends: one for each would cost more than the rest of the queue.
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._sweep_at = at
+        self._sweeping = None if at == math.inf else self._loop.call_at(at, self._sweep)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for waiting in self._queue.expired(now):
+            _give_up(waiting, maybe_stored=False)
+        for waiting in self._group:
+            if waiting.until <= now:
+                _give_up(waiting, maybe_stored=True)
+        left = [waiting.until for waiting in self._group if waiting.until > now]
+        self._sweep_later(min([*left, self._queue.next_deadline()]))
 
     def _next(self, upkeep: Literal["first", "last", "not now"] = "last") -> None:
         if self._busy:
@@ -113,7 +135,8 @@ class Committer:
         job = self._loop.run_in_executor(self._executor, work)
         # A callback, not the code after the await: states are then told in the order in which they were reached.
         job.add_done_callback(self._ran)
-        return (await job)[0]
+        # Shielded: that somebody no longer waits says nothing about the disk.
+        return (await asyncio.shield(job))[0]
 
     def _ran(self, job: asyncio.Future[tuple[T, View]]) -> None:
         if self._failure(job) is None:
@@ -132,9 +155,14 @@ class Committer:
             while waiting := self._queue.take():
                 _refuse(waiting, LogClosed())
             _refuse(self._group, LogUnavailable("it was closed during the commit", maybe_stored=True))
+        self._sweep_later(math.inf)
         closing = self._loop.run_in_executor(self._executor, self._store.close)
         # Not cancelled when it takes longer: a disk that hangs may still come back and let go of the files.
         await asyncio.wait([closing], timeout=max(0.1, end - self._loop.time()))
+
+
+def _give_up(waiting: Waiting, *, maybe_stored: bool) -> None:
+    _refuse([waiting], LogUnavailable(f"no commit within {waiting.within:g} s", maybe_stored=maybe_stored))
 
 
 def _refuse(group: list[Waiting], error: BaseException) -> None:

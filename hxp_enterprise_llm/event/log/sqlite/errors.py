@@ -10,7 +10,9 @@ from pathlib import Path
 from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError, LogFull, LogUnavailable
 
 _FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN}
+"""Nothing was written then: a file that cannot be opened, for want of descriptors say, is tried again later."""
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PERHAPS_FULL = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP}
 _PROBE_BYTES = 64 * 1024
@@ -21,14 +23,14 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> LogError:
     if isinstance(error, OSError):
         if error.errno in _FULL_ERRNO:
             return LogFull(f"{path}: {error.strerror}")
-        return LogUnavailable(f"{path}: {error.strerror}", maybe_stored=True)
+        return LogUnavailable(f"{path}: {error.strerror}", maybe_stored=error.errno not in _NO_DESCRIPTOR)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     primary = code & 0xFF
     if primary in _CORRUPT:
         return LogCorrupt(str(path), str(error))
     if primary == sqlite3.SQLITE_FULL:
         return LogFull(f"{path}: {os.strerror(errno.ENOSPC)}")
-    if code in _PERHAPS_FULL and (reason := _why_full(path)):
+    if (code in _PERHAPS_FULL or primary == sqlite3.SQLITE_CANTOPEN) and (reason := _why_full(path)):
         return LogFull(f"{path}: {reason}")
     name = getattr(error, "sqlite_errorname", "")
     return LogUnavailable(f"{path}: {error} ({name})", maybe_stored=primary not in _TRANSIENT)

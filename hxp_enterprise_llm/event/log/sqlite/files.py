@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from hxp_enterprise_llm.event.log.model import LogLocked, LogUnavailable
+from hxp_enterprise_llm.event.model import Offset
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,6 +30,15 @@ def sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def forget_cached(path: Path) -> None:
+    """Let the next read of a file that nobody writes come from the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
 
@@ -74,20 +84,25 @@ class Witnessed(NamedTuple):
 
 
 class HeadWitness:
-    """The head, noted in a file of its own after each commit.
+    """The head, noted after each commit in a file outside the log's directory, so that a restored directory shows.
 
     SQLite drops a damaged end of its write-ahead log in silence; the note shows that the log had been longer.
     It is one line of less than a disk sector, written over in place: `EPOCH HEAD INODE CRC`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, directory: Path) -> None:
+        self.path = directory.with_name(directory.name + ".head")
+        self._former = directory / "head"
         self._handle = -1
         self._inode = 0
 
     def open(self) -> Witnessed | None:
         """What was noted last, or None when there is no readable note. Raises OSError."""
-        self._handle = _open(self._path, os.O_CREAT)
+        if self._former.exists() and not self.path.exists():
+            # Where the first release had it.
+            self._former.rename(self.path)
+            sync_directory(self.path.parent)
+        self._handle = _open(self.path, os.O_CREAT)
         self._inode = os.fstat(self._handle).st_ino
         return self._parse(os.pread(self._handle, 256, 0))
 
@@ -101,11 +116,15 @@ class HeadWitness:
     def note(self, epoch: str, head: int) -> None:
         """Write the head down, for the next process; `sync` makes it outlast a power cut. Raises OSError."""
         content = f"{epoch} {head} {self._inode}".encode()
-        os.pwrite(self._handle, (content + b" " + _crc(content)).ljust(127) + b"\n", 0)
+        line = (content + b" " + _crc(content)).ljust(127) + b"\n"
+        if os.pwrite(self._handle, line, 0) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
-    def sync(self) -> None:
-        """Raises OSError."""
+    def sync(self, *, new: bool = False) -> None:
+        """Make the note durable, and the file's name when it may be `new`. Raises OSError."""
         os.fdatasync(self._handle)
+        if new:
+            sync_directory(self.path.parent)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -143,3 +162,26 @@ class Reserve:
     def release(self) -> None:
         """Give the space back to the disk."""
         self.path.unlink(missing_ok=True)
+
+
+def request_trim(directory: Path, up_to: int) -> Path:
+    """Ask the owner of a log to trim it, by a file; who may write there, may ask. It goes when the trim is done."""
+    request = directory / "trim"
+    new = request.with_suffix(".asked")
+    new.write_text(f"{up_to}\n")
+    new.rename(request)
+    return request
+
+
+def trim_request(directory: Path) -> Offset | None:
+    """Up to where the owner is asked to trim, if it is. What is no number is no request."""
+    try:
+        text = (directory / "trim").read_text("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    return Offset(int(text)) if text.isdecimal() else Offset(0)
+
+
+def trim_done(directory: Path) -> None:
+    """Tell who asked."""
+    (directory / "trim").unlink(missing_ok=True)

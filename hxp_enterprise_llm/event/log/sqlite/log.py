@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,12 +25,16 @@ from hxp_enterprise_llm.event.log.model import (
     Health,
     Limits,
     LogClosed,
+    LogCorrupt,
     LogError,
     LogFull,
 )
 from hxp_enterprise_llm.event.log.sqlite.committer import Committer
 from hxp_enterprise_llm.event.log.sqlite.errors import is_fatal
+from hxp_enterprise_llm.event.log.sqlite.examine import Damage
+from hxp_enterprise_llm.event.log.sqlite.files import trim_done, trim_request
 from hxp_enterprise_llm.event.log.sqlite.queue import AppendQueue, Waiting
+from hxp_enterprise_llm.event.log.sqlite.scrubber import STEP_BYTES, Findings, Scrubber
 from hxp_enterprise_llm.event.log.sqlite.store import Committed, Sizes, Store, View
 from hxp_enterprise_llm.event.log.window import IdentityWindow
 from hxp_enterprise_llm.event.model import BEGINNING, Encoded, Offset, TypePatterns
@@ -37,6 +42,9 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
 
 log = structlog.get_logger("log")
+
+_LOOKS_AFTER_DAMAGE = 12
+"""In steps of the scrub: a read passes a megabyte, and the damaged record itself."""
 
 _NOT_OPEN = View(Bounds("", Offset(1), BEGINNING), 0, "")
 
@@ -68,7 +76,8 @@ class SqliteLog:
         self._progress = progress_seconds
         limits = config.limits
         self._limits = Limits(limits.max_batch_events, limits.max_batch_bytes, limits.max_event_bytes)
-        self._state = _State(metrics, on_fatal, recent_bytes)
+        self._findings, self._metrics = Findings(metrics, clock), metrics
+        self._state = _State(metrics, on_fatal, recent_bytes, self._findings)
         self._is_open = False
         # Made by `open`.
         self._store: Store
@@ -82,7 +91,7 @@ class SqliteLog:
         return self._limits
 
     def reconfigure(self, config: LogConfig) -> None:
-        """Take over what a reload may change: the disk budget."""
+        """Take over what a reload may change: the disk budget, the pace of the scrub."""
         self._config = config
         if self._is_open:
             self._store.sizes = self._store.sizes._replace(budget=config.disk_budget_bytes)
@@ -120,15 +129,38 @@ class SqliteLog:
     async def append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> list[Appended]:
         """Store all events or none; see EventLog."""
         try:
-            size = check_batch(events, self._limits)
-            self._require_open()
-            if not events:
-                return []
-            waiting = Waiting(events, size, asyncio.get_running_loop().create_future())
-            return await self._committer.append(waiting, deadline)
+            waiting = self._waiting(events, deadline)
+            return await self._committer.append(waiting) if events else []
         except LogError as error:
             self._state.count_error(error)
             raise
+
+    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> asyncio.Future[list[Appended]]:
+        """`append` that takes no task: what it would raise is the future's exception; see BeginsAppends."""
+        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(self._count_error)
+        try:
+            waiting = self._waiting(events, deadline, answer)
+            if events:
+                self._committer.begin(waiting)
+            else:
+                answer.set_result([])
+        except (LogError, ValueError) as error:
+            answer.set_exception(error)
+        return answer
+
+    def _count_error(self, answer: asyncio.Future[list[Appended]]) -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, LogError):
+            self._state.count_error(error)
+
+    def _waiting(
+        self, events: Sequence[Encoded], deadline: float, answer: asyncio.Future[list[Appended]] | None = None
+    ) -> Waiting:
+        size = check_batch(events, self._limits)
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        return Waiting(events, size, answer or loop.create_future(), deadline, loop.time() + deadline)
 
     async def read(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
@@ -140,7 +172,45 @@ class SqliteLog:
         bounds = self._state.view.bounds
         after = check_cursor(after, epoch, bounds)
         work = partial(self._store.read, after, limit, types, bounds.head)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+        except LogCorrupt:
+            await self._find_damage(after)
+            raise
+
+    async def _find_damage(self, after: Offset) -> None:
+        damages: list[Damage] = []
+        for _ in range(_LOOKS_AFTER_DAMAGE):
+            if not damages:
+                after, _, damages = await self._look(after, STEP_BYTES)
+        self._findings.add(damages)
+
+    async def _look(self, after: Offset, max_bytes: int) -> tuple[Offset, int, list[Damage]]:
+        work = partial(self._store.scrub, after, max_bytes)
         return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+
+    async def run_scrub(self) -> None:
+        """Each second: look through a bit of the log, see that its file is in place, trim when `hxp log trim` asks."""
+        scrubber = Scrubber(self._look, lambda: self._state.view.bounds, self._findings, self._metrics, self._clock)
+        with suppress(LogClosed):
+            while self._is_open:
+                await scrubber.tick(self._config.scrub_bytes_per_second)
+                await self._require_in_place()
+                await self._trim_on_request()
+                await asyncio.sleep(1.0)
+
+    async def _trim_on_request(self) -> None:
+        up_to = trim_request(self._directory)
+        if up_to is not None:
+            with suppress(LogError):
+                first = await self.trim(up_to)
+                log.info("log.trimmed", up_to=up_to, first=first)
+            trim_done(self._directory)
+
+    async def _require_in_place(self) -> None:
+        # A failure is told by the committer, to the state and to `on_fatal`.
+        with suppress(LogError):
+            await self._committer.run(self._store.require_in_place)
 
     def read_nowait(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
@@ -206,11 +276,17 @@ class SqliteLog:
 class _State:
     """What the loop knows of the log: its bounds, its newest events, its figures. Listens to the committer."""
 
-    def __init__(self, metrics: LogMetrics, on_fatal: Callable[[Exception], None] | None, recent_bytes: int) -> None:
+    def __init__(
+        self,
+        metrics: LogMetrics,
+        on_fatal: Callable[[Exception], None] | None,
+        recent_bytes: int,
+        findings: Findings,
+    ) -> None:
         self.view = _NOT_OPEN
         self.recent = Chunks(BEGINNING, recent_bytes)
         self.bell = Bell()
-        self._metrics, self._on_fatal = metrics, on_fatal
+        self._metrics, self._on_fatal, self._findings = metrics, on_fatal, findings
         self._fatal: LogError | None = None
         self._commit_seconds: deque[float] = deque(maxlen=1024)
 
@@ -218,6 +294,7 @@ class _State:
         """Begin at what was found on disk."""
         self.recent.clear(view.bounds.head)
         self._fatal = None
+        self._findings.opened(view.doubt)
         self.changed(view)
 
     def committed(self, committed: Committed) -> None:
@@ -237,6 +314,7 @@ class _State:
         """Take over bounds and sizes."""
         self.view = view
         self.recent.drop(Offset(view.bounds.first - 1))
+        self._findings.trimmed(view.bounds.first)
         self._metrics.head.set(view.bounds.head)
         self._metrics.first.set(view.bounds.first)
         self._metrics.bytes.set(view.bytes)
@@ -272,4 +350,5 @@ class _State:
             bytes=self.view.bytes,
             append_p99_ms=times[len(times) * 99 // 100] * 1000 if times else None,
             reason=reason,
+            findings=self._findings.texts(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,10 @@ class Waiting(NamedTuple):
     events: Sequence[Encoded]
     size: int
     answer: asyncio.Future[list[Appended]]
+    within: float = math.inf
+    """Seconds that the appender waits."""
+    until: float = math.inf
+    """Time of the loop at which they are over."""
 
 
 class AppendQueue:
@@ -55,6 +60,17 @@ class AppendQueue:
                 self._count_off(waiting)
                 return True
         return False
+
+    def expired(self, now: float) -> list[Waiting]:
+        """Take back those whose time is over."""
+        found = [waiting for waiting in self._waiting if waiting.until <= now]
+        for waiting in found:
+            self.withdraw(waiting)
+        return found
+
+    def next_deadline(self) -> float:
+        """When the first of those that wait has waited long enough; infinite when there is none."""
+        return min((waiting.until for waiting in self._waiting), default=math.inf)
 
     def take(self) -> list[Waiting]:
         """The next group to commit, at least one append if there is one."""

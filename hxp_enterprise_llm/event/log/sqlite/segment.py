@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from hxp_enterprise_llm.event.log.chunks import Chunk
-from hxp_enterprise_llm.event.log.model import LogCorrupt
+from hxp_enterprise_llm.event.log.model import LogCorrupt, LogUnavailable
 from hxp_enterprise_llm.event.log.packing import Damaged, Record, unpack
 from hxp_enterprise_llm.event.model import Offset
 
 APPLICATION_ID = 0x48585045
 FORMAT = 1
 
-_SCHEMA = f"""
-PRAGMA application_id={APPLICATION_ID};
-PRAGMA user_version={FORMAT};
-CREATE TABLE segment (epoch TEXT NOT NULL, first INTEGER NOT NULL);
-CREATE TABLE record (
+_TABLES = [
+    "CREATE TABLE segment (epoch TEXT NOT NULL, first INTEGER NOT NULL)",
+    """CREATE TABLE record (
     last_offset INTEGER PRIMARY KEY,
     n INTEGER NOT NULL,
     at REAL NOT NULL,
@@ -29,9 +28,22 @@ CREATE TABLE record (
     identities BLOB NOT NULL,
     body BLOB NOT NULL,
     crc INTEGER NOT NULL
-);
-"""
+)""",
+]
 _COLUMNS = "last_offset, n, at, types, identities, body, crc"
+
+
+_COLUMN_TYPES = (int, int, float, bytes, bytes, bytes, int)
+
+
+class DamagedRow(sqlite3.DatabaseError):
+    """A row that could not have been written by us."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    sqlite_errorname = "SQLITE_CORRUPT"
+
+    def __str__(self) -> str:
+        return "a record's columns have other types than were written"
 
 
 class Header(NamedTuple):
@@ -62,6 +74,21 @@ def wal_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
+def journal_of(path: Path) -> Path:
+    """The rollback journal of a segment: there while its mode is changed."""
+    return path.with_name(path.name + "-journal")
+
+
+def recover(path: Path) -> None:
+    """Undo a change that a killed process left half done: whoever only reads cannot. Raises sqlite3.Error."""
+    if journal_of(path).exists():
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        finally:
+            connection.close()
+
+
 def create(path: Path, epoch: str, first: Offset) -> None:
     """Write an empty segment under its name, whole or not at all. Raises sqlite3.Error, OSError."""
     new = path.with_suffix(".new")
@@ -70,7 +97,11 @@ def create(path: Path, epoch: str, first: Offset) -> None:
     os.close(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)
     try:
-        connection.executescript("PRAGMA synchronous=FULL;" + _SCHEMA)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        for table in _TABLES:
+            connection.execute(table)
         connection.execute("INSERT INTO segment VALUES (?, ?)", (epoch, first))
     finally:
         connection.close()
@@ -84,7 +115,8 @@ def remove(path: Path) -> None:
 
 
 class SegmentWriter:
-    """The connection that writes and checkpoints the active segment. Raises sqlite3.Error.
+    """The connection that writes and checkpoints the active segment. Raises sqlite3.Error,
+    and LogUnavailable where SQLite cannot keep its promise.
 
     There is no other checkpointer: releases before 3.51.3 damage the file when a checkpoint on one connection meets
     a commit on another.
@@ -94,18 +126,36 @@ class SegmentWriter:
         self.path = path
         # Not bound to a thread: the calls come one at a time, from whichever thread of the executor is free.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-        self._execute("PRAGMA journal_mode=WAL")
-        self._execute("PRAGMA synchronous=FULL")
-        self._execute("PRAGMA wal_autocheckpoint=0")
-        self._inode = path.stat().st_ino
+        try:
+            self._set("journal_mode", "WAL")
+            self._set("synchronous", 2)
+            self._set("wal_autocheckpoint", 0)
+            self._execute("PRAGMA cell_size_check=ON")
+            self._inode = path.stat().st_ino
+        except BaseException:
+            # One that is left to be closed some day would take the write-ahead log of the file's next writer along.
+            self.close()
+            raise
+
+    def _set(self, name: str, value: str | int) -> None:
+        self._execute(f"PRAGMA {name}={value}")
+        found = self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+        if str(found).upper() != str(value):
+            self.close()
+            reason = f"{self.path}: SQLite keeps {name}={found} instead of {value}; put the log on a local disk"
+            raise LogUnavailable(reason, maybe_stored=False)
 
     def _execute(self, sql: str) -> None:
         self._connection.execute(sql).fetchall()
 
-    def insert(self, records: Sequence[Record]) -> None:
-        """Commit the records in one transaction: all of them are on disk, or none is in the log."""
+    def require_in_place(self) -> None:
+        """Raises OSError when the file has another name now, or another file has its name."""
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(2, "it was replaced by another file", str(self.path))
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Commit the records in one transaction: all of them are on disk, or none is in the log."""
+        self.require_in_place()
         self._execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany(f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records)
@@ -142,6 +192,7 @@ class SegmentReader:
         self._latest: Chunk | None = None
         self._connection.execute("PRAGMA query_only=ON")
         self._connection.execute("PRAGMA wal_autocheckpoint=0")
+        self._connection.execute("PRAGMA cell_size_check=ON")
 
     def header(self) -> Header:
         """What the segment says about itself."""
@@ -154,8 +205,14 @@ class SegmentReader:
                 raise LogCorrupt(str(self.path), f"has format {form}, this program reads format {FORMAT}")
             epoch, first = self._connection.execute("SELECT epoch, first FROM segment").fetchone()
             last = self._connection.execute("SELECT max(last_offset) FROM record").fetchone()[0]
+            tables = [row[0] for row in self._connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
         except TypeError as error:
             raise LogCorrupt(str(self.path), "has no header") from error
+        except UnicodeDecodeError as error:
+            # SQLite quotes a damaged schema in its message.
+            raise LogCorrupt(str(self.path), "its header is damaged") from error
+        if tables != _TABLES or not isinstance(epoch, str) or not isinstance(first, int):
+            raise LogCorrupt(str(self.path), "its header is damaged")
         last = Offset(first - 1 if last is None else last)
         return Header(self.path, int(self.path.stem), epoch, Offset(first), last, size_on_disk(self.path))
 
@@ -170,10 +227,15 @@ class SegmentReader:
     def _select(self, where: str, parameters: tuple[int, ...]) -> Iterator[Record]:
         cursor = self._connection.execute(f"SELECT {_COLUMNS} FROM record WHERE {where}", parameters)
         try:
-            yield from map(Record._make, cursor)
+            for row in cursor:
+                if tuple(map(type, row)) != _COLUMN_TYPES:
+                    raise DamagedRow
+                yield Record._make(row)
         finally:
-            # A half-read statement would hold the write-ahead log back from its checkpoint.
-            cursor.close()
+            # A half-read statement would hold the write-ahead log back from its checkpoint. A connection that was
+            # closed meanwhile has ended it already.
+            with suppress(sqlite3.ProgrammingError):
+                cursor.close()
 
     def chunks(self, after: Offset, up_to: Offset) -> Iterator[Chunk]:
         """Events of the records beyond `after`, verified."""

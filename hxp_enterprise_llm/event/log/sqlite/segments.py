@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import pairwise
@@ -11,7 +12,8 @@ from hxp_enterprise_llm.event.log.chunks import Chunk
 from hxp_enterprise_llm.event.log.model import Bounds, Gone, LogClosed, LogCorrupt
 from hxp_enterprise_llm.event.log.packing import Record
 from hxp_enterprise_llm.event.log.sqlite import segment
-from hxp_enterprise_llm.event.log.sqlite.files import Witnessed, sync_directory
+from hxp_enterprise_llm.event.log.sqlite.examine import Damage, examine, size_of
+from hxp_enterprise_llm.event.log.sqlite.files import Witnessed, forget_cached, sync_directory
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, SegmentWriter
 from hxp_enterprise_llm.event.model import Offset
 
@@ -82,10 +84,12 @@ class Segments:
             leftover.unlink()
         paths = _without_unfinished_roll(segment.segment_paths(self.directory))
         if not paths:
-            self._begin(1, new_epoch(), Offset((witnessed.head if witnessed else 0) + 1))
-            return ""
+            reached = witnessed.head if witnessed else 0
+            self._begin(1, new_epoch(), Offset(reached + 1))
+            return f"its segments are gone, it had reached offset {reached}" if reached else ""
         for path in paths[:-1]:
             _finish_sealing(path)
+        segment.recover(paths[-1])
         headers = [self._header(path, sealed=path != paths[-1]) for path in paths]
         self._sealed, self._active = headers[:-1], headers[-1]
         doubt = _contradiction(headers) or _lost_tail(self._active, witnessed)
@@ -103,11 +107,14 @@ class Segments:
             reader.close()
 
     def _begin(self, number: int, epoch: str, first: Offset) -> None:
+        self._active = self._create(number, epoch, first)
+        self._write_to(self._active.path)
+
+    def _create(self, number: int, epoch: str, first: Offset) -> Header:
         path = self.directory / f"{number:04}.db"
         segment.create(path, epoch, first)
         sync_directory(self.directory)
-        self._write_to(path)
-        self._active = Header(path, number, epoch, first, Offset(first - 1), segment.size_on_disk(path))
+        return Header(path, number, epoch, first, Offset(first - 1), segment.size_on_disk(path))
 
     def _write_to(self, path: Path) -> None:
         self._writer = SegmentWriter(path)
@@ -120,6 +127,10 @@ class Segments:
         self._active = self._active._replace(last=Offset(records[-1].last), size=self._active.size + size)
         return size
 
+    def require_in_place(self) -> None:
+        """Raises OSError when the file that is written was moved away."""
+        self._writer.require_in_place()
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. Raises sqlite3.Error."""
         self._writer.checkpoint()
@@ -128,17 +139,23 @@ class Segments:
         """Seal the active segment and begin the next. Raises sqlite3.Error, OSError: then nothing has changed."""
         old, old_writer = self._active, self._writer
         old_writer.checkpoint()
-        self._begin(old.number + 1, epoch, first)
+        new = self._create(old.number + 1, epoch, first)
+        try:
+            writer = SegmentWriter(new.path)
+        except BaseException:
+            segment.remove(new.path)
+            raise
+        # Who reads finds the old segment as the one that is written, or as a sealed one, and nothing in between.
         with self._guard:
             self._forget_reader(old.path)
             try:
                 old_writer.seal()
             except BaseException:
-                self._writer.close()
-                segment.remove(self._active.path)
-                self._active, self._writer = old, old_writer
+                writer.close()
+                segment.remove(new.path)
                 raise
             self._sealed.append(old._replace(size=segment.size_on_disk(old.path)))
+            self._active, self._writer = new, writer
 
     def drop_oldest(self, up_to: Offset) -> Header | None:
         """Unlink the oldest sealed segment if it ends at or below an offset. Raises OSError."""
@@ -158,8 +175,47 @@ class Segments:
     def records_newest_first(self) -> Iterator[tuple[Path, Record]]:
         """All records, backwards, with the file that each lies in. Only while nobody else reads."""
         for header in reversed([*self._sealed, self._active]):
+            above = header.last
             for record in self._reader(header).newest_first():
+                if record.last != above:
+                    raise _missing(header.path, record.last + 1, above)
                 yield header.path, record
+                above = Offset(record.last - record.n)
+            if above >= header.first:
+                raise _missing(header.path, header.first, above)
+
+    def scrub(self, after: Offset, max_bytes: int) -> tuple[Offset, int, list[Damage]]:
+        """Look at records beyond a cursor until so many bytes were seen; to be called under `reading`.
+
+        Answers where it ended, the bytes, and what is damaged. At the head it ends where it began.
+        """
+        if self._closed:
+            raise LogClosed
+        for header in (*self._sealed, self._active):
+            if header.last > after:
+                return self._scrub(header, after, max_bytes)
+        return after, 0, []
+
+    def _scrub(self, header: Header, after: Offset, max_bytes: int) -> tuple[Offset, int, list[Damage]]:
+        if not header.path.exists():
+            return header.last, 0, [Damage(header.path, header.first, header.last, header.size, "the file is gone")]
+        if after < header.first and header.path != self._active.path:
+            # What is in memory says nothing about the disk.
+            forget_cached(header.path)
+        damages: list[Damage] = []
+        size, reached = 0, after
+        try:
+            for found in examine(self._reader(header), header, after, rescue=False):
+                reached = Offset(found.last)
+                if isinstance(found, Damage):
+                    damages.append(found)
+                else:
+                    size += size_of(found)
+                    if size >= max_bytes:
+                        return reached, size, damages
+        except sqlite3.Error as error:
+            damages.append(Damage(header.path, reached + 1, header.last, 0, str(error)))
+        return header.last, size, damages
 
     def reading(self) -> threading.Lock:
         """To be held around `chunks`."""
@@ -174,13 +230,14 @@ class Segments:
             raise Gone(bounds, after)
         for header in (*self._sealed, self._active):
             if header.last > after:
-                yield from self._reader(header).chunks(after, up_to)
+                yield from _unbroken(header, after, up_to, self._reader(header).chunks(after, up_to))
 
     def _reader(self, header: Header) -> SegmentReader:
         if header.path not in self._readers:
             if len(self._readers) >= _OPEN_READERS:
                 self._forget_reader(next(iter(self._readers)))
-            self._readers[header.path] = SegmentReader(header.path, sealed=header is not self._active)
+            # By path: with each commit the segment that is written has another header.
+            self._readers[header.path] = SegmentReader(header.path, sealed=header.path != self._active.path)
         return self._readers[header.path]
 
     def close(self) -> None:
@@ -193,9 +250,26 @@ class Segments:
             self._writer.close()
 
 
+def _unbroken(header: Header, after: int, up_to: int, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks of a segment, which has no holes inside. Raises LogCorrupt where one is missing."""
+    reached = max(after, header.first - 1)
+    for chunk in chunks:
+        if chunk.events[0].offset > reached + 1:
+            raise _missing(header.path, reached + 1, chunk.events[0].offset - 1)
+        reached = chunk.last
+        yield chunk
+    if reached < min(up_to, header.last):
+        raise _missing(header.path, reached + 1, min(up_to, header.last))
+
+
+def _missing(path: Path, first: int, last: int) -> LogCorrupt:
+    return LogCorrupt(str(path), f"offsets {first} to {last} are missing")
+
+
 def _without_unfinished_roll(paths: list[Path]) -> list[Path]:
     """Undo a roll that was cut short: its new segment is empty and the one before is not sealed."""
     if len(paths) > 1 and _is_unsealed(paths[-2]):
+        segment.recover(paths[-1])
         reader = SegmentReader(paths[-1], sealed=False)
         header = reader.header()
         reader.close()
@@ -206,7 +280,7 @@ def _without_unfinished_roll(paths: list[Path]) -> list[Path]:
 
 
 def _is_unsealed(path: Path) -> bool:
-    return segment.wal_of(path).exists() or path.with_name(path.name + "-journal").exists()
+    return segment.wal_of(path).exists() or segment.journal_of(path).exists()
 
 
 def _finish_sealing(path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from hxp_enterprise_llm.event.log.chunks import Chunk, scan
-from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, LogError, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, LogCorrupt, LogError, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.log.numbering import Numbered, number
 from hxp_enterprise_llm.event.log.packing import Damaged, identities_of, pack, split
 from hxp_enterprise_llm.event.log.sqlite.errors import explain, is_fatal
+from hxp_enterprise_llm.event.log.sqlite.examine import Damage
 from hxp_enterprise_llm.event.log.sqlite.files import DirectoryLock, HeadWitness, Reserve, prepare_directory
 from hxp_enterprise_llm.event.log.sqlite.segment import damage
 from hxp_enterprise_llm.event.log.sqlite.segments import Segments
@@ -47,6 +48,8 @@ class View(NamedTuple):
     bytes: int
     full: str
     """Why nothing can be stored now; empty when it can."""
+    doubt: str = ""
+    """Why the log was opened under a new epoch; empty when it was not."""
 
 
 class Committed(NamedTuple):
@@ -69,12 +72,13 @@ class Store:
         self.fatal: LogError | None = None
         self._window, self._clock = window, clock
         self._lock = DirectoryLock(directory / "lock")
-        self._witness = HeadWitness(directory / "head")
+        self._witness = HeadWitness(directory)
         self._reserve = Reserve(directory / "reserve", sizes.reserve)
         self._segments = Segments(directory)
         # An injected executor may have several threads.
         self._writing = threading.Lock()
         self._full = ""
+        self._doubt = ""
         self._space_checked = 0.0
         self._last_at = 0.0
         self._since_checkpoint = 0
@@ -88,6 +92,9 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise self._why_not_opened(error) from error
+        except UnicodeDecodeError as error:
+            self.close()
+            raise LogCorrupt(str(self.directory), "the header of a segment is damaged") from error
         except LogError:
             self.close()
             raise
@@ -107,10 +114,11 @@ class Store:
         if witnessed is None and not any(self.directory.glob("*.db")):
             self._witness.note("-", 0)
         doubt = self._segments.open(witnessed, self._clock.new_id)
+        self._doubt = doubt
         if doubt:
             log.error("log.epoch_changed", directory=str(self.directory), reason=doubt, epoch=self._segments.epoch)
         self._note_head()
-        self._witness.sync()
+        self._witness.sync(new=True)
         self._fill_window()
         if not self._reserve.hold():
             self._set_full(LogFull(f"{self.directory}: no room for the reserve of {self.sizes.reserve:,} bytes"))
@@ -121,7 +129,8 @@ class Store:
         found = 0
         for path, record in self._segments.records_newest_first():
             self._last_at = max(self._last_at, record.at)
-            if found >= self._window.max_events or record.at <= oldest:
+            # The newest record is always looked at: the head is what it says.
+            if entries and (found >= self._window.max_events or record.at <= oldest):
                 break
             try:
                 entries.append((*identities_of(record), record.at))
@@ -133,7 +142,7 @@ class Store:
 
     def view(self) -> View:
         """The state now."""
-        return View(self._segments.bounds, self._segments.size, self._full)
+        return View(self._segments.bounds, self._segments.size, self._full, self._doubt)
 
     def commit(self, batches: Sequence[Sequence[Encoded]]) -> Committed:
         """Store batches in one transaction. Raises LogFull, LogUnavailable, LogCorrupt; nobody's batch is in then."""
@@ -152,13 +161,24 @@ class Store:
         ranges = list(split(fresh))
         records = [pack(fresh[start:end], identities[start:end], at) for start, end in ranges]
         self._since_checkpoint += self._segments.insert(records)
-        self._note_head()
+        self._note_commit()
         chunks = []
         for (start, end), record in zip(ranges, records, strict=True):
             events = fresh[start:end]
             self._window.add(identities[start:end], [event.offset for event in events], at)
             chunks.append(Chunk(events[-1].offset, events, len(record.body)))
         return chunks
+
+    def _note_commit(self) -> None:
+        try:
+            self._note_head()
+        except OSError as error:
+            failure = explain(error, self._witness.path)
+            if not isinstance(failure, LogFull):
+                raise
+            # The events are in the log whatever becomes of the note; refused, they would be stored a second time.
+            # Nothing more is stored until there is room, and then the note is made first.
+            self._set_full(failure)
 
     def _note_head(self) -> None:
         self._witness.note(self._segments.epoch, self._segments.head)
@@ -224,6 +244,18 @@ class Store:
             except sqlite3.Error as error:
                 raise explain(error, self.directory) from error
 
+    def scrub(self, after: Offset, max_bytes: int) -> tuple[Offset, int, list[Damage]]:
+        """Look for damage beyond a cursor; see Segments. Raises LogClosed."""
+        with self._segments.reading():
+            return self._segments.scrub(after, max_bytes)
+
+    def require_in_place(self) -> tuple[None, View]:
+        """Raises LogUnavailable, which is fatal, when the file that is written was moved away."""
+        with self._writing:
+            if self.fatal is None:
+                self._guarded(self._segments.require_in_place)
+            return None, self.view()
+
     def recover_space(self) -> tuple[bool, View]:
         """After the disk was full: look whether there is room again. Raises LogUnavailable."""
         with self._writing:
@@ -244,6 +276,7 @@ class Store:
             return
         self._space_checked = now
         if self._guarded(self._reserve.hold):
+            self._guarded(self._note_head)
             self._full = ""
             log.info("disk.recovered", directory=str(self.directory))
 
@@ -257,6 +290,8 @@ class Store:
             elif is_fatal(failure):
                 self.fatal = failure
                 log.critical("log.failed", error=str(failure))
+            else:
+                log.warning("log.put_off", error=str(failure))
             raise failure from error
 
     def _set_full(self, failure: LogFull) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -14,7 +15,10 @@ from hxp_enterprise_llm.config.streaming import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.model import Delivery
+from hxp_enterprise_llm.security.egress import Egress
+from hxp_enterprise_llm.telemetry.redaction import Redactor
 
+ANYWHERE = Egress()
 BLOCKED_SECONDS = 300.0
 """Pause after a refusal that only the operator can end: a wrong password, a certificate, no STARTTLS."""
 _QUIT_SECONDS = 1.0
@@ -25,9 +29,12 @@ _PATH = "real_time_notifications.email"
 class EmailChannel:
     """Sends each delivery as a mail of its own to one recipient."""
 
-    def __init__(self, config: EmailConfig, password: Secret | None = None) -> None:
+    def __init__(self, config: EmailConfig, password: Secret | None = None, egress: Egress = ANYWHERE) -> None:
         """Raises ChannelFault for addresses and files that cannot be used."""
-        self._config, self._password = config, password
+        self._config, self._password, self._egress = config, password, egress
+        self._redact = Redactor()
+        if password is not None:
+            self._redact.hide(password.reveal())
         self._sender = _address(f"{_PATH}.from", config.sender)
         self._targets = tuple(_address(f"{_PATH}.to[{index}]", text) for index, text in enumerate(config.to))
         self._tls = None if config.tls == "none" else _tls_context(config.ca_file)
@@ -57,9 +64,11 @@ class EmailChannel:
 
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the server has taken the mail. Raises Retry, Dead."""
-        client = self._client(timeout)
+        client: aiosmtplib.SMTP | None = None
         try:
             async with asyncio.timeout(timeout):
+                sock = await self._egress.connect(self._config.host, self._config.port)
+                client = self._client(timeout, sock)
                 await client.connect()
                 mail = compose(delivery, self._sender).as_bytes()
                 await client.sendmail(self._sender, [delivery.target], mail)
@@ -68,15 +77,16 @@ class EmailChannel:
         except TimeoutError as error:
             raise Retry(f"the mail server did not answer within {timeout:g} s") from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _failure(error) from error
+            raise _failure(error).redacted(self._redact) from None
         finally:
-            client.close()
+            if client is not None:
+                client.close()
 
-    def _client(self, timeout: float) -> aiosmtplib.SMTP:
+    def _client(self, timeout: float, sock: socket.socket) -> aiosmtplib.SMTP:
         config = self._config
         return aiosmtplib.SMTP(
             hostname=config.host,
-            port=config.port,
+            sock=sock,
             use_tls=config.tls == "implicit",
             start_tls=config.tls == "starttls",
             tls_context=self._tls,

@@ -64,6 +64,10 @@ class Retry(Exception):
         super().__init__(reason, after)
         self.reason, self.after = reason, after
 
+    def redacted(self, redact: Callable[[str], str]) -> Retry:
+        """The same without secrets: a peer may say back what it was told."""
+        return Retry(redact(self.reason), after=self.after)
+
     def __str__(self) -> str:
         return self.reason
 
@@ -74,6 +78,10 @@ class Dead(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    def redacted(self, redact: Callable[[str], str]) -> Dead:
+        """As Retry's."""
+        return Dead(redact(self.reason))
 
     def __str__(self) -> str:
         return self.reason

@@ -18,7 +18,10 @@ from hxp_enterprise_llm.config.streaming import SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, fallback_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.model import Delivery
+from hxp_enterprise_llm.security.egress import Egress
+from hxp_enterprise_llm.telemetry.redaction import Redactor
 
+ANYWHERE = Egress()
 BLOCKED_SECONDS = 300.0
 """Pause after a refusal that only the operator can end: a token or a URL that is not accepted."""
 _RATE_LIMIT_SECONDS = 30.0
@@ -59,9 +62,19 @@ _FOR_GOOD = frozenset(
 class SlackChannel:
     """Posts each delivery as one message."""
 
-    def __init__(self, config: SlackConfig, token: Secret | None = None, webhook_url: Secret | None = None) -> None:
+    def __init__(
+        self,
+        config: SlackConfig,
+        token: Secret | None = None,
+        webhook_url: Secret | None = None,
+        egress: Egress = ANYWHERE,
+    ) -> None:
         """Raises ChannelFault when the token would travel in clear text."""
-        self._config, self._token, self._webhook_url = config, token, webhook_url
+        self._config, self._token, self._webhook_url, self._egress = config, token, webhook_url, egress
+        self._redact = Redactor()
+        for secret in (token, webhook_url):
+            if secret is not None:
+                self._redact.hide(secret.reveal())
         # The library's debug lines carry the webhook's address, which is a secret.
         self._logger = logging.Logger("slack_sdk.quiet", logging.WARNING)
         self._logger.addHandler(logging.NullHandler())
@@ -96,22 +109,30 @@ class SlackChannel:
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once Slack has taken the message. Raises Retry, Dead."""
         try:
+            await self._send(delivery, timeout)
+        except (Retry, Dead) as failure:
+            raise failure.redacted(self._redact) from None
+
+    async def _send(self, delivery: Delivery, timeout: float) -> None:
+        try:
             async with asyncio.timeout(timeout):
-                await (self._post if self._by_token else self._call_webhook)(delivery, timeout)
+                async with self._egress.session(timeout) as session:
+                    await (self._post if self._by_token else self._call_webhook)(delivery, timeout, session)
         except TimeoutError as error:
             raise Retry(f"Slack did not answer within {timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Retry(f"Slack cannot be reached: {self._scrubbed(error)}") from None
+            raise Retry(f"Slack cannot be reached: {self._brief(error)}") from None
         except (SlackClientError, AttributeError, TypeError) as error:
             # The library trips over answers that are no JSON objects.
             raise Retry(f"Slack gave an answer that cannot be read: {type(error).__name__}") from None
 
-    async def _post(self, delivery: Delivery, timeout: float) -> None:
+    async def _post(self, delivery: Delivery, timeout: float, session: aiohttp.ClientSession) -> None:
         assert self._token is not None
         client = AsyncWebClient(
             token=self._token.reveal(),
             base_url=self._config.api_url,
             timeout=math.ceil(timeout),
+            session=session,
             retry_handlers=[],
             logger=self._logger,
         )
@@ -126,22 +147,23 @@ class SlackChannel:
         except SlackApiError as error:
             raise _api_failure(error.response) from None
 
-    async def _call_webhook(self, delivery: Delivery, timeout: float) -> None:
+    async def _call_webhook(self, delivery: Delivery, timeout: float, session: aiohttp.ClientSession) -> None:
         assert self._webhook_url is not None
         client = AsyncWebhookClient(
-            self._webhook_url.reveal(), timeout=math.ceil(timeout), retry_handlers=[], logger=self._logger
+            self._webhook_url.reveal(),
+            timeout=math.ceil(timeout),
+            session=session,
+            retry_handlers=[],
+            logger=self._logger,
         )
         answer = await client.send(text=fallback_text(delivery.notification), blocks=blocks(delivery.notification))
-        failure = _webhook_failure(answer.status_code, answer.body or "", answer.headers)
+        failure = _webhook_failure(answer.status_code, self._redact(answer.body or ""), answer.headers)
         if failure:
             raise failure
 
-    def _scrubbed(self, error: Exception) -> str:
-        text = str(error) or type(error).__name__
-        for secret in (self._token, self._webhook_url):
-            if secret is not None:
-                text = text.replace(secret.reveal(), "***")
-        return text[:300]
+    def _brief(self, error: Exception) -> str:
+        # A cut through a secret would leave a part of it.
+        return self._redact(str(error) or type(error).__name__)[:300]
 
 
 def _api_failure(response: Any) -> Retry | Dead:

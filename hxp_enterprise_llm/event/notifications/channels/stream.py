@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hxp_enterprise_llm.event.log.model import (
     BatchTooLarge,
     EventLog,
@@ -19,8 +21,9 @@ LOG_RETRY_SECONDS = 1.0
 class StreamChannel:
     """Appends the notification's event, whose id is always the same: told on several streams it is one event."""
 
-    def __init__(self, name: str, log: EventLog) -> None:
-        self._name, self._log = name, log
+    def __init__(self, name: str, log: EventLog, is_on: Callable[[], bool] = lambda: True) -> None:
+        """`is_on`: whether there is a transport of this name for clients to come by."""
+        self._name, self._log, self._is_on = name, log, is_on
 
     @property
     def name(self) -> str:
@@ -28,7 +31,9 @@ class StreamChannel:
 
     @property
     def readiness(self) -> Readiness:
-        return Readiness(True)
+        if self._is_on():
+            return Readiness(True)
+        return Readiness(False, f"{self._name} is switched off: set {self._name}.enabled: true and restart")
 
     @property
     def targets(self) -> tuple[str, ...]:

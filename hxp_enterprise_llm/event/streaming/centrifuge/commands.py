@@ -6,6 +6,7 @@ Raises Refused for an error reply, Ended for the end of the connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +30,7 @@ from hxp_enterprise_llm.event.streaming.centrifuge.codes import (
 from hxp_enterprise_llm.event.streaming.centrifuge.model import (
     AskBounds,
     AskHistory,
+    AskNewest,
     AskPublish,
     Attachment,
     Question,
@@ -55,7 +57,6 @@ from hxp_enterprise_llm.event.streaming.centrifuge.wire import (
     SubRefresh,
     Subscribe,
     Unread,
-    compact,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def connect(session: Session, request: Connect) -> Steps:
     if subs:
         result["subs"] = subs
     if not session.native_ping:
-        result["ping"] = round(session.shared.config.ping_interval)
+        result["ping"] = ceil(session.shared.config.ping_interval)
         if not session.bare:
             result["pong"] = True
     return result | session.echo
@@ -203,6 +204,8 @@ def _place(session: Session, attachment: Attachment, since: Position) -> Generat
         return {}
     if not 0 <= since.offset <= MAX_OFFSET:
         raise Ended(BAD_CONNECTION_REQUEST)
+    if standing.cached:
+        return (yield from _newest(session, attachment, since))
     recovered = _epochs_agree(since, standing) and standing.floor <= since.offset <= standing.offset
     if not recovered and _epochs_agree(since, standing):
         bounds: Bounds = yield AskBounds()
@@ -210,11 +213,31 @@ def _place(session: Session, attachment: Attachment, since: Position) -> Generat
         recovered = _epochs_agree(since, standing) and _holds(bounds, standing.epoch, since.offset)
     attachment.cursor, attachment.epoch = since.offset if recovered else standing.offset, standing.epoch
     if not recovered:
+        session.port.unrecovered()
         return {"was_recovering": True}
+    attachment.returning = True
     # With the reply as far as they are at hand: clients lose what comes too close behind it. The rest follows.
     publications = session.port.recover(attachment)
     found: Result = {"was_recovering": True, "recovered": True}
     return found | {"offset": since.offset, "publications": publications} if publications else found
+
+
+def _newest(session: Session, attachment: Attachment, since: Position) -> Generator[Question, Any, Result]:
+    """Recovery is the newest publication, whatever was missed; one that the client has is not given again."""
+    port = session.port
+    newest = port.newest(attachment)
+    if newest is None:
+        stored = yield AskNewest(attachment.channel, attachment.filter)
+        newest = port.newest(attachment) or stored
+    standing = port.standing(attachment.channel, attachment.filter)
+    attachment.cursor, attachment.epoch = standing.offset, standing.epoch
+    if newest is None or newest.epoch != standing.epoch:
+        port.unrecovered()
+        return {"was_recovering": True}
+    attachment.returning = True
+    found: Result = {"was_recovering": True, "recovered": True}
+    has_it = since.epoch == standing.epoch and newest.offset <= since.offset <= standing.offset
+    return found if has_it else found | {"publications": port.give(attachment, newest)}
 
 
 def _epochs_agree(since: Position, standing: Standing) -> bool:
@@ -245,9 +268,19 @@ def publish(session: Session, request: Publish) -> Steps:
         raise Refused(PERMISSION_DENIED)
     if not request.data:
         raise Refused(BAD_REQUEST)
-    session.port.standing(request.channel, None)
-    yield AskPublish(request.channel, compact(bytes(request.data)), session.user)
+    if not session.port.standing(request.channel, None).publications:
+        raise Refused(NOT_AVAILABLE)
+    try:
+        _, data = session.shared.read_json(bytes(request.data))
+    except ValueError as error:
+        raise Refused(BAD_REQUEST._replace(message=f"bad request: data: {error}")) from None
+    yield AskPublish(request.channel, data, session.info_on(_info_on(session, request.channel)))
     return {}
+
+
+def _info_on(session: Session, channel: str) -> msgspec.Raw | msgspec.UnsetType:
+    attachment = session.subs.get(channel)
+    return attachment.info.chan_info if attachment is not None else msgspec.UNSET
 
 
 def presence(session: Session, request: OnChannel) -> Steps:

@@ -16,12 +16,13 @@ from hxp_enterprise_llm.event.streaming.centrifuge.codes import (
     Refused,
 )
 from hxp_enterprise_llm.event.streaming.centrifuge.formats import DeltaFormat, PublicationFormat, Reset
+from hxp_enterprise_llm.event.streaming.centrifuge.history import in_history
 from hxp_enterprise_llm.event.streaming.centrifuge.model import Attachment, Question, Standing
 from hxp_enterprise_llm.event.streaming.centrifuge.session import Session
 from hxp_enterprise_llm.event.streaming.centrifuge.tags import TagsFilter
-from hxp_enterprise_llm.event.streaming.centrifuge.wire import PING, Framing
+from hxp_enterprise_llm.event.streaming.centrifuge.wire import PING, DeflatedFrames, Framing
 from hxp_enterprise_llm.event.streaming.channel import Channel
-from hxp_enterprise_llm.event.streaming.encode import Format
+from hxp_enterprise_llm.event.streaming.encode import Format, Message
 from hxp_enterprise_llm.event.streaming.hub import MAX_DERIVED, Hub
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
 from hxp_enterprise_llm.security.problems import Problem
@@ -105,15 +106,22 @@ class Slot:
 class Connection:
     """The port of one session: its transport below, the hub beside it."""
 
-    __slots__ = ("_find", "_hub", "_later", "_queue_limit", "_slots", "framing", "session", "wire")
+    __slots__ = ("_find", "_hub", "_later", "_packs", "_queue_limit", "_slots", "framing", "session", "wire")
 
     session: Session
     wire: Wire
 
     def __init__(
-        self, framing: Framing, hub: Hub, find: Callable[[Session, Question], object], *, queue_limit: int
+        self,
+        framing: Framing,
+        hub: Hub,
+        find: Callable[[Session, Question], object],
+        *,
+        queue_limit: int,
+        packs: Callable[[str], bool] = lambda channel: True,
     ) -> None:
-        self.framing, self._hub, self._find, self._queue_limit = framing, hub, find, queue_limit
+        """`packs`: whether a channel may be compressed, where the framing does."""
+        self.framing, self._hub, self._find, self._queue_limit, self._packs = framing, hub, find, queue_limit, packs
         self._later = asyncio.get_running_loop().call_soon
         self._slots: dict[Attachment, Slot] = {}
 
@@ -155,7 +163,8 @@ class Connection:
         if filter is not None and self._hub.derived_count >= MAX_DERIVED:
             raise Refused(LIMIT_EXCEEDED)
         # A clean floor needs no look into the log; a filtered channel looks through the same events.
-        return Standing(self._hub.position.epoch, found.settled, found.ring.floor)
+        cached = self._hub.describe(channel).recovery_mode == "cache"
+        return Standing(self._hub.position.epoch, found.settled, found.ring.floor, cached, found.publications)
 
     def recover(self, attachment: Attachment) -> list[msgspec.Raw]:
         try:
@@ -168,7 +177,29 @@ class Connection:
         most = channel.options.write_bytes
         messages, attachment.cursor = channel.ring.between(attachment.cursor, settled, most)
         attachment.recovered = bool(messages)
-        return [msgspec.Raw(body) for body in self._format(attachment, channel).publications(messages)]
+        return self._publications(attachment, channel, messages)
+
+    def newest(self, attachment: Attachment) -> Message | None:
+        found = self._hub.channels.get(attachment.channel)
+        if found is None:
+            return None
+        kept = reversed(found.ring.last(len(found.ring), found.settled))
+        return next((message for message in kept if in_history(message, attachment.filter)), None)
+
+    def give(self, attachment: Attachment, message: Message) -> list[msgspec.Raw]:
+        channel = self._hub.channels[attachment.channel]
+        # Differences lean on the last one of all, which may be no part of the history.
+        attachment.recovered = channel.ring.last(1, channel.settled) == [message]
+        return self._publications(attachment, channel, [message])
+
+    def unrecovered(self) -> None:
+        self._hub.unrecovered()
+
+    def _publications(self, attachment: Attachment, channel: Channel, messages: Sequence[Message]) -> list[msgspec.Raw]:
+        bodies = self._format(attachment, channel).publications(messages)
+        if bodies:
+            self._hub.recovered(channel, self.framing.transport, len(bodies), sum(map(len, bodies)))
+        return list(map(msgspec.Raw, bodies))
 
     def attach(self, attachment: Attachment) -> None:
         try:
@@ -177,7 +208,9 @@ class Connection:
             self.later(lambda: self.session.lost(attachment))
             return
         slot = self._slots[attachment] = self._slot(attachment, channel)
-        slot.subscription = self._hub.subscribe(channel, slot, attachment.cursor, attachment.epoch)
+        slot.subscription = self._hub.subscribe(
+            channel, slot, attachment.cursor, attachment.epoch, recovering=attachment.returning
+        )
 
     def _slot(self, attachment: Attachment, channel: Channel) -> Slot:
         # Who is given only the newest of each key has not been given what the differences lean on.
@@ -188,17 +221,32 @@ class Connection:
         return slot
 
     def _format(self, attachment: Attachment, channel: Channel, *, based: bool = False) -> PublicationFormat:
-        name, id, bare = attachment.channel, attachment.id, attachment.bare
+        name, id, bare, framing = attachment.channel, attachment.id, attachment.bare, self.framing
+        if isinstance(framing, DeflatedFrames) and not self._packs(name):
+            framing = framing.plain
         if attachment.delta:
-            return DeltaFormat(self.framing, name, id, bare, channel, based)
-        return PublicationFormat(self.framing, name, id, bare)
+            return DeltaFormat(framing, name, id, bare, channel, based)
+        return PublicationFormat(framing, name, id, bare)
 
     def detach(self, attachment: Attachment) -> None:
         slot = self._slots.pop(attachment, None)
-        if slot is not None:
+        if slot is None:
+            self._release(attachment)
+        else:
             slot.closed = True
             if slot.subscription is not None:
                 self._hub.leave(slot.subscription)
+
+    def _release(self, attachment: Attachment) -> None:
+        """It never began: a channel made for its recovery goes unless others are on it."""
+        for channel in self._hub.family(attachment.channel):
+            if attachment.filter is not None and channel.filter == attachment.filter:
+                self._hub.release(channel)
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Those of its channels, now."""
+        return [slot.subscription for slot in self._slots.values() if slot.subscription is not None]
 
     # The wire
 

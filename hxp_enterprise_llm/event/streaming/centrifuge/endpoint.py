@@ -18,7 +18,15 @@ from hxp_enterprise_llm.event.streaming.centrifuge.codes import INTERNAL, UNKNOW
 from hxp_enterprise_llm.event.streaming.centrifuge.connection import Connection
 from hxp_enterprise_llm.event.streaming.centrifuge.history import History
 from hxp_enterprise_llm.event.streaming.centrifuge.links import AnyLink, SessionLink
-from hxp_enterprise_llm.event.streaming.centrifuge.model import AskBounds, AskHistory, AskPublish, Question, Shared
+from hxp_enterprise_llm.event.streaming.centrifuge.model import (
+    AskBounds,
+    AskNewest,
+    AskPublish,
+    Question,
+    ReadJson,
+    Shared,
+)
+from hxp_enterprise_llm.event.streaming.centrifuge.newest import Newest
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Presence
 from hxp_enterprise_llm.event.streaming.centrifuge.session import Session
 from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
@@ -49,12 +57,17 @@ class Endpoint:
         spawn: Callable[..., asyncio.Task[Any]],
         random: Random,
         version: str,
+        read_json: ReadJson,
         verifier: Verifier | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        """`presence`: who is where; without it a new one."""
         self.config, self._log, self.hub = config, event_log, hub
         self._clock, self._spawn, self._random = clock, spawn, random
-        self.shared = Shared(config, clock, version, verifier, Presence(announces=config.join_leave))
+        presence = presence or Presence(announces=config.join_leave)
+        self.shared = Shared(config, clock, version, verifier, presence, read_json=read_json)
         self.node = clock.new_id()
+        self._newest = Newest(event_log)
         self.elsewhere: Callable[[bytes], Awaitable[bool]] | None = None
         """Gives an emulation request to the process that has its session; None: there is only this one."""
         self._sessions: dict[str, Session] = {}
@@ -72,9 +85,22 @@ class Endpoint:
 
     # Sessions
 
-    def connect(self, link: AnyLink, framing: Framing, *, bare: bool, emulated: bool, native_ping: bool) -> None:
-        """Give a link its connection and session; it has a transport only later."""
-        link.connection = Connection(framing, self.hub, self._find, queue_limit=self.config.queue_size_limit)
+    def connect(
+        self,
+        link: AnyLink,
+        framing: Framing,
+        *,
+        packs: Callable[[str], bool],
+        bare: bool,
+        emulated: bool,
+        native_ping: bool,
+    ) -> None:
+        """Give a link its connection and session; it has a transport only later.
+
+        `packs`: whether a channel may be compressed, where the framing does.
+        """
+        limit = self.config.queue_size_limit
+        link.connection = Connection(framing, self.hub, self._find, queue_limit=limit, packs=packs)
         link.connection.wire = link
         echo = {"session": secrets.token_urlsafe(24), "node": self.node} if emulated else None
         chance = self._random.random()
@@ -132,16 +158,15 @@ class Endpoint:
             return await self._log.bounds()
         if isinstance(question, AskPublish):
             return await self._publish(question)
-        return await self._history(question)
-
-    async def _history(self, ask: AskHistory) -> list[dict[str, Any]]:
-        channel = self.hub.channels.get(ask.channel)
+        channel = self.hub.channels.get(question.channel)
         if channel is None:
             raise Refused(UNKNOWN_CHANNEL)
-        return await History(self._log, channel, ask).read()
+        if isinstance(question, AskNewest):
+            return await self._newest.find(channel, question.filter)
+        return await History(self._log, channel, question).read()
 
     async def _publish(self, ask: AskPublish) -> None:
-        source = f"{SOURCE}/{ask.user}" if ask.user else SOURCE
-        publication = Publication(channel=ask.channel, data=msgspec.Raw(ask.data))
+        source = f"{SOURCE}/{ask.info.user}" if ask.info.user else SOURCE
+        publication = Publication(channel=ask.channel, data=msgspec.Raw(ask.data), info=ask.info)
         time = rfc3339(self._clock.time())
         await self._log.append([encode_publication(publication, source=source, id=self._clock.new_id(), time=time)])

@@ -85,8 +85,12 @@ def _content(message: Message) -> bytes:
 
 def _rest(message: Message) -> bytes:
     """What comes behind the data."""
-    tags = content_of(message.type, message.raw).tags if message.type == PUBLICATION else None
-    return b',"offset":%d%b}' % (message.offset, b',"tags":' + msgspec.json.encode(tags) if tags else b"")
+    if message.type != PUBLICATION:
+        return b',"offset":%d}' % message.offset
+    content = content_of(message.type, message.raw)
+    tags = b',"tags":' + msgspec.json.encode(content.tags) if content.tags else b""
+    info = b',"info":' + bytes(content.info) if content.info else b""
+    return b',"offset":%d%b%b}' % (message.offset, tags, info)
 
 
 def _data(before: bytes, text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from websockets.protocol import OPEN
@@ -15,6 +15,7 @@ from hxp_enterprise_llm.event.streaming.closing import PROTOCOL_ERROR
 from hxp_enterprise_llm.event.streaming.encode import PING, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.link import Link
+from hxp_enterprise_llm.event.streaming.subscription import Subscription
 from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink
 
 MOST_IGNORED_BYTES = 64 * 1024
@@ -26,6 +27,10 @@ class SessionLink(Link):
     __slots__ = ()
 
     connection: Connection
+
+    @property
+    def subscriptions(self) -> Iterable[Subscription]:
+        return self.connection.subscriptions
 
     @property
     def held(self) -> int:

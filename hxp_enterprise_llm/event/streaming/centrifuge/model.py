@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,6 +14,7 @@ from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Notice,
 from hxp_enterprise_llm.event.streaming.centrifuge.tags import TagsFilter
 from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
 from hxp_enterprise_llm.event.streaming.centrifuge.wire import Position
+from hxp_enterprise_llm.event.streaming.encode import Message
 from hxp_enterprise_llm.runtime.clock import Clock
 
 
@@ -23,6 +24,10 @@ class Standing(NamedTuple):
     epoch: str
     offset: int
     floor: int
+    cached: bool = False
+    """Whether only its newest publication counts for those who come back."""
+    publications: bool = True
+    """Whether it carries what is published to it."""
 
 
 class AskBounds(NamedTuple):
@@ -38,15 +43,23 @@ class AskHistory(NamedTuple):
     reverse: bool
 
 
+class AskNewest(NamedTuple):
+    """The newest publication of a channel that the log has; answered with a Message, or None."""
+
+    channel: str
+    filter: TagsFilter | None
+
+
 class AskPublish(NamedTuple):
     """An event for the log; answered with None."""
 
     channel: str
     data: bytes
-    user: str
+    info: Info
+    """Of who publishes it."""
 
 
-Question = AskBounds | AskHistory | AskPublish
+Question = AskBounds | AskHistory | AskNewest | AskPublish
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +77,9 @@ class Attachment:
     filter: TagsFilter | None = None
     server_side: bool = False
     recovered: bool = False
-    """Whether the client was given publications with the reply already."""
+    """Whether the client was given the channel's last publication with the reply already."""
+    returning: bool = False
+    """Whether the client came back with a position that could be served."""
     expires: float = 0.0
     """Seconds since 1970; 0: never."""
 
@@ -98,6 +113,18 @@ class Port(Protocol):
         """Publications beyond the cursor of an attachment that are at hand, and the cursor moved behind them."""
         ...
 
+    def newest(self, attachment: Attachment) -> Message | None:
+        """The newest publication that is at hand."""
+        ...
+
+    def give(self, attachment: Attachment, message: Message) -> list[msgspec.Raw]:
+        """A publication as it is sent with the reply."""
+        ...
+
+    def unrecovered(self) -> None:
+        """Take note that a client came back and cannot be given all that it missed."""
+        ...
+
     def attach(self, attachment: Attachment) -> None:
         """Begin to give publications beyond its cursor. `session.lost` may follow at any time, later."""
         ...
@@ -115,6 +142,7 @@ class Shared:
     clock: Clock
     version: str
     verifier: Verifier | None = None
+    read_json: ReadJson = field(kw_only=True)
     presence: Presence = field(default_factory=lambda: Presence(announces=False))
     ids: dict[str, int] = field(default_factory=dict)
 
@@ -128,4 +156,6 @@ class Shared:
         return self.ids.setdefault(channel, len(self.ids) + 1)
 
 
+ReadJson = Callable[[bytes], tuple[Any, bytes]]
+"""Reads JSON strictly: the value, and its text without spaces. Raises ValueError."""
 Infos = dict[str, msgspec.Raw | msgspec.UnsetType]

@@ -46,7 +46,7 @@ class TagsFilter:
             node = msgspec.json.decode(text, type=Node)
             if _count(node) <= _MAX_NODES:
                 return cls(node)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         raise Refused(BAD_REQUEST)
 

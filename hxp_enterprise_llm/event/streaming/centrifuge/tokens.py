@@ -111,7 +111,7 @@ class Verifier:
         try:
             # In one line: what it says of a client becomes part of replies, which line feeds separate.
             claims = msgspec.json.decode(msgspec.json.format(self._payload(token), indent=-1), type=kind)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidToken from None
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud or []
         if (self._audience and self._audience not in audiences) or (self._issuer and claims.iss != self._issuer):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import BAD_CONNECTION_REQUEST, Ended, Error
+from hxp_enterprise_llm.event.streaming.compress import WebSocketDeflate
 from hxp_enterprise_llm.event.streaming.encode import Transport, text_frame
 
 PING = b"{}"
 COMPACT, REJECT_UNRECOVERED = 1, 2
 """Bits of `flag` in a subscribe request."""
 MAX_OFFSET = 2**53 - 1
+MAX_ID = 2**32 - 1
 
 _encode = msgspec.json.Encoder().encode
 
@@ -101,6 +104,9 @@ class Command(msgspec.Struct):
 
 METHODS = Command.__struct_fields__[1:]
 
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON of a client may end in."""
+
 _commands = msgspec.json.Decoder(Command)
 _connect = msgspec.json.Decoder(Connect)
 
@@ -109,9 +115,9 @@ def decode_commands(text: bytes) -> list[Command]:
     """The commands of one message. Raises Ended 3501."""
     try:
         commands = [_commands.decode(line) for line in text.strip().split(b"\n")]
-    except (msgspec.DecodeError, ValueError):
+    except MALFORMED:
         raise Ended(BAD_CONNECTION_REQUEST) from None
-    if any(command.id < 0 for command in commands):
+    if not all(0 <= command.id <= MAX_ID for command in commands):
         raise Ended(BAD_CONNECTION_REQUEST)
     return commands
 
@@ -120,7 +126,7 @@ def decode_connect(text: bytes) -> Connect:
     """The bare request of a unidirectional client. Raises Ended 3501."""
     try:
         return _connect.decode(text)
-    except (msgspec.DecodeError, ValueError):
+    except MALFORMED:
         raise Ended(BAD_CONNECTION_REQUEST) from None
 
 
@@ -139,11 +145,6 @@ def push(members: dict[str, Any], *, bare: bool = False) -> bytes:
     return _encode(members if bare else {"push": members})
 
 
-def compact(text: bytes) -> bytes:
-    """JSON of a client without line feeds, which separate replies."""
-    return msgspec.json.format(text, indent=-1)
-
-
 class Framing(Protocol):
     """How a transport separates replies."""
 
@@ -155,10 +156,21 @@ class Framing(Protocol):
         ...
 
 
+class TextFraming(Framing, Protocol):
+    """How a WebSocket does."""
+
+    def texts(self, replies: Sequence[bytes]) -> Sequence[bytes]:
+        """The messages that carry several replies."""
+        ...
+
+
 class Frames:
     """WebSocket: one text frame, a line for each reply."""
 
     transport: Transport = "websocket"
+
+    def texts(self, replies: Sequence[bytes]) -> Sequence[bytes]:
+        return [b"\n".join(replies)]
 
     def join(self, replies: Sequence[bytes]) -> bytes:
         return text_frame(b"\n".join(replies))
@@ -169,8 +181,23 @@ class SingleFrames:
 
     transport: Transport = "websocket"
 
+    def texts(self, replies: Sequence[bytes]) -> Sequence[bytes]:
+        return replies
+
     def join(self, replies: Sequence[bytes]) -> bytes:
         return b"".join(map(text_frame, replies))
+
+
+@dataclass(frozen=True, slots=True)
+class DeflatedFrames:
+    """The frames of a WebSocket, compressed where it gains. Equal ones are one: what is encoded for it is shared."""
+
+    plain: TextFraming
+    deflate: WebSocketDeflate
+    transport: Transport = "websocket"
+
+    def join(self, replies: Sequence[bytes]) -> bytes:
+        return self.deflate.pack(self.plain.texts(replies)) or self.plain.join(replies)
 
 
 class Lines:

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.streaming.centrifuge.codes import (
 )
 from hxp_enterprise_llm.event.streaming.channel import Channel
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
+from hxp_enterprise_llm.event.streaming.serverapi import described
 from hxp_enterprise_llm.event.streaming.serverapi.commands import (
     PUBLISHING,
     Ask,
@@ -70,10 +71,26 @@ def routes(
     """The routes under `/api`. `read_json` reads strictly, as the way in of events does."""
     api = ServerApi(gateway, event_log, who, clock, metrics, budget, read_json)
     single = [
-        Route("POST", f"/api/{method}", api.handler(method), scope, summary, body=JSON_BODY)
+        Route(
+            "POST",
+            f"/api/{method}",
+            api.handler(method),
+            scope,
+            summary,
+            body=JSON_BODY,
+            described=described.METHODS[method],
+        )
         for method, scope, summary in _METHODS
     ]
-    batch = Route("POST", "/api/batch", api.batch, "publish", "Several commands in one request", body=JSON_BODY)
+    batch = Route(
+        "POST",
+        "/api/batch",
+        api.batch,
+        "publish",
+        "Several commands in one request",
+        body=JSON_BODY,
+        described=described.BATCH,
+    )
     return [*single, batch]
 
 
@@ -185,8 +202,8 @@ class ServerApi:
         if isinstance(command, OfChannel):
             self._channel(command.channel)
             question = self._who.presence if ask.method == "presence" else self._who.stats
-            return question(command.channel)
-        return self._who.channels(command.pattern) if isinstance(command, Channels) else self._who.info()
+            return await question(command.channel)
+        return await (self._who.channels(command.pattern) if isinstance(command, Channels) else self._who.info())
 
     def _channel(self, name: str) -> Channel:
         channel = self._gateway.hub.channels.get(name)

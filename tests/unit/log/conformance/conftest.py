@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
 
 from hxp_enterprise_llm.event.log import MemoryLog, RemoteLog, SqliteLog
-from hxp_enterprise_llm.event.log.model import EventLog, Limits
+from hxp_enterprise_llm.event.log.model import EventLog, Limits, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.sqlite.segment import SegmentWriter
 from tests.unit.log.support import LogServer, ShiftedClock, sqlite_log
 
 
@@ -36,6 +40,26 @@ class Backend(Protocol):
 
     async def empty(self) -> None:
         """Trim everything, by its owner."""
+        ...
+
+    def fill(self) -> None:
+        """No room for events."""
+        ...
+
+    def free(self) -> None:
+        """Room again."""
+        ...
+
+    def hang(self) -> None:
+        """Nothing is stored or answered; what is under way may still be stored later."""
+        ...
+
+    def release(self) -> None:
+        """Work again."""
+        ...
+
+    async def cut(self) -> None:
+        """Let go of the log and be there again, behind the back of those who hold a handle to it."""
         ...
 
     async def stop(self) -> None: ...
@@ -68,6 +92,21 @@ class MemoryBackend:
     async def empty(self) -> None:
         await self.log.trim((await self.log.bounds()).head)
 
+    def fill(self) -> None:
+        self.log.fail_next(LogFull("no room"))
+
+    def free(self) -> None:
+        """Only one append was refused."""
+
+    def hang(self) -> None:
+        self.log.fail_next(LogUnavailable("no answer", maybe_stored=True), after_store=True)
+
+    def release(self) -> None:
+        """Only one answer was lost."""
+
+    async def cut(self) -> None:
+        await self.reopen()
+
     async def stop(self) -> None:
         await self.log.close()
 
@@ -78,6 +117,8 @@ class SqliteBackend:
     def __init__(self, directory: Path) -> None:
         self.directory, self.clock = directory, ShiftedClock()
         self.options: dict[str, Any] = {}
+        self.patch = pytest.MonkeyPatch()
+        self.goes_on = threading.Event()
         self.log: SqliteLog
 
     async def start(self, **options: Any) -> EventLog:
@@ -101,12 +142,41 @@ class SqliteBackend:
     async def recreate(self) -> EventLog:
         await self.log.close()
         shutil.rmtree(self.directory)
+        self.directory.with_name(self.directory.name + ".head").unlink()
         return await self._open()
 
     async def empty(self) -> None:
         await self.log.trim((await self.log.bounds()).head)
 
+    def fill(self) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        self.patch.setattr(SegmentWriter, "insert", Mock(side_effect=error))
+
+    def free(self) -> None:
+        self.patch.undo()
+        # The log looks for room once a second.
+        self.log._store._space_checked = -1e9
+
+    def hang(self) -> None:
+        commit = self.log._store.commit
+
+        def late(batches: Any) -> Any:
+            self.goes_on.wait(10)
+            return commit(batches)
+
+        self.patch.setattr(self.log._store, "commit", late)
+
+    def release(self) -> None:
+        self.goes_on.set()
+        self.patch.undo()
+
+    async def cut(self) -> None:
+        await self.log.close()
+        await self.log.open()
+
     async def stop(self) -> None:
+        self.release()
         await self.log.close()
 
 
@@ -143,6 +213,23 @@ class RemoteBackend:
 
     async def empty(self) -> None:
         await self.memory.empty()
+
+    def fill(self) -> None:
+        self.memory.fill()
+
+    def free(self) -> None:
+        self.memory.free()
+
+    def hang(self) -> None:
+        self.server.pause_seconds = 1.0
+
+    def release(self) -> None:
+        self.server.pause_seconds = 0.0
+
+    async def cut(self) -> None:
+        await self.server.stop()
+        await self.memory.reopen()
+        await self.server.start()
 
     async def stop(self) -> None:
         for log in self.logs:

@@ -6,7 +6,17 @@ import asyncio
 import socket
 
 from hxp_enterprise_llm.config.streaming import RuleConfig, StreamingConfig
-from hxp_enterprise_llm.orchestration.workers.control import Control, Ready, Reload, Start, Stop
+from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move
+from hxp_enterprise_llm.orchestration.workers.control import (
+    MOST_UNREAD_BYTES,
+    Alive,
+    Control,
+    Moves,
+    Ready,
+    Reload,
+    Start,
+    Stop,
+)
 
 
 async def test_messages_arrive_whole_and_in_order():
@@ -15,7 +25,8 @@ async def test_messages_arrive_whole_and_in_order():
     rule = RuleConfig(name="r", condition="latency > 1", for_="5m")
     config = StreamingConfig()
     config.real_time_notifications.notification_rules.append(rule)
-    sent = [Start(1, config, "node", "/run/x", own_log=True), Reload(config), Stop(), Ready()]
+    moves = Moves([Move("a", "c", Info("u", "c")), Move("a", "d")], news=False)
+    sent = [Start(1, config, "node", "/run/x", own_log=True), Reload(config), Stop(), Ready(), Alive(), moves]
     for message in sent:
         ours.send(message)
     assert [await theirs.receive() for _ in sent] == sent
@@ -34,3 +45,14 @@ async def test_what_is_sent_to_one_that_is_gone_is_for_nobody():
         await asyncio.sleep(0)
     ours.close()
     ours.send(Stop())
+
+
+async def test_one_who_reads_nothing_is_given_up():
+    """What waits for it is bounded; then it is as if it were gone, on both sides."""
+    ours, theirs = [await Control.over(sock) for sock in socket.socketpair()]
+    for _ in range(3):
+        ours.write(bytes(MOST_UNREAD_BYTES))
+    async with asyncio.timeout(10):
+        assert await ours.receive() is None
+    ours.write(b"more")
+    theirs.close()

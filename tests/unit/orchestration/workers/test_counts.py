@@ -32,6 +32,8 @@ def test_a_limit_holds_for_the_sum_and_for_each_transport(counts):
     assert other.enter("sse", 2)
     assert not counts.enter("sse", 2)
     assert counts.enter("websocket", 1)
+    assert counts.enter("dashboard", 1)
+    assert not other.enter("dashboard", 1)
     other.leave("sse")
     assert counts.enter("sse", 2)
     assert (counts.total("sse"), counts.total("websocket")) == (2, 1)

@@ -17,6 +17,7 @@ from hxp_enterprise_llm.orchestration.workers.worker import OURS
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.local import HANDED_ON, asker_of
+from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 
 
@@ -58,8 +59,12 @@ async def served(app: web.Application, sock: socket.socket | None = None):
 async def worker(tmp_path):
     """The address of a process that hands everything on to the application above."""
     directory = SocketDirectory(tmp_path)
-    first = web.Application()
-    first.add_routes([web.post("/echo", echo), web.get("/who", who), web.get("/cut", cut)])
+    routes = [
+        Route("POST", "/echo", echo, "open", "", JSON_BODY),
+        Route("GET", "/who", who, "open", ""),
+        Route("GET", "/cut", cut, "open", ""),
+    ]
+    first = build_app(routes, policy=lambda: OURS, metrics=ServiceMetrics(CollectorRegistry()))
     session = open_session(directory.address("first.sock"))
     metrics = ServiceMetrics(CollectorRegistry())
     app = build_app(Forwarding(session).routes(), policy=lambda: OURS, metrics=metrics)

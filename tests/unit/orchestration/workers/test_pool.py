@@ -6,15 +6,18 @@ import asyncio
 import socket
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move, Presence
 from hxp_enterprise_llm.orchestration.workers import pool as pool_module
-from hxp_enterprise_llm.orchestration.workers.control import Start
+from hxp_enterprise_llm.orchestration.workers.control import Moves, Start
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
+from hxp_enterprise_llm.orchestration.workers.presence import Relay
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.tasks import Supervisor
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
@@ -41,6 +44,7 @@ class Bench:
         self.deaths: list[BaseException] = []
         self.supervisor = Supervisor(self.deaths.append)
         self.counts = SharedCounts.create(2)
+        self.presence = Presence(announces=False)
         self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.standing_in = 0
         self.changed = asyncio.Event()
@@ -53,6 +57,7 @@ class Bench:
             stand_in=self.stand_in,
             supervisor=self.supervisor,
             metrics=WorkerMetrics(self.registry),
+            relay=Relay(self.presence),
         )
 
     async def stand_in(self, sock: socket.socket):
@@ -67,6 +72,11 @@ class Bench:
             ended = True
 
         return end
+
+    def allow_silence(self, seconds: float) -> None:
+        """What `service.worker_timeout` says."""
+        service = msgspec.structs.replace(StreamingConfig().service, worker_timeout=seconds)
+        self.pool.reload(msgspec.structs.replace(StreamingConfig(), service=service))
 
     def value(self, name: str) -> float:
         return self.registry.get_sample_value(name) or 0
@@ -147,6 +157,35 @@ async def test_a_worker_that_closes_its_end_and_stays_is_killed(bench, monkeypat
     bench.program.write_text(READY_THEN + "control.close()\ntime.sleep(600)")
     await bench.pool.start()
     await bench.until(lambda: bench.value("citadel_workers_restarts_total") == 1)
+
+
+async def test_a_worker_that_falls_silent_is_killed(bench):
+    """It lives and holds its end, but nothing comes from it any more: after the configured time there is another."""
+    bench.program.write_text(READY_THEN + "time.sleep(600)")
+    bench.allow_silence(1.0)
+    await bench.pool.start()
+    await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 1)
+    await bench.until(lambda: bench.pool.ready == [1])
+
+
+async def test_a_worker_that_is_never_ready_is_killed(bench, monkeypatch):
+    """It hangs while it starts."""
+    monkeypatch.setattr(pool_module, "START_SECONDS", 1.0)
+    bench.allow_silence(1.0)
+    bench.program.write_text("import time; time.sleep(600)")
+    await bench.pool.start()
+    await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 1)
+
+
+async def test_the_clients_of_a_worker_leave_with_it(bench):
+    """Whoever it told of is gone when it is gone."""
+    moves = msgspec.json.encode(Moves([Move("a", "c1", Info("u", "c1"))]))
+    say = f"moves = {moves!r}\ncontrol.sendall(len(moves).to_bytes(4) + moves)\n"
+    bench.program.write_text(READY_THEN + say + "time.sleep(600)")
+    await bench.pool.start()
+    await bench.until(lambda: bench.presence.stats("a") == {"num_clients": 1, "num_users": 1})
+    psutil.Process(bench.pool.pids[1]).kill()
+    await bench.until(lambda: bench.presence.stats("a") == {})
 
 
 async def test_a_stop_in_the_middle_of_a_start(bench):

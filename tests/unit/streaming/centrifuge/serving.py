@@ -12,6 +12,7 @@ from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventLog
+from hxp_enterprise_llm.event.sources.strict_json import read
 from hxp_enterprise_llm.event.streaming.centrifuge.api import routes
 from hxp_enterprise_llm.event.streaming.centrifuge.endpoint import Endpoint
 from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
@@ -52,6 +53,7 @@ async def serving(
         spawn=supervisor.spawn,
         random=chance,
         version="test",
+        read_json=read,
         verifier=verifier,
     )
     if endpoints is not None:

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 
 from hxp_enterprise_llm.config.streaming import CentrifugeConfig
+from hxp_enterprise_llm.event.sources.strict_json import read
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import UNKNOWN_CHANNEL, End, Refused
 from hxp_enterprise_llm.event.streaming.centrifuge.model import Attachment, Question, Shared, Standing
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Presence
 from hxp_enterprise_llm.event.streaming.centrifuge.session import Session
 from hxp_enterprise_llm.event.streaming.centrifuge.tags import TagsFilter
 from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
+from hxp_enterprise_llm.event.streaming.encode import Message
 
 
 class HandClock:
@@ -43,6 +45,8 @@ class FakePort:
         self.asked: list[Question] = []
         self.attached: list[Attachment] = []
         self.standings = {name: Standing("e", 10, 5) for name in "abc"}
+        self.kept: Message | None = None
+        self.lost = 0
 
     def send(self, replies: Sequence[bytes]) -> None:
         self.pieces += 1
@@ -69,6 +73,15 @@ class FakePort:
         attachment.cursor = 10
         return raws
 
+    def newest(self, attachment: Attachment) -> Message | None:
+        return self.kept
+
+    def give(self, attachment: Attachment, message: Message) -> list[msgspec.Raw]:
+        return [msgspec.Raw(b'{"data":0,"offset":%d}' % message.offset)]
+
+    def unrecovered(self) -> None:
+        self.lost += 1
+
     def attach(self, attachment: Attachment) -> None:
         self.attached.append(attachment)
 
@@ -94,7 +107,7 @@ class Table:
             config = config or CentrifugeConfig()
             self.clock = HandClock()
             presence = Presence(announces=config.join_leave)
-            self.shared = Shared(config, self.clock, "v", verifier, presence)
+            self.shared = Shared(config, self.clock, "v", verifier, presence, read_json=read)
         else:
             self.clock, self.shared = beside.clock, beside.shared
         self.session = Session(self.shared, self.port, self.clock.new_id(), **options)

@@ -284,8 +284,13 @@ async def test_what_clients_publish_is_an_event(http):
         await ws.send_str('{"id":3,"publish":{"channel":"system_alerts","data":{"a" : 1}}}')
         replies = await frames(ws, 2)
         assert {"id": 3, "publish": {}} in replies
+        (info,) = [each["push"]["pub"].pop("info") for each in replies if "push" in each]
+        assert info["user"] == ""
+        assert info["client"]
         assert {"push": {"channel": "system_alerts", "pub": {"data": {"a": 1}, "offset": 1}}} in replies
         assert (await served.log.read(0)).events[0].type == "stream.publication"
+        await ws.send_str('{"id":4,"history":{"channel":"system_alerts","limit":1}}')
+        assert (await frames(ws, 1))[0]["history"]["publications"] == [{"data": {"a": 1}, "offset": 1, "info": info}]
 
 
 async def test_too_many_filters(http, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 from centrifuge.fossil import apply_delta
 
 from hxp_enterprise_llm.event.log.model import Stored
@@ -41,6 +42,14 @@ def test_what_was_published_comes_as_it_was_sent():
     raw = b'{"type":"stream.publication","subject":"a","data":{"channel":"a","data":[1,"u"],"tags":{"k":"v"}}}'
     (reply,) = replies(PublicationFormat(LINES, "a"), message(3, raw, "stream.publication"))
     assert reply["push"]["pub"] == {"data": [1, "u"], "offset": 3, "tags": {"k": "v"}}
+
+
+@pytest.mark.parametrize(("info", "shown"), [('{"user":"u"}', {"user": "u"}), ("null", None), ("5", None)])
+def test_who_published_it_is_shown_when_it_is_somebody(info, shown):
+    data = '{"channel":"a","data":1,"info":' + info + "}"
+    raw = b'{"type":"stream.publication","subject":"a","data":%b}' % data.encode()
+    (reply,) = replies(PublicationFormat(LINES, "a"), message(3, raw, "stream.publication"))
+    assert reply["push"]["pub"].get("info") == shown
 
 
 def test_framings():

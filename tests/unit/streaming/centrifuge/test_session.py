@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -10,7 +11,8 @@ from hxp_enterprise_llm.config.secrets import Secret
 from hxp_enterprise_llm.config.streaming import CentrifugeConfig
 from hxp_enterprise_llm.event.log.model import Bounds
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import INTERNAL
-from hxp_enterprise_llm.event.streaming.centrifuge.model import AskBounds, AskHistory, AskPublish
+from hxp_enterprise_llm.event.streaming.centrifuge.model import AskBounds, AskHistory, AskPublish, Standing
+from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info
 from hxp_enterprise_llm.event.streaming.centrifuge.session import MAX_WAITING
 from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier, hmac_key
 from tests.unit.streaming.centrifuge.sessions import Table
@@ -232,7 +234,7 @@ def test_publishing_is_a_permission():
     assert table.ask("publish", channel="a")["code"] == 107
     assert table.ask("publish", channel="nowhere", data=1)["code"] == 102
     assert table.tell({"id": 2, "publish": {"channel": "a", "data": {"x": [1, "ü"]}}}) == []
-    assert table.port.asked == [AskPublish("a", '{"x":[1,"ü"]}'.encode(), "")]
+    assert table.port.asked == [AskPublish("a", '{"x":[1,"ü"]}'.encode(), Info("", "c1"))]
     table.session.answer(None)
     assert table.port.sent[-1] == {"id": 2, "publish": {}}
 
@@ -252,6 +254,35 @@ def test_who_comes_and_goes_is_told_to_all_and_to_himself():
     assert first.port.sent[-1] == {"push": {"id": 1, "leave": {"info": info}}}
     first.ask("unsubscribe", channel="a")
     assert first.ask("presence_stats", channel="a") == {}
+
+
+@pytest.mark.parametrize("data", ["1e999", "[" * 100 + "]" * 100, '{"a":1,"a":2}', "1" * 30])
+def test_what_the_log_would_not_take_cannot_be_published(data):
+    """The same rules as at the way in of events: it would be in the log for all who read it."""
+    table = Table(CentrifugeConfig(publish_from_clients=True))
+    table.session.receive(b'{"id":2,"publish":{"channel":"a","data":%b}}' % data.encode())
+    assert table.port.sent[-1]["error"]["code"] == 107
+    assert table.port.sent[-1]["error"]["message"].startswith("bad request: data: ")
+    assert table.port.asked == []
+
+
+def test_a_channel_may_take_no_publications():
+    table = Table(CentrifugeConfig(publish_from_clients=True))
+    table.port.standings["a"] = Standing("e", 10, 5, publications=False)
+    assert table.ask("publish", channel="a", data=1)["code"] == 108
+
+
+def test_a_publication_names_who_published_it():
+    """With the info of the subscription, where there is one."""
+    table = Table(CentrifugeConfig(publish_from_clients=True), verifier=VERIFIER, connected=False)
+    table.tell({"id": 1, "connect": {"token": signed(sub="ann", info={"n": 1}, subs={"a": {"info": 2}})}})
+    for channel, info in (("a", 2), ("b", None)):
+        table.tell({"id": 2, "publish": {"channel": channel, "data": 1}})
+        ask = table.port.asked.pop()
+        shown = msgspec.json.decode(msgspec.json.encode(ask.info))
+        wanted = {"user": "ann", "client": "c1", "conn_info": {"n": 1}}
+        assert shown == wanted | ({"chan_info": info} if info else {})
+        table.session.answer(None)
 
 
 # Pings

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hxp_enterprise_llm.event.log.model import Stored
+from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import Refused
 from hxp_enterprise_llm.event.streaming.centrifuge.tags import TagsFilter, tags_of
+from hxp_enterprise_llm.event.streaming.encode import Message
 
 EVENT = {"type": "llm.a", "source": "/s", "data": {"n": 10, "ok": True, "name": "gpt", "list": [1], "type": "x"}}
 
@@ -88,3 +91,11 @@ def test_equal_filters_are_one():
     assert one == other
     assert hash(one) == hash(other)
     assert one != TagsFilter.parse(b'{"key":"b","cmp":"ex"}')
+
+
+@pytest.mark.parametrize("data", [b"1e999", b"[" * 5000 + b"]" * 5000, b"\xff"])
+def test_an_event_that_cannot_be_read_has_no_tags_and_harms_nobody(data):
+    """It is in the log for good: whoever follows it must get past it."""
+    message = Message("e", Stored(Offset(1), "t", b'{"type":"t","data":%b}' % data))
+    assert message.fields() == {}
+    assert not TagsFilter.parse(b'{"key":"type","cmp":"ex"}').matches(message.fields())

@@ -40,9 +40,16 @@ class Api:
     """A program that uses the API."""
 
     def __init__(
-        self, gateway: Gateway, log: MemoryLog, port: int, session: aiohttp.ClientSession, registry: CollectorRegistry
+        self,
+        gateway: Gateway,
+        log: MemoryLog,
+        port: int,
+        session: aiohttp.ClientSession,
+        registry: CollectorRegistry,
+        who: Who,
     ) -> None:
         self.gateway, self.log, self.port, self.session, self.registry = gateway, log, port, session, registry
+        self.who = who
 
     def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -113,7 +120,7 @@ async def serving(
     await listener.start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield Api(gateway, used, listener.address[1], session, registry)
+            yield Api(gateway, used, listener.address[1], session, registry, who)
     finally:
         await gateway.stop(1.0)
         await listener.stop(5.0)

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.event.streaming.serverapi.who import Known, Node
 from tests.unit.streaming.gateways import until
 from tests.unit.streaming.serverapi.serving import serving
 
@@ -69,6 +70,30 @@ async def test_clients_with_a_name_are_told_as_they_are() -> None:
         stream = await session.get(f"{api.url}/sse/events")
         assert (await api.ask("presence_stats", channel="events"))["result"] == {"num_clients": 3, "num_users": 2}
         assert (await api.ask("info"))["result"]["nodes"][0]["num_users"] == 2
+        stream.close()
+
+
+async def test_what_other_processes_know_is_added() -> None:
+    """Raw clients and counts of all, a node for each."""
+    there = Node("u2", "here-1", __version__, num_clients=2, num_users=1, num_channels=1, num_subs=2, uptime=1)
+    asked: list[str] = []
+
+    async def elsewhere(channel: str) -> list[Known]:
+        asked.append(channel)
+        return [Known(raw=["sse:1.2.3.4:5"])] if channel else [Known(there, {"events": 1, "llm_events": 1})]
+
+    async with serving() as api, aiohttp.ClientSession() as session:
+        api.who.elsewhere = elsewhere
+        stream = await session.get(f"{api.url}/sse/events")
+        presence = (await api.ask("presence", channel="events"))["result"]["presence"]
+        assert len(presence) == 2
+        assert presence["sse:1.2.3.4:5"] == {"client": "sse:1.2.3.4:5", "user": ""}
+        assert (await api.ask("presence_stats", channel="events"))["result"] == {"num_clients": 2, "num_users": 1}
+        channels = (await api.ask("channels", pattern="ev*"))["result"]["channels"]
+        assert channels == {"events": {"num_clients": 2}}
+        nodes = (await api.ask("info"))["result"]["nodes"]
+        assert [node["name"] for node in nodes] == ["here", "here-1"]
+        assert asked == ["events", "events", "", ""]
         stream.close()
 
 

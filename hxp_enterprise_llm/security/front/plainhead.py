@@ -1,0 +1,74 @@
+"""The grammar of the heads that the front reads: a strict part of HTTP/1.1, in which no two readers disagree.
+
+Whatever is unusual in any way is answered with None, and aiohttp reads it. No pattern here looks at a byte twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from multidict import CIMultiDict
+
+MOST_HEAD_BYTES = 8000
+"""Below the least of aiohttp's limits, which is one for each line."""
+MOST_FIELDS = 64
+
+_LINE = re.compile(
+    r"(GET|POST) ((/[A-Za-z0-9/_.~-]*+)(?:\?([A-Za-z0-9/_.~!$&'()*+,;=:@%?-]*+))?) HTTP/1\.1\r(?=\n)",
+)
+# Each begins behind a line feed: a line that fits badly is not tried from its middle.
+_FIELD = re.compile(r"(?<=\n)([A-Za-z][A-Za-z0-9-]*+): ([!-~][ -~]*+)(?<! )\r\n")
+_AROUND = len(": \r\n")
+_SIZE = re.compile(r"[1-9][0-9]{0,8}")
+
+# What changes how far a request reaches, or what its body means.
+_UNUSUAL = frozenset(
+    {"transfer-encoding", "expect", "content-encoding", "trailer", "te", "keep-alive", "proxy-connection"}
+)
+
+
+class PlainHead(NamedTuple):
+    """A head without anything unusual; every header is there once."""
+
+    method: str
+    target: str
+    """As it was sent: path and query."""
+    path: str
+    query: str
+    """As it was sent, without the mark before it."""
+    headers: CIMultiDict[str]
+    size: int
+    """Bytes of the body."""
+
+
+def parse(data: bytes) -> PlainHead | None:
+    """Read a head, from its first byte to the empty line; None when it is unusual in any way."""
+    if len(data) > MOST_HEAD_BYTES or not data.isascii() or not data.endswith(b"\r\n\r\n"):
+        return None
+    text = data.decode("ascii")
+    line = _LINE.match(text)
+    if line is None:
+        return None
+    fields = _FIELD.findall(text, line.end())
+    written = sum(len(name) + len(value) for name, value in fields) + _AROUND * len(fields)
+    # One line feed ends the first line, the empty line ends the head.
+    if line.end() + 1 + written + 2 != len(text) or len(fields) > MOST_FIELDS:
+        return None
+    return _checked(line, fields)
+
+
+def _checked(line: re.Match[str], fields: list[tuple[str, str]]) -> PlainHead | None:
+    by_name = {name.lower(): value for name, value in fields}
+    if len(by_name) != len(fields) or "host" not in by_name or not _UNUSUAL.isdisjoint(by_name):
+        return None
+    method, target, path, query = line.groups()
+    size = by_name.get("content-length", "")
+    if method == "POST":
+        if not _SIZE.fullmatch(size) or "upgrade" in by_name:
+            return None
+        if by_name.get("connection", "keep-alive").lower() != "keep-alive":
+            return None
+    elif size or by_name.get("upgrade", "websocket").lower() != "websocket":
+        return None
+    return PlainHead(method, target, path, query or "", CIMultiDict(fields), int(size or 0))
