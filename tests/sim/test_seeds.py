@@ -1,0 +1,150 @@
+"""The program under the simulator: seeds repeat, hold all invariants, and find what is planted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.checks import check
+from tests.sim.history import Got, History, Reader
+from tests.sim.plan import Plan, plan
+from tests.sim.plants import PLANTS, planted
+from tests.sim.run import run
+from tests.sim.shrink import kinds, replay_line, shrink
+
+MOST_SEEDS = 40
+"""Within so many seeds each planted fault is found."""
+
+
+@pytest.mark.sim
+def test_a_seed_holds_all_invariants(sim_seed):
+    """`--sim-seeds N` says how many."""
+    result = run(plan(sim_seed))
+    assert not result.violations, f"replay: make sim SEED={sim_seed}"
+    assert len(result.history.acknowledged) > 10
+
+
+def test_the_same_seed_is_the_same_history_and_another_is_another():
+    """Five seeds, each twice."""
+    digests = [run(plan(seed, readers=4)).history.digest for seed in range(200, 205)]
+    assert digests == [run(plan(seed, readers=4)).history.digest for seed in range(200, 205)]
+    assert len(set(digests)) == 5
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_fault_is_found_and_made_small(name):
+    """The invariant that it breaks is named; what is left is no more than the seed had, and fails again."""
+    with planted(name):
+        for seed in range(1, MOST_SEEDS + 1):
+            result = run(plan(seed, readers=4))
+            if PLANTS[name][1] in kinds(result):
+                break
+        else:
+            pytest.fail(f"{name} was not found in {MOST_SEEDS} seeds")
+        numbers, smallest = shrink(result, run)
+    assert kinds(smallest) & kinds(result)
+    assert len(numbers) <= len(result.plan.faults)
+    assert len(smallest.plan.faults) == len(numbers)
+    line = replay_line(numbers, smallest, name)
+    assert line.startswith(f"make sim SEED={seed}")
+    assert line.endswith(f"PLANT={name}")
+    assert run(smallest.plan).violations == []
+
+
+def history() -> History:
+    """Two events, acknowledged, in the log, and read by one reader."""
+    made = History(rested=True)
+    made.final = [Got("e", 1, "p0-0", "sim.tick"), Got("e", 2, "p0-1", "sim.tick")]
+    made.acknowledged = {"p0-0": ("e", 1, 1.0), "p0-1": ("e", 2, 1.0)}
+    made.order = {"p0": ["p0-0", "p0-1"]}
+    made.offered = {"p0-0", "p0-1"}
+    reader = Reader("r", from_beginning=True, joined=0.0)
+    reader.items = list(made.final)
+    reader.arrivals = {"p0-0": 1.1, "p0-1": 1.1}
+    made.readers = [reader]
+    made.healths = [(9.0, "processing", "healthy")]
+    return made
+
+
+def broken(made: History) -> set[str]:
+    return {violation.split(" ", 1)[0] for violation in check(made, Plan(1))}
+
+
+def test_the_checks_see_nothing_where_nothing_is():
+    """A clean history is clean."""
+    assert broken(history()) == set()
+
+
+def _lose(made: History) -> None:
+    made.final.pop()
+
+
+def _double(made: History) -> None:
+    made.final.append(Got("e", 3, "p0-1", "sim.tick"))
+
+
+def _elsewhere(made: History) -> None:
+    made.acknowledged["p0-1"] = ("e", 9, 1.0)
+
+
+def _exchange(made: History) -> None:
+    made.final = [made.final[1]._replace(offset=1), made.final[0]._replace(offset=2)]
+
+
+def _two_meanings(made: History) -> None:
+    made.readers[0].items[1] = Got("e", 2, "other", "sim.tick")
+
+
+def _hole(made: History) -> None:
+    made.final.insert(1, Got("e", 1, "x", "sim.tick"))
+    made.final = [got._replace(offset=n) for n, got in enumerate(made.final, 1)]
+    made.readers[0].items = [made.final[0], made.final[2]]
+    made.acknowledged["p0-1"] = ("e", 3, 1.0)
+
+
+def _again(made: History) -> None:
+    made.readers[0].items.append(made.readers[0].items[-1])
+
+
+def _baseless_reset(made: History) -> None:
+    made.readers[0].items.insert(1, None)
+
+
+def _late(made: History) -> None:
+    made.readers[0].arrivals["p0-1"] = 8.0
+
+
+def _alert_twice(made: History) -> None:
+    made.final += [Got("e", 3, "a", "alert.firing"), Got("e", 4, "b", "alert.firing")]
+
+
+def _alert_open(made: History) -> None:
+    made.final.append(Got("e", 3, "a", "alert.firing"))
+
+
+def _unwell(made: History) -> None:
+    made.healths.append((10.0, "processing", "degraded"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "invariant"),
+    [
+        (_lose, "I1"),
+        (_double, "I1"),
+        (_elsewhere, "I1"),
+        (_exchange, "I1"),
+        (_two_meanings, "I2"),
+        (_hole, "I3"),
+        (_again, "I3"),
+        (_baseless_reset, "I3"),
+        (_late, "I5"),
+        (_alert_twice, "I6"),
+        (_alert_open, "I6"),
+        (_unwell, "I7"),
+    ],
+)
+def test_the_checks_see_what_is_broken(spoil, invariant):
+    """Each invariant by the smallest history that breaks it."""
+    made = history()
+    spoil(made)
+    assert invariant in broken(made)
