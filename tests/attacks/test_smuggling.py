@@ -1,0 +1,194 @@
+"""Ambiguous requests, to us alone and through nginx: nobody sees a request that the other did not see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.attacks.smuggling import CASES, Case, body, sized, stepping_aside
+from tests.attacks.victim import place, statuses, stored, talk, victim
+from tests.integration.daemon import Daemon
+
+AT_ONCE = 12
+LOGGED = "logging: {format: json}\nperformance: {log_level: DEBUG}\n"
+NGINX = """
+daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    log_format seen '$request_method $uri $upstream_status';
+    access_log {root}/access.log seen;
+    client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root}; uwsgi_temp_path {root};
+    scgi_temp_path {root};
+    upstream events {{ server {events}; keepalive 4; }}
+    upstream gateway {{ server {gateway}; keepalive 4; }}
+    server {{
+        listen 127.0.0.1:{reused};
+        proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header Connection "";
+        proxy_request_buffering off;
+        location / {{ proxy_pass http://events; }}
+        location /ws/ {{
+            proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_pass http://gateway;
+        }}
+    }}
+    server {{ listen 127.0.0.1:{bare}; location / {{ proxy_pass http://{events}; }} }}
+    server {{
+        listen 127.0.0.1:{forwarding};
+        proxy_http_version 1.1; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        location / {{ proxy_pass http://{events}; }}
+    }}
+}}
+"""
+
+
+async def answers(daemon: Daemon, case: Case, raw: bytes) -> list[int]:
+    """What we say to it."""
+    return statuses(await talk(*place(daemon.gateway if case.gateway else daemon.events), raw))
+
+
+async def test_alone_by_both_readers(tmp_path: Path) -> None:
+    """The front and aiohttp answer alike and as the table says; no hidden request is ever carried out."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async with victim(tmp_path) as daemon, aiohttp.ClientSession() as session:
+
+        async def compare(case: Case) -> str:
+            async with places:
+                plain = await answers(daemon, case, case.raw)
+                aside = await answers(daemon, case, stepping_aside(case.raw))
+            ours = list(case.statuses)
+            return "" if plain == aside == ours else f"{case.name}: {plain}, stepping aside {aside}, expected {ours}"
+
+        faults = await asyncio.gather(*(compare(case) for case in CASES))
+        assert [fault for fault in faults if fault] == []
+        assert len(CASES) >= 40
+        kept = await stored(session, daemon.events, "attack.*")
+    # Repeats of the same ids are stored once: those of the plain events.
+    assert kept == ["attack.plain"] * 2
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Nginx:
+    """Three ways to put nginx in front: connections used again and upgrades; bare; with forwarding headers."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.reused, self.bare, self.forwarding = free_ports(3)
+
+    def passed_on(self) -> list[str]:
+        """Method and path of each request that went to us, in order of their ends."""
+        lines = (self.root / "access.log").read_text().splitlines()
+        return [line.rpartition(" ")[0] for line in lines if re.search(r" \d{3}$", line)]
+
+
+@asynccontextmanager
+async def nginx(root: Path, daemon: Daemon) -> AsyncIterator[Nginx]:
+    """A real nginx in front of the daemon."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    assert program is not None, "nginx is missing: scripts/system-packages installs it"
+    root.mkdir()
+    found = Nginx(root)
+    config = root / "nginx.conf"
+    names = {"events": daemon.events.partition("//")[2], "gateway": daemon.gateway.partition("//")[2]}
+    ports = {"reused": found.reused, "bare": found.bare, "forwarding": found.forwarding}
+    config.write_text(NGINX.format(root=root, **names, **ports))
+    process = await asyncio.create_subprocess_exec(program, "-e", str(root / "early.log"), "-c", str(config))
+    try:
+        async with asyncio.timeout(10):
+            while not await _listens(found.reused):
+                assert process.returncode is None, (root / "early.log").read_text() + (root / "error.log").read_text()
+                await asyncio.sleep(0.02)
+        yield found
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+def seen(daemon: Daemon) -> list[str]:
+    """Method and path of each request that we have seen, from our log; what was no HTTP is `malformed`."""
+    found = []
+    for line in daemon.output:
+        entry = json.loads(line) if line.startswith("{") else {}
+        if entry.get("event") == "request.answered":
+            found.append(f"{entry['method']} {entry['path']}")
+        elif entry.get("event") == "request.malformed":
+            found.append("malformed")
+    return found
+
+
+@pytest.mark.timeout(90)
+async def test_through_nginx(tmp_path: Path) -> None:
+    """Over connections that nginx uses again, we see the requests that it passed on, each once, and no other."""
+    places = asyncio.Semaphore(AT_ONCE)
+    async with (
+        victim(tmp_path, gateway=LOGGED, processing=LOGGED) as daemon,
+        nginx(tmp_path / "nginx", daemon) as proxy,
+    ):
+
+        async def send(case: Case) -> None:
+            async with places:
+                await talk("127.0.0.1", proxy.reused, case.raw)
+
+        await asyncio.gather(*(send(case) for case in CASES))
+        await talk("127.0.0.1", proxy.reused, sized(body(b"last", b"z")))
+        async with aiohttp.ClientSession() as session:
+            kept = await stored(session, daemon.events, "attack.*")
+        async with asyncio.timeout(10):
+            while difference(proxy.passed_on(), requests(daemon)):
+                await asyncio.sleep(0.1)
+        assert len(requests(daemon)) >= 15, requests(daemon)
+    # What nginx itself takes for two requests, as with line feeds between chunks, is two requests to us.
+    assert kept[-1] == "attack.last"
+
+
+def difference(passed: list[str], found: list[str]) -> str:
+    """What one side has and the other has not; we may call malformed what nginx has made of something."""
+    ours = Counter(found)
+    malformed = ours.pop("malformed", 0)
+    unseen, unsent = Counter(passed) - ours, ours - Counter(passed)
+    return "" if not unsent and unseen.total() == malformed else f"unseen {unseen}, unsent {unsent}, {malformed=}"
+
+
+def requests(daemon: Daemon) -> list[str]:
+    """Those seen, without our own question for what is stored."""
+    return [each for each in seen(daemon) if each != "GET /events"]
+
+
+async def test_a_proxy_does_not_make_the_world_loopback(tmp_path: Path) -> None:
+    """Behind nginx as people write it, bare or with forwarding headers, nobody is let in for coming from this host."""
+    raw = sized(body())
+    async with victim(tmp_path) as daemon, nginx(tmp_path / "nginx", daemon) as proxy:
+        for port in (proxy.bare, proxy.forwarding):
+            received = await talk("127.0.0.1", port, raw)
+            assert statuses(received) == [401]
+            assert b"came_through_proxy" in received
+        assert statuses(await talk(*place(daemon.events), raw)) == [202]
