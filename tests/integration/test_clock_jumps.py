@@ -1,0 +1,108 @@
+"""The wall clock of the host is set while the daemon works: nothing fires, ends or stops because of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from hxp_enterprise_llm.client.subscribe import Lost, Received, Subscription
+from tests.faults.shim import WallClock
+from tests.integration.daemon import Daemon
+
+HOUR, DAY = 3600.0, 86400.0
+BATCH, PAUSE = 5, 0.1
+SNAPSHOTS = 4
+"""So many after each jump."""
+LONGEST_SILENCE = 4.0
+"""Between two snapshots, one a second, on a busy machine."""
+_RULES = """
+real_time_notifications:
+  notification_rules:
+    - {name: errors, condition: error_rate > 0.3, channel: websocket, priority: warning}
+    - {name: quiet, condition: throughput < 2, channel: websocket, priority: warning}
+    - {name: busy, condition: throughput > 500, channel: websocket, priority: warning}
+    - {name: working, condition: throughput > 2, channel: websocket, priority: warning}
+"""
+
+
+class Watcher:
+    """One stream for the whole time: when the snapshots came, what they said, and which alerts were told."""
+
+    def __init__(self, gateway: str) -> None:
+        self._subscription = Subscription(gateway, "events", types=["analytics.snapshot", "alert.*"])
+        self.arrivals: list[float] = []
+        self.alerts: list[str] = []
+        self.lost: list[str] = []
+        self.late = 0
+
+    async def run(self) -> None:
+        async for item in self._subscription:
+            match item:
+                case Received(_, {"type": "analytics.snapshot", "data": data}, _):
+                    self.arrivals.append(time.monotonic())
+                    self.late = data["late"]
+                case Received(_, event, _):
+                    self.alerts.append(f"{event['type']} {event['data']['rule']}")
+                case Lost(reason, _, _):
+                    self.lost.append(reason)
+
+    @property
+    def silence(self) -> float:
+        return max(after - before for before, after in zip(self.arrivals, self.arrivals[1:], strict=False))
+
+
+async def publish(base: str) -> None:
+    """A steady stream of requests, one in ten of which fails."""
+    number = 0
+    async with aiohttp.ClientSession() as session:
+        while True:
+            batch = []
+            for _ in range(BATCH):
+                kind, number = ("completed" if number % 10 else "failed"), number + 1
+                batch.append({"type": f"llm.request.{kind}", "data": {"model": "m", "error": "e", "latency_ms": 5}})
+            async with session.post(f"{base}/events", json=batch) as answer:
+                assert answer.status == 202, await answer.text()
+            await asyncio.sleep(PAUSE)
+
+
+async def until(condition, within: float = 20.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.timeout(120)
+async def test_no_jump_of_the_wall_clock_fires_resolves_or_stops_anything(tmp_path: Path) -> None:
+    """A day ahead, more than a day back, an hour ahead, and a minute back, which is less than the windows."""
+    clock = WallClock(tmp_path / "shift")
+    config = tmp_path / "streaming.yaml"
+    config.write_text(_RULES)
+    daemon = Daemon(tmp_path / "data", "--config", str(config), environ=clock.environment)
+    async with daemon:
+        watcher = Watcher(daemon.gateway)
+        tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(publish(daemon.events))]
+        try:
+            await until(lambda: "alert.firing working" in watcher.alerts and len(watcher.arrivals) > 2)
+            before = list(watcher.alerts)
+            for shift in (DAY, -HOUR, 60.0, 0.0):
+                clock.shift(shift)
+                seen = len(watcher.arrivals)
+                await until(lambda seen=seen: len(watcher.arrivals) >= seen + SNAPSHOTS)
+            assert not any(task.done() for task in tasks), tasks
+            assert watcher.alerts == before
+            assert watcher.lost == []
+            assert watcher.silence < LONGEST_SILENCE
+            assert watcher.late == 0
+            async with aiohttp.ClientSession() as session, session.get(f"{daemon.gateway}/health") as answer:
+                assert (await answer.json())["status"] == "healthy"
+        finally:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks)
+        assert await daemon.end() == 0

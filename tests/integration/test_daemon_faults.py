@@ -1,0 +1,39 @@
+"""The whole daemon under load with a fault at some n-th operation on its disk; `tests.torture faults` goes through all.
+
+Each row is the lives of one data directory: the first begins it, the others go on with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.lives import EX_CANTCREAT, EX_SOFTWARE, Lives
+
+KILLED, WENT_ON = -9, None
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("below", "lives"),
+    [
+        ("", [("all:25:kill", KILLED), ("all:90:short", KILLED), ("all:200:kill", KILLED), ("all:333:short", KILLED)]),
+        ("processing", [("all:40:stay-eio", EX_CANTCREAT), ("all:200:eio", EX_SOFTWARE), ("all:180:part", WENT_ON)]),
+        ("", [("all:203:stay-enospc", WENT_ON), ("all:310:stay-enospc", WENT_ON), ("c:8:stay-enospc", WENT_ON)]),
+        ("processing", [("", WENT_ON), ("c:8:stay-emfile", WENT_ON)]),
+        ("streaming", [("all:40:kill", KILLED), ("all:35:kill", KILLED), ("all:42:short", KILLED)]),
+        (
+            "streaming",
+            [("all:30:stay-eio", EX_CANTCREAT), ("all:45:stay-eio", WENT_ON), ("all:40:stay-enospc", WENT_ON)],
+        ),
+    ],
+)
+async def test_faults_at_operations_of_the_daemon(tmp_path: Path, below: str, lives: list) -> None:
+    """Nothing acknowledged is lost or doubled, health says what is wrong, and all is well when the fault is gone."""
+    daemon = Lives(tmp_path, below)
+    for fault, status in lives:
+        life = await daemon.life(fault.replace("all", "wsrtuc"))
+        assert not life.broken, life
+        assert life.status == status, life
+    assert await daemon.settle() == []

@@ -1,0 +1,1 @@
+"""Long runs of the fault tests, by hand: `python -m tests.torture`."""
