@@ -81,7 +81,8 @@ def _listen_error(host: str, port: int, error: OSError) -> ListenError:
 def _is_our_fault(record: logging.LogRecord) -> bool:
     """Keeps what anyone may do by the thousand from filling the log with tracebacks: no HTTP, going away too early."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, ConnectionResetError):
+    # What fails while the client is there the gate has answered; what comes here is the client's going.
+    if isinstance(error, ConnectionError):
         log.debug("request.abandoned")
         return False
     if not isinstance(error, HttpProcessingError):

@@ -41,9 +41,11 @@ class SimPublisher:
             while self._world.now < self._until:
                 await self._send(publisher, self._batch())
                 await asyncio.sleep(self._pause * 2 * self._random.random())
-            # One more when all is calm, for those who came late.
+            # One more when all is calm, for those who came late; a request among them, for without any the rule has no
+            # data and an alert stays what it was.
             await asyncio.sleep(LAST_SECONDS)
-            await self._send(publisher, self._batch())
+            last = {"id": f"{self._name}-last", "source": f"/sim/{self._name}", "type": "llm.request.completed"}
+            await self._send(publisher, [*self._batch(), last | {"data": {"model": "m", "latency_ms": 1}}])
         self.done = True
 
     def _batch(self) -> list[dict[str, Any]]:

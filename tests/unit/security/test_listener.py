@@ -163,3 +163,29 @@ async def test_the_stop_is_bounded() -> None:
         await listener.stop(1.0)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await asking
+
+
+async def test_a_client_that_goes_away_while_it_is_answered_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gone = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 65536)
+        finally:
+            gone.set()
+
+    listener = Listener(make_app(Route("GET", "/endless", endless, "open", "")), "127.0.0.1", 0, name="test")
+    await listener.start()
+    reader, writer = await asyncio.open_connection(*listener.address)
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readexactly(1000)
+    # The writes are waiting for room when the connection is reset.
+    writer.transport.abort()
+    await asyncio.wait_for(gone.wait(), 10)
+    await listener.stop()
+    assert [record.message for record in caplog.records] == []
