@@ -23,6 +23,8 @@ from tests.fuzz.mutate import mutated
 
 SECONDS_EACH = 2.0
 """CPU time that one input may take."""
+TRACED = 10
+"""So many times as long while coverage is measured: it is told of each line."""
 BYTES_EACH = 64 * 1024 * 1024
 """Memory that one input may take, beside a multiple of its length."""
 BYTES_A_BYTE = 200
@@ -169,7 +171,7 @@ def _stop(*_: object) -> None:
 @contextmanager
 def _bounded() -> Iterator[None]:
     before = signal.signal(signal.SIGVTALRM, _stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_EACH)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_EACH * (TRACED if sys.gettrace() else 1))
     try:
         yield
     finally:
