@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import gc
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -13,3 +14,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _leaves_nothing_open() -> Iterator[None]:
+    """What a file's tests forgot to close is their failure, not that of the test during which it is collected."""
+    yield
+    gc.collect()
