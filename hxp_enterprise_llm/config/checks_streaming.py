@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import parseaddr
 
+from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import (
     Check,
@@ -16,8 +17,9 @@ from hxp_enterprise_llm.config.findings import (
     origins,
     unique,
 )
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.paths import suggestion
-from hxp_enterprise_llm.config.streaming import EmailConfig, NotificationsConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 
 STRATEGIES = ("full_refresh", "incremental_update", "delta_sync", "smart_refresh")
 _NOTIFICATIONS = "real_time_notifications"

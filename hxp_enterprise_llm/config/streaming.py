@@ -13,8 +13,8 @@ from hxp_enterprise_llm.config.common import (
     ServiceConfig,
     StateConfig,
 )
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import (
-    Duration,
     Name,
     Port,
     Positive,
@@ -24,8 +24,6 @@ from hxp_enterprise_llm.config.types import (
     about,
 )
 
-Priority = Literal["critical", "warning", "info"]
-DeliveryChannel = Literal["websocket", "sse", "email", "slack"]
 Slow = Literal["catch_up", "conflate", "disconnect"]
 
 _RATE: dict[str, Any] = {"ge": 0, "live": True}
@@ -74,91 +72,6 @@ class LiveDashboardConfig(Section, frozen=True, kw_only=True):
             }
         )
     )
-
-
-class RuleConfig(Section, frozen=True, kw_only=True):
-    """A condition over the metrics snapshot and whom it tells."""
-
-    name: Annotated[str, about("Name of the rule", live=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-    condition: Annotated[
-        str, about("CEL over the metrics, e.g. `error_rate > 0.2`", live=True, min_length=1, max_length=1024)
-    ]
-    channel: Annotated[
-        Literal["all", "websocket", "sse", "email", "slack"],
-        about("Delivery channel; all: every one that is on", live=True),
-    ] = "all"
-    priority: Annotated[Priority, about("Severity of the alert", live=True)] = "warning"
-    for_: Annotated[Duration, about("How long the condition must hold before the alert fires", live=True)] = (
-        msgspec.field(name="for", default="0s")
-    )
-    keep_firing_for: Annotated[
-        Duration, about("How long the condition must be false before it resolves", live=True)
-    ] = "0s"
-    summary: Annotated[str, about("One sentence for people; {metric} names are filled in", live=True)] = ""
-
-
-def default_rules() -> list[RuleConfig]:
-    """The seed's three rules."""
-    return [
-        RuleConfig(name="critical_alert", condition="error_rate > 0.2", channel="all", priority="critical"),
-        RuleConfig(name="performance_warning", condition="latency > 2000", channel="websocket", priority="warning"),
-        RuleConfig(name="system_info", condition="throughput > 1000", channel="sse", priority="info"),
-    ]
-
-
-class EmailConfig(Section, frozen=True, kw_only=True):
-    """E-mail delivery. Off until `to` names somebody."""
-
-    host: Annotated[str, about("SMTP server", live=True)] = "localhost"
-    port: Annotated[
-        Port, about("SMTP port: 587 with starttls, 465 with implicit TLS, 25 for a local relay", live=True)
-    ] = 587
-    tls: Annotated[
-        Literal["starttls", "implicit", "none"],
-        about("TLS policy; there is no silent fallback to clear text", live=True),
-    ] = "starttls"
-    ca_file: Annotated[
-        str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)
-    ] = ""
-    username: Annotated[str, about("User to log in as; empty: no log-in", live=True)] = ""
-    password_file: Annotated[
-        str, about("File with the password; empty: $CREDENTIALS_DIRECTORY/smtp-password", live=True)
-    ] = ""
-    sender: Annotated[str, about("Envelope and header sender; a mailbox that takes bounces", live=True)] = (
-        msgspec.field(name="from", default="citadel@localhost")
-    )
-    to: Annotated[list[str], about("Recipients", live=True)] = []
-
-
-class SlackConfig(Section, frozen=True, kw_only=True):
-    """Slack delivery. Off until a token or a webhook URL is found."""
-
-    channel: Annotated[str, about("Channel to post to, e.g. #llm-ops or its id (bot token)", live=True)] = ""
-    token_file: Annotated[
-        str, about("File with the bot token; empty: $CREDENTIALS_DIRECTORY/slack-bot-token", live=True)
-    ] = ""
-    webhook_url_file: Annotated[
-        str,
-        about("File with an incoming-webhook URL; empty: $CREDENTIALS_DIRECTORY/slack-webhook-url", live=True),
-    ] = ""
-    api_url: Annotated[str, about("Base of the Web API", live=True)] = "https://slack.com/api/"
-
-
-class NotificationsConfig(Section, frozen=True, kw_only=True):
-    enabled: Annotated[bool, about("Whether rules are evaluated and notifications delivered", live=True)] = True
-    critical_enabled: Annotated[bool, about("Whether critical notifications are delivered", live=True)] = True
-    warning_enabled: Annotated[bool, about("Whether warnings are delivered", live=True)] = True
-    info_enabled: Annotated[bool, about("Whether informational notifications are delivered", live=True)] = True
-    delivery_timeout: Annotated[Seconds, about("Seconds one delivery attempt may take", live=True)] = 10
-    notification_channels: Annotated[list[DeliveryChannel], about("Delivery channels that may be used", live=True)] = (
-        msgspec.field(default_factory=lambda: ["websocket", "sse", "email", "slack"])
-    )
-    notification_rules: Annotated[
-        list[RuleConfig], about("The rules; a list here replaces the shipped set", live=True)
-    ] = msgspec.field(default_factory=default_rules)
-    give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
-    email: EmailConfig = msgspec.field(default_factory=EmailConfig)
-    slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
 
 
 class WebSocketConfig(Section, frozen=True, kw_only=True):

@@ -22,11 +22,11 @@ from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
     LogMetrics,
-    NotificationMetrics,
     ProcessingMetrics,
     ServiceMetrics,
     StreamingMetrics,
 )
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "config/prometheus"

@@ -7,15 +7,10 @@ from typing import Any
 
 import msgspec
 
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.processing import ProcessingConfig
-from hxp_enterprise_llm.config.streaming import (
-    ChannelConfig,
-    LiveDashboardConfig,
-    MonitoringConfig,
-    NotificationsConfig,
-    RuleConfig,
-    StreamingConfig,
-)
+from hxp_enterprise_llm.config.rules import RuleConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig, LiveDashboardConfig, MonitoringConfig, StreamingConfig
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 from tests.sim.disk import Disk, Loss
 from tests.sim.escape import EPOCH_SECONDS

@@ -11,7 +11,7 @@ from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
-from hxp_enterprise_llm.event.notifications.evaluation import Alert
+from hxp_enterprise_llm.event.notifications.evaluation import Watched
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
@@ -153,7 +153,7 @@ class NotificationsApi:
         }
 
 
-def _alert_facts(alert: Alert | None) -> dict[str, Any]:
+def _alert_facts(alert: Watched | None) -> dict[str, Any]:
     if alert is None:
         return {"state": "ok", "since": None}
     facts = {"state": alert.state.phase, "since": rfc3339(alert.state.since.wall)}

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
-from hxp_enterprise_llm.config.streaming import DeliveryChannel, Priority
+from hxp_enterprise_llm.config.delivery import DeliveryChannel
+from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.requests import MAX_MESSAGE, MAX_TITLE, WORD
 from hxp_enterprise_llm.security.described import JSON, Answer, Described
 

@@ -15,7 +15,7 @@ from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery
 from hxp_enterprise_llm.event.notifications.outbox import Verdict, judge
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
-from hxp_enterprise_llm.telemetry.metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 T = TypeVar("T")
 log = structlog.get_logger("notifications")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
 from hxp_enterprise_llm.event.notifications import records
@@ -23,7 +23,7 @@ from hxp_enterprise_llm.event.notifications.dispatcher import (
     DeliverySettings,
     Dispatcher,
 )
-from hxp_enterprise_llm.event.notifications.evaluation import Alert, Evaluation, Told, evaluate, restore
+from hxp_enterprise_llm.event.notifications.evaluation import Evaluation, Told, Watched, evaluate, restore
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
 from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, alert_recipients, switched_on
@@ -40,7 +40,7 @@ from hxp_enterprise_llm.event.notifications.snapshots import (
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
-from hxp_enterprise_llm.telemetry.metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("notifications")
 
@@ -81,7 +81,7 @@ class NotificationEngine:
         self._factory = channels
         self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
         self.monitor = RuleMonitor(metrics, clock)
-        self._alerts: dict[str, Alert] = {}
+        self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
         self._faults: dict[str, str] = {}
         self._state = self._prepare(config, metric_names)
@@ -98,7 +98,7 @@ class NotificationEngine:
         return self._state.rules
 
     @property
-    def alerts(self) -> dict[str, Alert]:
+    def alerts(self) -> dict[str, Watched]:
         """The alerts by fingerprint, as they are stored."""
         return self._alerts
 

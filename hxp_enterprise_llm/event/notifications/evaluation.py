@@ -9,13 +9,13 @@ import msgspec
 
 from hxp_enterprise_llm.event.notifications.alerts import AlertState, Moment, Phase, Transition, end, restored, step
 from hxp_enterprise_llm.event.notifications.conditions import Outcome
-from hxp_enterprise_llm.event.notifications.model import Notification, Values
+from hxp_enterprise_llm.event.notifications.model import Alert, Notification, Values
 from hxp_enterprise_llm.event.notifications.rules import Rule
 
 _SEQ = {"pending": 0, "firing": 1, "resolved": 2}
 
 
-class Alert(NamedTuple):
+class Watched(NamedTuple):
     """An alert with what must be known of it when its rule is gone."""
 
     rule: str
@@ -27,7 +27,7 @@ class Alert(NamedTuple):
     """What was last told of the episode."""
 
 
-Alerts = Mapping[str, Alert]
+Alerts = Mapping[str, Watched]
 """By fingerprint."""
 
 
@@ -41,8 +41,8 @@ class Told(NamedTuple):
 class Evaluation(NamedTuple):
     """What an evaluation would change. Nothing has changed until it is stored."""
 
-    alerts: dict[str, Alert]
-    changed: tuple[Alert, ...]
+    alerts: dict[str, Watched]
+    changed: tuple[Watched, ...]
     dropped: tuple[str, ...]
     """Fingerprints of alerts whose rule is gone."""
     told: tuple[Told, ...]
@@ -62,7 +62,7 @@ def evaluate(rules: Sequence[Rule], alerts: Alerts, values: Mapping[str, object]
         else:
             result.alerts[key] = alert
     for key, rule in by_fingerprint.items():
-        alert = result.alerts.get(key) or Alert(rule.name, key, rule.definition, AlertState("ok", now), {})
+        alert = result.alerts.get(key) or Watched(rule.name, key, rule.definition, AlertState("ok", now), {})
         if values is not None:
             outcome = rule.condition.evaluate(values)
             result.outcomes[rule.name] = outcome
@@ -73,11 +73,11 @@ def evaluate(rules: Sequence[Rule], alerts: Alerts, values: Mapping[str, object]
     return result._replace(changed=changed, dropped=gone, told=tuple(told))
 
 
-def _differs(alert: Alert, before: Alert | None) -> bool:
+def _differs(alert: Watched, before: Watched | None) -> bool:
     return before is None or alert.state != before.state or alert.definition != before.definition
 
 
-def _ended(alert: Alert, now: Moment) -> list[Told]:
+def _ended(alert: Watched, now: Moment) -> list[Told]:
     _, transitions = end(alert.state, now)
     if not transitions or alert.notification is None:
         return []
@@ -86,8 +86,8 @@ def _ended(alert: Alert, now: Moment) -> list[Told]:
 
 
 def _stepped(
-    rule: Rule, alert: Alert, outcome: Outcome, values: Mapping[str, object], now: Moment, told: list[Told]
-) -> Alert:
+    rule: Rule, alert: Watched, outcome: Outcome, values: Mapping[str, object], now: Moment, told: list[Told]
+) -> Watched:
     state, transitions = step(alert.state, outcome, now, rule.timing, rule.fingerprint)
     observed = rule.condition.observed(values)
     notification = alert.notification
@@ -112,6 +112,24 @@ def _notification(rule: Rule, transition: Transition, observed: Values, values: 
         since=transition.since,
         reason=transition.reason,
         values=observed,
+        alerts=(_alert(rule, transition, observed, values),),
+    )
+
+
+def _alert(rule: Rule, transition: Transition, observed: Values, values: Mapping[str, object]) -> Alert:
+    return Alert(
+        fingerprint=rule.fingerprint,
+        episode=transition.episode,
+        status=transition.kind,
+        priority=rule.config.priority,
+        labels={"alertname": rule.name, "severity": rule.config.priority},
+        annotations={"summary": rule.summary(values)},
+        starts_at=transition.since,
+        ends_at=transition.at.wall if transition.kind == "resolved" else None,
+        rule=rule.name,
+        condition=rule.config.condition,
+        values=observed,
+        reason=transition.reason,
     )
 
 
@@ -125,6 +143,10 @@ def _resolved(base: Notification, transition: Transition, values: Values) -> Not
         at=transition.at.wall,
         reason=transition.reason,
         values=values,
+        alerts=tuple(
+            msgspec.structs.replace(alert, status="resolved", ends_at=transition.at.wall, reason=transition.reason)
+            for alert in base.alerts
+        ),
     )
 
 
@@ -144,9 +166,9 @@ class StoredAlert(NamedTuple):
     updated: float
 
 
-def restore(stored: StoredAlert, now: Moment) -> Alert:
+def restore(stored: StoredAlert, now: Moment) -> Watched:
     """An alert of an earlier run on this run's clocks."""
     walls = (stored.since, stored.pending_since, stored.firing_since)
     since, active, fired = (restored(wall, stored.updated, now) for wall in walls)
     state = AlertState(stored.phase, since or now, stored.episode, active, fired)
-    return Alert(stored.rule, stored.fingerprint, stored.definition, state, stored.values, stored.notification)
+    return Watched(stored.rule, stored.fingerprint, stored.definition, state, stored.values, stored.notification)

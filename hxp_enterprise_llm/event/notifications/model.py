@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.config.streaming import Priority
+from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.model import Encoded, Event, encode, rfc3339
 
 Kind = Literal["pending", "firing", "resolved", "message"]
@@ -15,6 +15,32 @@ Values = dict[str, float | None]
 SOURCE = "/notifications"
 LOG_CHANNEL = "log"
 """The delivery that puts an alert into the event log, whoever else is told."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One alert at one moment, in Alertmanager's terms. Times are wall-clock seconds since 1970, UTC."""
+
+    fingerprint: str
+    """16 hex digits of the sorted labels: which alert it is."""
+    episode: str
+    """Fingerprint and beginning: one from the first true evaluation to the resolve."""
+    status: Literal["pending", "firing", "resolved"]
+    priority: Priority
+    labels: dict[str, str]
+    """`alertname`, `severity`, and what else tells it from other alerts."""
+    annotations: dict[str, str] = {}
+    """`summary`, and what else is said about it."""
+    starts_at: float
+    ends_at: float | None = None
+    """When it was resolved; of an alert from outside, when it resolves unless it is sent again."""
+    rule: str = ""
+    condition: str = ""
+    values: Values = {}
+    reason: str = ""
+    """Why it ended, where that is not plain."""
+    origin: str = ""
+    """Where it comes from; empty: our own rules."""
+    generator_url: str = ""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +65,20 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     reason: str = ""
     """Why an alert ended, where that is not plain."""
     values: Values = {}
+    alerts: tuple[Alert, ...] = ()
+    """What it is about: of a group the alerts that fire and those that have ended since it was last told."""
+    thread: str = ""
+    """What belongs together for the recipient: one thread, one incident. Empty: the episode."""
+    receiver: str = ""
+    """Of a group: who is told, and the group's key and labels."""
+    group_key: str = ""
+    group_labels: dict[str, str] = {}
+    why: str = ""
+    """What made it due: `first`, `new_alerts`, `some_resolved`, `all_resolved`, `repeat`, `escalation`, `test`."""
+    truncated: int = 0
+    """Alerts of the group that are left out."""
+    test: bool = False
+    """A drill: it says so wherever it is shown."""
 
 
 class Delivery(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 import structlog
 
 from hxp_enterprise_llm.event.notifications.conditions import EvaluationError, NoData, Outcome
-from hxp_enterprise_llm.event.notifications.evaluation import Alert, Told
+from hxp_enterprise_llm.event.notifications.evaluation import Told, Watched
 from hxp_enterprise_llm.event.notifications.model import Values
 from hxp_enterprise_llm.event.notifications.rules import Rule
 from hxp_enterprise_llm.event.notifications.snapshots import MAX_AGE_SECONDS, Snapshot
 from hxp_enterprise_llm.runtime.clock import Clock
-from hxp_enterprise_llm.telemetry.metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("notifications")
 
@@ -70,7 +70,7 @@ class RuleMonitor:
             self._values[name] = rule.condition.observed(snapshot.values)
             self._change(name, _health(outcome))
 
-    def show(self, alerts: Mapping[str, Alert], told: Sequence[Told]) -> None:
+    def show(self, alerts: Mapping[str, Watched], told: Sequence[Told]) -> None:
         """Bring metrics and log up to date with the alerts."""
         for alert in alerts.values():
             if alert.rule in self._rules:

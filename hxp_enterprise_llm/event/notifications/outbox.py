@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig, Priority
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
+from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Dead, Retry
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, exists, func, select, update
 
 from hxp_enterprise_llm.event.model import Offset
-from hxp_enterprise_llm.event.notifications.evaluation import Alert, StoredAlert
+from hxp_enterprise_llm.event.notifications.evaluation import StoredAlert, Watched
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification, delivery_key
 from hxp_enterprise_llm.event.notifications.outbox import WAITING, Recipient, Verdict
 from hxp_enterprise_llm.event.notifications.snapshots import Place
@@ -65,7 +65,7 @@ def load_alerts(connection: Connection) -> list[StoredAlert]:
     ]
 
 
-def save_alerts(connection: Connection, alerts: Iterable[Alert], now: float) -> None:
+def save_alerts(connection: Connection, alerts: Iterable[Watched], now: float) -> None:
     """Write alert states."""
     for alert in alerts:
         values = _alert_row(alert, now)
@@ -74,7 +74,7 @@ def save_alerts(connection: Connection, alerts: Iterable[Alert], now: float) -> 
             connection.execute(alert_state.insert().values(values))
 
 
-def _alert_row(alert: Alert, now: float) -> dict[str, Any]:
+def _alert_row(alert: Watched, now: float) -> dict[str, Any]:
     state = alert.state
     return {
         "rule": alert.rule,

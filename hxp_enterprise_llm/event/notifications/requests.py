@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.config.paths import suggestion
-from hxp_enterprise_llm.config.streaming import DeliveryChannel, Priority
+from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.model import Notification
 from hxp_enterprise_llm.security.problems import Problem
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from hxp_enterprise_llm.config.faults import ConfigError
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.paths import suggestion
-from hxp_enterprise_llm.config.streaming import NotificationsConfig, RuleConfig
+from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.notifications.alerts import Timing
 from hxp_enterprise_llm.event.notifications.conditions import (

@@ -40,13 +40,8 @@ from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.telemetry.health import Part, Status
-from hxp_enterprise_llm.telemetry.metrics import (
-    ApiMetrics,
-    DashboardMetrics,
-    LogMetrics,
-    NotificationMetrics,
-    StreamingMetrics,
-)
+from hxp_enterprise_llm.telemetry.metrics import ApiMetrics, DashboardMetrics, LogMetrics, StreamingMetrics
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("streaming")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import BEGINNING, decode
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel

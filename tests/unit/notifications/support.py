@@ -9,12 +9,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig, RuleConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
+from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.event.model import Encoded, Event, decode, encode, rfc3339
 from hxp_enterprise_llm.event.notifications.alerts import Moment
 from hxp_enterprise_llm.event.notifications.channels.model import Readiness
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification
-from hxp_enterprise_llm.telemetry.metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 NOW = 1_800_000_000.0
 NAMES = frozenset({"error_rate", "latency", "throughput", "latency_p95_5m"})

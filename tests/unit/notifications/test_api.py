@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.common import SecurityConfig
-from hxp_enterprise_llm.config.streaming import EmailConfig, NotificationsConfig, SlackConfig
+from hxp_enterprise_llm.config.delivery import EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import BEGINNING, decode
 from hxp_enterprise_llm.event.notifications.api import routes

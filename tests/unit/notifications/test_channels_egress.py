@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from hxp_enterprise_llm.config.streaming import EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.delivery import EmailConfig, SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.slack import SlackChannel

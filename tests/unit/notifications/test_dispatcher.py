@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventTooLarge, LogClosed, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING

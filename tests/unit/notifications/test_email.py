@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hxp_enterprise_llm.config.streaming import EmailConfig
+from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.email import BLOCKED_SECONDS, EmailChannel
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Retry

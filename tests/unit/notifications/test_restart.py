@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hxp_enterprise_llm.config.streaming import EmailConfig
+from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine

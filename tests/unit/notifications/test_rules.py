@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
-from hxp_enterprise_llm.event.notifications.evaluation import Alert, StoredAlert, evaluate, restore
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
+from hxp_enterprise_llm.event.notifications.evaluation import StoredAlert, Watched, evaluate, restore
 from hxp_enterprise_llm.event.notifications.rules import RuleFaults, check_rules, compile_rules, fill_in, fingerprint
 from tests.unit.notifications.support import NAMES, NOW, config, moment, rule
 
@@ -114,7 +114,7 @@ def test_without_values_only_the_rules_are_looked_at() -> None:
 
 
 def test_an_alert_is_restored_as_it_was() -> None:
-    alert: Alert = evaluated(rule(for_="30s"), error_rate=0.5).alerts[fingerprint("critical_alert")]
+    alert: Watched = evaluated(rule(for_="30s"), error_rate=0.5).alerts[fingerprint("critical_alert")]
     state = alert.state
     stored = StoredAlert(
         alert.rule, alert.fingerprint, alert.definition, state.phase, state.since.wall, state.active.wall,

@@ -8,7 +8,7 @@ import logging
 import pytest
 from aiohttp import web
 
-from hxp_enterprise_llm.config.streaming import SlackConfig
+from hxp_enterprise_llm.config.delivery import SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, escaped, fallback_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.slack import BLOCKED_SECONDS, SlackChannel

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.config.streaming import NotificationsConfig, RuleConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
+from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import ReloadReport, Settings, StreamingOrchestrator
 from hxp_enterprise_llm.security.listener import ListenError
 from tests.integration.daemon import embedded_settings, running

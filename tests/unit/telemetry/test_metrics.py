@@ -15,11 +15,11 @@ from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
     LogMetrics,
-    NotificationMetrics,
     ProcessingMetrics,
     ServiceMetrics,
     StreamingMetrics,
 )
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 from hxp_enterprise_llm.telemetry.quantiles import QuantileSummary
 
 SEED_MISNAMED = {"streaming_connections_total", "websocket_connections_total", "sse_connections_total"}

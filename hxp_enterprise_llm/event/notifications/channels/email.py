@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 import aiosmtplib
 
-from hxp_enterprise_llm.config.streaming import EmailConfig
+from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.model import Delivery

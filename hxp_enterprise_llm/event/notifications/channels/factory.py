@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory, Secret

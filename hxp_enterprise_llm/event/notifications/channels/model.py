@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.config.streaming import NotificationsConfig
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.notifications.model import Delivery
 
 

@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from hxp_enterprise_llm.config.streaming import SlackConfig
+from hxp_enterprise_llm.config.delivery import SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, fallback_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.model import Delivery

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from hxp_enterprise_llm.config.streaming import RuleConfig, StreamingConfig
+from hxp_enterprise_llm.config.rules import RuleConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move
 from hxp_enterprise_llm.orchestration.workers.control import (
     MOST_UNREAD_BYTES,

@@ -1,0 +1,49 @@
+"""The ways by which people are told: e-mail and Slack."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hxp_enterprise_llm.config.types import Port, Section, about
+
+DeliveryChannel = Literal["websocket", "sse", "email", "slack"]
+
+
+class EmailConfig(Section, frozen=True, kw_only=True):
+    """E-mail delivery. Off until `to` names somebody."""
+
+    host: Annotated[str, about("SMTP server", live=True)] = "localhost"
+    port: Annotated[
+        Port, about("SMTP port: 587 with starttls, 465 with implicit TLS, 25 for a local relay", live=True)
+    ] = 587
+    tls: Annotated[
+        Literal["starttls", "implicit", "none"],
+        about("TLS policy; there is no silent fallback to clear text", live=True),
+    ] = "starttls"
+    ca_file: Annotated[
+        str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)
+    ] = ""
+    username: Annotated[str, about("User to log in as; empty: no log-in", live=True)] = ""
+    password_file: Annotated[
+        str, about("File with the password; empty: $CREDENTIALS_DIRECTORY/smtp-password", live=True)
+    ] = ""
+    sender: Annotated[str, about("Envelope and header sender; a mailbox that takes bounces", live=True)] = (
+        msgspec.field(name="from", default="citadel@localhost")
+    )
+    to: Annotated[list[str], about("Recipients", live=True)] = []
+
+
+class SlackConfig(Section, frozen=True, kw_only=True):
+    """Slack delivery. Off until a token or a webhook URL is found."""
+
+    channel: Annotated[str, about("Channel to post to, e.g. #llm-ops or its id (bot token)", live=True)] = ""
+    token_file: Annotated[
+        str, about("File with the bot token; empty: $CREDENTIALS_DIRECTORY/slack-bot-token", live=True)
+    ] = ""
+    webhook_url_file: Annotated[
+        str,
+        about("File with an incoming-webhook URL; empty: $CREDENTIALS_DIRECTORY/slack-webhook-url", live=True),
+    ] = ""
+    api_url: Annotated[str, about("Base of the Web API", live=True)] = "https://slack.com/api/"

@@ -1,0 +1,28 @@
+"""The section `real_time_notifications`: rules and the way of an alert to people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from hxp_enterprise_llm.config.delivery import DeliveryChannel, EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.rules import RuleConfig, default_rules
+from hxp_enterprise_llm.config.types import Duration, Seconds, Section, about
+
+
+class NotificationsConfig(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, about("Whether rules are evaluated and notifications delivered", live=True)] = True
+    critical_enabled: Annotated[bool, about("Whether critical notifications are delivered", live=True)] = True
+    warning_enabled: Annotated[bool, about("Whether warnings are delivered", live=True)] = True
+    info_enabled: Annotated[bool, about("Whether informational notifications are delivered", live=True)] = True
+    delivery_timeout: Annotated[Seconds, about("Seconds one delivery attempt may take", live=True)] = 10
+    notification_channels: Annotated[list[DeliveryChannel], about("Delivery channels that may be used", live=True)] = (
+        msgspec.field(default_factory=lambda: ["websocket", "sse", "email", "slack"])
+    )
+    notification_rules: Annotated[
+        list[RuleConfig], about("The rules; a list here replaces the shipped set", live=True)
+    ] = msgspec.field(default_factory=default_rules)
+    give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
+    email: EmailConfig = msgspec.field(default_factory=EmailConfig)
+    slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
