@@ -49,7 +49,7 @@ class World:
 
     def forget(self) -> None:
         """Let go of all that was in it."""
-        for things in (self.loops, self.dead, self.graveyard, self._agenda, self.unhandled):
+        for things in (self.loops, self.dead, self.graveyard, self._agenda, self.unhandled, self.escapes):
             things.clear()
         self.network.servers.clear()
         self.network.connections.clear()

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from aiohttp.web_app import _cached_build_middleware
 
 from hxp_enterprise_llm.event.dashboards import definitions
 from hxp_enterprise_llm.event.sources import schemas
@@ -55,6 +56,14 @@ class Result:
 
 def run(plan: Plan) -> Result:
     """Run a plan and check what happened."""
+    with _without_gc():
+        result = _live(plan)
+        _collect_unheard()
+    result.violations += checks.check(result.history, plan)
+    return result
+
+
+def _live(plan: Plan) -> Result:
     world = World(plan.seed)
     result = Result(plan, History())
     with contextlib.ExitStack() as stack:
@@ -62,7 +71,6 @@ def run(plan: Plan) -> Result:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         stack.enter_context(_quiet(result.history, world, directory))
         stack.enter_context(_shared())
-        stack.enter_context(_without_gc())
         stack.enter_context(sealed(world))
         simulation = _Simulation(world, plan, result.history, directory)
         stack.callback(simulation.bury)
@@ -76,9 +84,20 @@ def run(plan: Plan) -> Result:
         result.violations += [f"escape: {escape}" for escape in world.escapes]
         result.violations += simulation.broken
         result.violations += [f"unhandled: {_words(context)}" for context in simulation.unhandled()]
-        del simulation
-    result.violations += checks.check(result.history, plan)
     return result
+
+
+def _collect_unheard() -> None:
+    """Finalisers of what died with a world run here, and nobody hears what they complain about."""
+    # It keeps the handlers of applications that are long gone.
+    _cached_build_middleware.cache_clear()
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def _words(context: dict[str, Any]) -> str:
@@ -317,7 +336,7 @@ class _Simulation:
         return found
 
     def bury(self) -> None:
-        """End what still runs, and let go of everything inside the walls: finalisers of the dead run here, unheard."""
+        """End what still runs, and let go of everything inside the walls."""
         for node in self.nodes.values():
             node.crash("over")
         self._people.die()
@@ -331,13 +350,7 @@ class _Simulation:
         self.nodes.clear()
         self._readers.clear()
         self._publishers.clear()
-        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                gc.collect()
-        finally:
-            sys.unraisablehook = hook
+        _collect_unheard()
 
 
 async def _read_all(history: History) -> str:
