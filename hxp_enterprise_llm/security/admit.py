@@ -7,6 +7,7 @@ Each step answers a Refusal, or lets the request go on. Nothing here waits, logs
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -207,7 +208,10 @@ def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind
     credentials = [*head.headers.getall("X-API-Key", []), *head.headers.getall("Authorization", [])]
     if credentials:
         key = _find_key(head, policy, credentials)
-        return key if isinstance(key, Refusal) else Principal("service", network, head.peer, key.scopes, key.id)
+        if isinstance(key, Refusal):
+            return key
+        expires = math.inf if key.expires is None else key.expires
+        return Principal("service", network, head.peer, key.scopes, key.id, expires)
     return unwelcome or Principal("anonymous", network, head.peer, ANONYMOUS_SCOPES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
@@ -62,6 +63,10 @@ Raises StepAside or Problem when it would not; then the request is put before th
 """
 
 
+Begun = Callable[[tuple[int, bytes] | Exception | None], None]
+"""Told once, in a later turn of the loop, status and JSON, or the Problem; None: `answer` has to be asked after all."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeanPost:
     """A route whose small plain bodies are answered before aiohttp."""
@@ -71,6 +76,8 @@ class LeanPost:
     limit: Callable[[], int]
     """Most bytes of a body."""
     budget: BodyBudget
+    begin: Callable[[Asked, bytes, Begun], bool] | None = None
+    """The same without a task, for what is usual: True when `Begun` will be told the answer."""
 
 
 JSON_BODY = ("application/json",)
@@ -113,6 +120,8 @@ class Principal:
     scopes: frozenset[str]
     id: str = ""
     """Id of the API key."""
+    expires: float = math.inf
+    """Until when that key is good, in wall-clock seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,9 @@ class Newcomers:
         if front.waits_for_body:
             if seconds > BODY_SECONDS:
                 front.step_aside()
-        elif front.task is None and seconds > self._keep_alive + LAST_SECONDS:
+        elif not front.answering and seconds > self._keep_alive + LAST_SECONDS:
             front.abort()
-        elif front.task is None and seconds > self._keep_alive:
+        elif not front.answering and seconds > self._keep_alive:
             front.close()
 
     def _too_many(self, slow: list[tuple[int, Newcomer]]) -> list[Newcomer]:

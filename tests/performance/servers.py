@@ -22,7 +22,6 @@ from urllib.parse import quote
 from tests.performance.harness import (
     CACHE,
     HERE,
-    LOAD_CORE,
     ROOT,
     SERVER_CORE,
     START_SECONDS,
@@ -45,7 +44,7 @@ class Server:
     name: str
     port: int
     paths: dict[str, str]
-    """Address by what a load generator speaks: `ws`, `deflate`, `sse` or `nats`."""
+    """Address by what a load generator speaks: `ws`, `deflate`, `sse` or `nats`; `quiet`: WebSocket without events."""
     gateway: int
     """Process that the subscribers are connected to; its children count with it."""
     publisher: Callable[[], Events | Stream]
@@ -78,17 +77,17 @@ monitoring: {{real_time_event_processing_endpoint: "http://127.0.0.1:{processing
 def product(directory: Path) -> Iterator[Server]:
     """`hxp serve processing` beside the load and `hxp serve streaming` on a core of its own, with their usual log."""
     with ExitStack() as stack:
-        ingest, events = stack.enter_context(_service("processing", directory, PROCESSING, LOAD_CORE))
+        ingest, events = stack.enter_context(_service("processing", directory, PROCESSING, None))
         text = STREAMING.replace("{processing}", str(events))
         gateway, port = stack.enter_context(_service("streaming", directory, text, SERVER_CORE))
         paths = {"ws": "/ws/events?type=bench.tick", "sse": "/sse/events?type=bench.tick"}
-        paths["deflate"] = paths["ws"]
+        paths |= {"deflate": paths["ws"], "quiet": "/ws/system_alerts"}
         ways = partial(Events, events), partial(Events, events, singles=16)
         yield Server("hxp", port, paths, gateway, *ways, ingest, events)
 
 
 @contextmanager
-def _service(name: str, directory: Path, text: str, core: int) -> Iterator[tuple[int, int]]:
+def _service(name: str, directory: Path, text: str, core: int | None) -> Iterator[tuple[int, int]]:
     """One service of the product: its pid and its port. Not on a terminal, its lines are plain text."""
     config, output = directory / f"{name}.yaml", directory / f"{name}.log"
     config.write_text(text.format(directory=directory, most=MOST_CONNECTIONS))
@@ -126,6 +125,7 @@ http {{
         nchan_message_buffer_length 1000;
         nchan_subscriber_first_message newest;
         location = /websocket {{ nchan_subscriber websocket; }}
+        location = /quiet {{ nchan_channel_id quiet; nchan_subscriber websocket; }}
         location = /eventsource {{ nchan_subscriber eventsource; }}
         location = /publish {{ nchan_publisher http; }}
     }}
@@ -144,7 +144,7 @@ def nchan(directory: Path) -> Iterator[Server]:
     words = [shutil.which("nginx", path=_path()) or "", "-e", str(directory / "nginx.log"), "-c", str(config)]
     with child(words, SERVER_CORE) as process:
         reachable(port, process)
-        paths = {"ws": "/websocket", "sse": "/eventsource"}
+        paths = {"ws": "/websocket", "sse": "/eventsource", "quiet": "/quiet"}
         yield Server("nchan", port, paths, process.pid, lambda: Nchan(port), lambda: Nchan(port))
 
 

@@ -139,6 +139,10 @@ class BeginsAppends(Protocol):
         """`append` that takes no task: what it would raise is the future's exception."""
         ...
 
+    def bounds_nowait(self) -> Bounds:
+        """`bounds`, which this process knows. Raises LogClosed."""
+        ...
+
 
 class LogError(Exception):
     """Base of what a log raises."""

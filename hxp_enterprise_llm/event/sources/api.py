@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, EventLog, LogError, Stored
+from hxp_enterprise_llm.event.log.model import Appended, Batch, BeginsAppends, Bounds, EventLog, LogError, Stored
 from hxp_enterprise_llm.event.model import EARLIEST
 from hxp_enterprise_llm.event.sources import described, query
 from hxp_enterprise_llm.event.sources.answers import accepted_json, problem_of
 from hxp_enterprise_llm.event.sources.faults import Fault, IngestError, Invalid, Rejected
 from hxp_enterprise_llm.event.sources.forms import media_type, split
+from hxp_enterprise_llm.event.sources.gathering import Gathering
 from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.stream import EventStream
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.gate import address_of
-from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, LeanPost, Route
+from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, Begun, LeanPost, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 DEFAULT_LIMIT = 100
@@ -38,7 +41,7 @@ def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
             "publish",
             "Store events, answered after the commit",
             (*EVENT_BODY, "*/*"),
-            lean=LeanPost(api.lean_post, lambda: ingest.max_body_bytes, budget),
+            lean=LeanPost(api.lean_post, lambda: ingest.max_body_bytes, budget, api.begin),
             described=described.POST,
         ),
         Route("GET", "/events", api.get, "read", "Read the log from an offset", described=described.GET),
@@ -64,6 +67,8 @@ def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
 class _Api:
     def __init__(self, ingest: Ingest, log: EventLog, budget: BodyBudget) -> None:
         self._ingest, self._log, self._budget = ingest, log, budget
+        self._gathering = Gathering(ingest)
+        self._local = log if isinstance(log, BeginsAppends) else None
 
     async def post(self, request: web.Request) -> web.Response:
         """202 with (offset, duplicate) for each event, once all are stored."""
@@ -74,22 +79,36 @@ class _Api:
 
     async def lean_post(self, asked: Asked, body: bytes) -> tuple[int, bytes]:
         """The same before aiohttp: status and JSON. Raises Problem."""
-        plain = media_type(asked.headers.get("Content-Type", "")) == "application/json"
-        begun = None
-        if plain and not asked.query and "ce-specversion" not in asked.headers:
-            begun = self._ingest.begin(body, source=f"/http/{asked.remote}")
-        return await self._store(asked, body, query.flag(asked.query, "partial", False), begun)
+        return await self._store(asked, body, query.flag(asked.query, "partial", False))
 
-    async def _store(
-        self, asked: Asked, body: bytes, partial: bool, begun: asyncio.Future[list[Appended]] | None = None
-    ) -> tuple[int, bytes]:
-        """`begun`: the append that is under way already."""
+    def begin(self, asked: Asked, body: bytes, told: Begun) -> bool:
+        """The same without a task, for plain JSON that nothing is wrong with; see LeanPost."""
+        plain = media_type(asked.headers.get("Content-Type", "")) == "application/json"
+        if self._local is None or not plain or asked.query or "ce-specversion" in asked.headers:
+            return False
+        done, source = partial(self._stored, self._local, told), f"/http/{asked.remote}"
+        if body[:1] == b"{":
+            self._gathering.add(body, source, done)
+            return True
+        appending = self._ingest.begin(body, source=source)
+        if appending is None:
+            return False
+        appending.add_done_callback(lambda appending: done(_outcome(appending)))
+        return True
+
+    @staticmethod
+    def _stored(local: BeginsAppends, told: Begun, outcome: Sequence[Appended] | LogError | None) -> None:
         try:
-            if begun is not None:
-                appended = await begun
-            else:
-                items = split(body, asked.headers.get("Content-Type", ""), asked.headers)
-                appended = await self._ingest.accept(items, source=f"/http/{address_of(asked)}", partial=partial)
+            if isinstance(outcome, LogError):
+                raise outcome
+            told(None if outcome is None else (202, accepted_json(outcome, local.bounds_nowait().epoch)))
+        except LogError as error:
+            told(problem_of(error))
+
+    async def _store(self, asked: Asked, body: bytes, partial: bool) -> tuple[int, bytes]:
+        try:
+            items = split(body, asked.headers.get("Content-Type", ""), asked.headers)
+            appended = await self._ingest.accept(items, source=f"/http/{address_of(asked)}", partial=partial)
             bounds = await self._log.bounds()
         except JsonFault as fault:
             raise Problem(400, "invalid_json", str(fault), "send the whole of it as JSON in UTF-8") from None
@@ -128,6 +147,11 @@ class _Api:
             "limits": self._log.limits._asdict(),
         }
         return json_response(answer)
+
+
+def _outcome(appending: asyncio.Future[list[Appended]]) -> list[Appended] | LogError:
+    error = appending.exception()
+    return error if isinstance(error, LogError) else appending.result()
 
 
 def _page(batch: Batch, bounds: Bounds) -> bytes:

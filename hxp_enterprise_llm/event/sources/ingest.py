@@ -111,9 +111,20 @@ class Ingest:
         events = self._at_once(body, terms) if body[:1] == b"[" else self._single(body, terms)
         if events is None:
             return None
-        future = self._begin_append(events)
-        future.add_done_callback(partial(self._count, events, way))
-        return future
+        return self._begin_append(events, way)
+
+    def begin_texts(
+        self, texts: Sequence[bytes], *, source: str, way: str = "http"
+    ) -> asyncio.Future[list[Appended]] | None:
+        """`begin` for several events, each a JSON text of its own."""
+        limits = self._log.limits
+        if len(texts) > limits.max_batch_events or max(map(len, texts)) > limits.max_event_bytes:
+            return None
+        events = decode_texts(texts, self._terms(source), self._rules.accepts)
+        # What was missing has been filled in: they may be more now than one append takes.
+        if events is None or sum(map(len, events.raws)) > limits.max_batch_bytes:
+            return None
+        return self._begin_append(events, way)
 
     def _single(self, body: bytes, terms: Terms) -> Sequence[Encoded] | None:
         if len(body) > min(SLICE_BYTES, self._log.limits.max_event_bytes):
@@ -130,10 +141,13 @@ class Ingest:
             return None
         return decode_array(body, limits.max_batch_events, terms, self._rules.accepts)
 
-    def _begin_append(self, events: Sequence[Encoded]) -> asyncio.Future[list[Appended]]:
+    def _begin_append(self, events: Sequence[Encoded], way: str) -> asyncio.Future[list[Appended]]:
         if self._beginner is not None:
-            return self._beginner.begin_append(events, deadline=self._deadline)
-        return asyncio.ensure_future(self._log.append(events, deadline=self._deadline))
+            appending = self._beginner.begin_append(events, deadline=self._deadline)
+        else:
+            appending = asyncio.ensure_future(self._log.append(events, deadline=self._deadline))
+        appending.add_done_callback(partial(self._count, events, way))
+        return appending
 
     def _count(self, events: Sequence[Encoded], way: str, done: asyncio.Future[list[Appended]]) -> None:
         error = None if done.cancelled() else done.exception()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from hxp_enterprise_llm.security.front.asked import Peer, PlainRequest
 from hxp_enterprise_llm.security.front.plainhead import PlainHead
 from hxp_enterprise_llm.security.gate import CLIENT_GONE, Gate
 from hxp_enterprise_llm.security.model import LeanPost, LeanStream, Refusal, Route, StepAside
+from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 
@@ -38,6 +40,9 @@ class Post:
     asked: PlainRequest
     route: Route
     lean: LeanPost
+    policy: Policy
+    expires: float
+    """By that policy, and until then (wall-clock seconds), a request with the same head may come in as well."""
 
 
 class Door:
@@ -96,11 +101,15 @@ class Door:
         if decision.address != peer.address:
             asked.peer = peer._replace(address=decision.address)
         if isinstance(route.lean, LeanPost):
-            return Post(asked, route, route.lean)
+            return Post(asked, route, route.lean, self._gate.policy, decision.expires)
         # aiohttp reads a request for an upgrade in another way, whatever it is for.
         if route.lean is None or ("Upgrade" in head.headers) is not (route.upgrade == "websocket"):
             return None
         return Stream(asked, route, route.lean)
+
+    def admits_again(self, post: Post) -> bool:
+        """Whether a request with the very same head would be admitted now as this one was."""
+        return post.policy is self._gate.policy and self._clock.time() < post.expires
 
     def _find(self, head: PlainHead) -> tuple[Route | None, Mapping[str, str]]:
         route = self._exact.get((head.method, head.path))
@@ -122,27 +131,53 @@ class Door:
         self._gate.note(stream.asked, stream.route, status, self._clock.monotonic() - start)
         return True
 
+    def begin(self, post: Post, body: bytes, told: Callable[[bytes | None], None]) -> bool:
+        """Have a request answered without a task; whether that is possible.
+
+        `told` gets the whole answer in a later turn of the loop, or None: `answer` has to be asked after all.
+        """
+        if post.lean.begin is None:
+            return False
+        return post.lean.begin(post.asked, body, partial(self._begun, post, self._clock.monotonic(), told))
+
+    def _begun(
+        self,
+        post: Post,
+        start: float,
+        told: Callable[[bytes | None], None],
+        outcome: tuple[int, bytes] | Exception | None,
+    ) -> None:
+        told(None if outcome is None else self._made(post, outcome, start))
+
     async def answer(self, post: Post, body: bytes) -> bytes:
         """The whole answer to a request with its body."""
-        start, status = self._clock.monotonic(), CLIENT_GONE
-        headers: Mapping[str, str] = {}
+        start = self._clock.monotonic()
         try:
-            try:
-                status, content = await post.lean.answer(post.asked, body)
-            except Problem as problem:
-                status, content, headers = _refusal(problem)
-            except Exception as error:  # the fault of one handler is that request's answer, and is logged here
-                status, content, headers = _refusal(self._gate.fault(post.asked, post.route, error))
-            origin = post.asked.headers.get("Origin")
-            if origin is not None:
-                headers = {**headers, **cors.answer_headers(origin, self._gate.policy)}
-            return self._answers.make(status, content, headers)
-        finally:
-            closed = post.asked.transport.is_closing()
-            self._gate.note(post.asked, post.route, CLIENT_GONE if closed else status, self._clock.monotonic() - start)
+            return self._made(post, await post.lean.answer(post.asked, body), start)
+        except Exception as error:  # the fault of one handler is that request's answer
+            return self._made(post, error, start)
+        except asyncio.CancelledError:
+            self.gone(post)
+            raise
+
+    def _made(self, post: Post, outcome: tuple[int, bytes] | Exception, start: float) -> bytes:
+        """The answer to an outcome, counted and, when it is a fault of ours, logged."""
+        headers: Mapping[str, str] = {}
+        if isinstance(outcome, tuple):
+            status, content = outcome
+        elif isinstance(outcome, Problem):
+            status, content, headers = _refusal(outcome)
+        else:
+            status, content, headers = _refusal(self._gate.fault(post.asked, post.route, outcome))
+        origin = post.asked.headers.get("Origin")
+        if origin is not None:
+            headers = {**headers, **cors.answer_headers(origin, self._gate.policy)}
+        closed = post.asked.transport.is_closing()
+        self._gate.note(post.asked, post.route, CLIENT_GONE if closed else status, self._clock.monotonic() - start)
+        return self._answers.make(status, content, headers)
 
     def gone(self, post: Post) -> None:
-        """The client left before its body was there."""
+        """The client got no answer."""
         self._gate.note(post.asked, post.route, CLIENT_GONE, 0.0)
 
 

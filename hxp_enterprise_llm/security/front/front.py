@@ -7,7 +7,8 @@ the rest of its life; so every refusal is made in one place.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from functools import partial
+from typing import Any, Protocol, cast
 
 from hxp_enterprise_llm.security.body import Lease
 from hxp_enterprise_llm.security.front.asked import Peer
@@ -52,12 +53,16 @@ class Front(asyncio.Protocol):
         "_fronts",
         "_full",
         "_held",
+        "_known",
+        "_known_head",
         "_lease",
         "_peer",
         "_post",
         "_transport",
         "_wanted",
         "answered",
+        "begun",
+        "finished",
         "looks",
         "task",
     )
@@ -71,8 +76,15 @@ class Front(asyncio.Protocol):
         self._post: Post | None = None
         self._lease: Lease | None = None
         self._full = self._ended = False
+        # The last request with a body: those of one client often have the same head.
+        self._known_head = b""
+        self._known: Post | None = None
         self.task: asyncio.Task[bytes] | None = None
         """Answers a request now."""
+        self.begun = False
+        """Whether a request is being answered without a task."""
+        self.finished: asyncio.Future[None] | None = None
+        """Of that: done with the answer, for whoever waits for it."""
         self.answered = 0
         self.looks = 0
         """How often it was found waiting since it last said something."""
@@ -85,12 +97,25 @@ class Front(asyncio.Protocol):
     @property
     def waits_for_request(self) -> bool:
         """Whether no head has come together yet."""
-        return not self.answered and self.task is None and self._post is None
+        return not self.answered and not self.answering and self._post is None
 
     @property
     def waits_for_body(self) -> bool:
         """Whether the rest of a body is to come."""
-        return self._post is not None and self.task is None
+        return self._post is not None and not self.answering
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is being answered."""
+        return self.begun or self.task is not None
+
+    def answered_last(self) -> asyncio.Future[Any]:
+        """Done when what is being answered is."""
+        if self.task is not None:
+            return self.task
+        if self.finished is None:
+            self.finished = asyncio.get_running_loop().create_future()
+        return self.finished
 
     # asyncio.Protocol
 
@@ -107,17 +132,17 @@ class Front(asyncio.Protocol):
             self._fronts.left(self)
 
     def data_received(self, data: bytes) -> None:
-        gathering = self._lease is not None and self.task is None
+        gathering = self._lease is not None and not self.answering
         self._hold(data)
         if gathering and self._lease is not None and not self._lease.take(len(data)):
             self.step_aside()
-        elif len(self._held) >= self._wanted or self.task is not None:
+        elif len(self._held) >= self._wanted or self.answering:
             self._proceed()
 
     def eof_received(self) -> bool:
         """Who has said everything still gets its answers."""
         self._ended = True
-        return self.task is not None
+        return self.answering
 
     def pause_writing(self) -> None:
         self._full = True
@@ -131,7 +156,7 @@ class Front(asyncio.Protocol):
         if self.waits_for_body and self._post is not None:
             self._fronts.door.gone(self._post)
         self._held = b""
-        if self.task is None:
+        if not self.answering:
             self._done()
         self._fronts.left(self)
 
@@ -146,14 +171,14 @@ class Front(asyncio.Protocol):
             self._held += data
 
     def _proceed(self) -> None:
-        while self._transport is not None and self.task is None and not self._full:
+        while self._transport is not None and not self.answering and not self._full:
             if self._transport.is_closing() or not self._step():
                 break
         if self._transport is not None and not self._ended:
             self._read_or_wait(self._transport)
 
     def _read_or_wait(self, transport: asyncio.Transport) -> None:
-        if (self.task is not None or self._full) and len(self._held) > MOST_WAITING_BYTES:
+        if (self.answering or self._full) and len(self._held) > MOST_WAITING_BYTES:
             transport.pause_reading()
         elif not transport.is_reading() and not transport.is_closing():
             transport.resume_reading()
@@ -181,11 +206,15 @@ class Front(asyncio.Protocol):
     def _take(self, size: int) -> bool:
         """A whole head is there: decide."""
         transport, door = self._transport, self._fronts.door
-        head = parse(bytes(self._held[:size]))
+        text = bytes(self._held[:size])
+        if self._known is not None and text == self._known_head and door.admits_again(self._known):
+            return self._expect(self._known, size)
+        head = parse(text)
         found = door.admit(head, self._peer, transport) if head is not None and transport is not None else None
         if isinstance(found, Post):
             most = min(found.lean.limit(), MOST_BODY_BYTES)
             if found.asked.size <= most:
+                self._known_head, self._known = text, found
                 return self._expect(found, size)
         elif found is not None and len(self._held) == size and door.open(found):
             self._transport = None
@@ -209,22 +238,43 @@ class Front(asyncio.Protocol):
         body = bytes(self._held[self._wanted - post.asked.size : self._wanted])
         self._held = self._held[self._wanted :]
         self._post, self._wanted = None, 0
+        self.begun = self._fronts.door.begin(post, body, partial(self._told, post, body))
+        if not self.begun:
+            self._ask(post, body)
+
+    def _ask(self, post: Post, body: bytes) -> None:
         self.task = asyncio.get_running_loop().create_task(self._fronts.door.answer(post, body))
         self.task.add_done_callback(self._finished)
 
+    def _told(self, post: Post, body: bytes, answer: bytes | None) -> None:
+        if not self.begun:
+            return  # it was cut off meanwhile
+        if answer is None:
+            self.begun = False
+            self._ask(post, body)
+        else:
+            self._answer(answer)
+
     def _finished(self, task: asyncio.Task[bytes]) -> None:
+        self._answer(None if task.cancelled() else task.result())
+
+    def _answer(self, data: bytes | None) -> None:
+        """Send the answer; None: there is none, the connection ends."""
         self._done()
         self.answered += 1
         if self._transport is None:
             return
-        if task.cancelled():
+        if data is None:
             self._transport.abort()
             return
-        self._transport.write(task.result())
+        self._transport.write(data)
         self._proceed()
 
     def _done(self) -> None:
         self.task = self._post = None
+        self.begun = False
+        if self.finished is not None and not self.finished.done():
+            self.finished.set_result(None)
         self._wanted = self.looks = 0
         if self._lease is not None:
             self._lease.release()
@@ -250,12 +300,14 @@ class Front(asyncio.Protocol):
         """End the connection, after what is being answered."""
         self._ended = True
         self._held = b""
-        if self.task is None and self._transport is not None:
+        if not self.answering and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
         """End the connection now."""
         if self.task is not None:
             self.task.cancel()
+        elif self.begun:
+            self._done()
         if self._transport is not None:
             self._transport.abort()

@@ -79,9 +79,9 @@ class Reception:
         self._stopping = True
         for front in self:
             front.close()
-        tasks = [front.task for front in self if front.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        answers = [front.answered_last() for front in self if front.answering]
+        if answers:
+            await asyncio.wait(answers, timeout=seconds)
         self.abort()
 
     def abort(self) -> None:

@@ -238,6 +238,10 @@ class SqliteLog:
 
     async def bounds(self) -> Bounds:
         """Epoch, first and head."""
+        return self.bounds_nowait()
+
+    def bounds_nowait(self) -> Bounds:
+        """The same at once."""
         self._require_open()
         return self._state.view.bounds
 
