@@ -162,9 +162,11 @@ class StreamingMetrics:
             "Connections that catch up from the log",
             registry=registry,
         )
-        for transport in ("websocket", "sse"):
-            self.connections.labels(transport)
-            self.opened.labels(transport)
+        # Looking the labels up takes longer than counting.
+        self._of_transport = {
+            transport: (seed, self.connections.labels(transport), self.opened.labels(transport))
+            for transport, seed in (("websocket", self.seed_websocket), ("sse", self.seed_sse))
+        }
 
     def _make_deliveries(self, registry: CollectorRegistry, clock: Clock) -> None:
         self.latency = QuantileSummary(
@@ -250,11 +252,12 @@ class StreamingMetrics:
 
     def connected(self, transport: str, change: int) -> None:
         """Count a connection in (+1) or out (-1), under every name it has."""
+        seed, connections, opened = self._of_transport[transport]
         self.seed_connections.inc(change)
-        (self.seed_websocket if transport == "websocket" else self.seed_sse).inc(change)
-        self.connections.labels(transport).inc(change)
+        seed.inc(change)
+        connections.inc(change)
         if change > 0:
-            self.opened.labels(transport).inc()
+            opened.inc()
 
 
 class WorkerMetrics:

@@ -25,7 +25,6 @@ log = structlog.get_logger("streaming")
 
 SEND_BUFFER_BYTES = 64 * 1024
 """The kernel doubles it. Without a bound it hides megabytes for each client that does not read."""
-USER_TIMEOUT_MS = 30_000
 CLOSE_SECONDS = 5.0
 """How long a closed connection may take to send what it holds and to hear the other side's farewell."""
 
@@ -136,7 +135,7 @@ class Link(asyncio.Protocol):
 
 
 def tune(transport: asyncio.Transport) -> None:
-    """Small packets at once, a bounded kernel buffer, and half a minute for a peer that acknowledges nothing."""
+    """A bounded kernel buffer. Small packets at once is what the loop does; the rest came with the listener's socket."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -144,9 +143,6 @@ def tune(transport: asyncio.Transport) -> None:
     direct = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
     try:
         direct.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        direct.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-            direct.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     finally:
         direct.detach()
 
