@@ -1,26 +1,32 @@
 """A channel: which events it carries, its ring, and the joined, self-clocked write to those who keep up.
 
-`settled` is the offset up to which everything has been given to the live subscribers, or is being given by the flush
-under way. It never exceeds the hub's position. A subscriber that stands at `settled` may join; one that stands before
-it catches up first, from the ring as far as that reaches back (`ring.floor`), else from the log.
+A flush goes round the live subscribers and gives each, in its turn, all that it lacks by then: so the last one does not
+wait for a second round. `settled` is the offset up to which every live subscriber has been given everything. It never
+exceeds the hub's position. A subscriber that stands at `settled` or beyond may join; one that stands before it catches
+up first, from the ring as far as that reaches back (`ring.floor`), else from the log.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from hxp_enterprise_llm.config.streaming import Slow
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import TypePatterns
-from hxp_enterprise_llm.event.streaming.encode import Format, Message, Packed, Transport
+from hxp_enterprise_llm.event.streaming.encode import Format, Message
 from hxp_enterprise_llm.event.streaming.filters import Fields
+from hxp_enterprise_llm.event.streaming.flush import Flush, Subscriber
 from hxp_enterprise_llm.event.streaming.publication import PUBLICATION
 from hxp_enterprise_llm.event.streaming.rate import Rate
 from hxp_enterprise_llm.event.streaming.ring import Ring
 from hxp_enterprise_llm.event.streaming.signal import Signal
+
+_offset = attrgetter("offset")
 
 
 @dataclass(slots=True)
@@ -34,7 +40,7 @@ class Options:
     read_events: int = 256
     """Events that a client which is behind reads from the log in one go."""
     slice: int = 256
-    """Connections written to in one turn of the loop."""
+    """Connections written to in one turn of the loop; those of one turn are given the same."""
     flush_seconds: float = 0.1
     """Within so many seconds an event should be with the last client: no pause to join more makes it later."""
     flush_events: int = 10
@@ -45,26 +51,6 @@ class Condition(Protocol):
     """What a filter decides; equal conditions are one channel, so they are hashable values."""
 
     def matches(self, fields: Fields) -> bool: ...
-
-
-class Subscriber(Protocol):
-    """A live connection, as its channel sees it."""
-
-    cursor: int
-
-    @property
-    def format(self) -> Format: ...
-
-    @property
-    def live(self) -> bool: ...
-
-    def give(self, data: bytes, cursor: int) -> None:
-        """Write joined messages; the cursor stands behind the last of them."""
-        ...
-
-    def restart(self, reason: str, bounds: Bounds) -> None:
-        """The log was recreated or lost events: say so and go on from the channel's new beginning."""
-        ...
 
 
 class Scheduler(Protocol):
@@ -84,32 +70,6 @@ class Position:
         self.epoch = ""
         self.offset = 0
         self.moved = Signal()
-
-
-class Flush:
-    """One joined write under way: what is still to be given to whom."""
-
-    __slots__ = ("before", "begun", "bytes", "compressed", "count", "end", "given", "messages", "saved", "work")
-
-    def __init__(self, before: int, messages: list[Message], begun: float) -> None:
-        self.before, self.messages, self.begun = before, messages, begun
-        self.end = messages[-1].offset
-        self.count = self.bytes = 0
-        self.given: dict[Transport, tuple[int, int]] = {}
-        """Writes and their bytes by transport."""
-        self.compressed = self.saved = 0
-        """Bytes before compression of what was given compressed, and how many of them it saved."""
-        self.work: list[tuple[bytes, list[Subscriber]]] = []
-
-    def add(self, data: bytes, given: int, transport: Transport) -> None:
-        """Count a joined piece that was given to so many."""
-        self.count += given
-        self.bytes += given * len(data)
-        writes, size = self.given.get(transport, (0, 0))
-        self.given[transport] = writes + given, size + given * len(data)
-        if isinstance(data, Packed):
-            self.compressed += given * data.plain_size
-            self.saved += given * data.saved
 
 
 def pause_after(took: float, within: float) -> float:
@@ -181,7 +141,7 @@ class Channel:
 
     @property
     def settled(self) -> int:
-        """Up to here nothing is waiting for the live subscribers."""
+        """Up to here nothing is waiting for any live subscriber."""
         return self._pending[0].offset - 1 if self._pending else self.position.offset
 
     @property
@@ -189,23 +149,23 @@ class Channel:
         return sum(map(len, self._live.values()))
 
     def join(self, subscriber: Subscriber) -> None:
-        """Take in a subscriber that stands at `settled`: it gets whatever comes from now on."""
+        """Take in a subscriber that stands at `settled` or beyond: it gets whatever it lacks, and all that comes."""
         self._live.setdefault(subscriber.format, {})[subscriber] = None
+        if self._flush is not None:
+            # What waits is forgotten at the end of the flush, so everybody must have had a turn.
+            self._flush.add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Stop writing to a subscriber and set its cursor behind what it has been given."""
+        """Stop writing to a subscriber and set its cursor before what it still lacks."""
         live = self._live.get(subscriber.format, {})
         if subscriber in live:
             del live[subscriber]
             if not live:
                 del self._live[subscriber.format]
-            subscriber.cursor = self._given(subscriber)
-
-    def _given(self, subscriber: Subscriber) -> int:
-        # While a flush is under way, those that it has not reached yet stand where they stood before it.
-        if self._flush is not None and subscriber.cursor < self._flush.end:
-            return self._flush.before
-        return self.settled
+            lacking = bisect_right(self._pending, subscriber.cursor, key=_offset)
+            subscriber.cursor = (
+                self._pending[lacking].offset - 1 if lacking < len(self._pending) else self.position.offset
+            )
 
     # Publishing
 
@@ -240,64 +200,38 @@ class Channel:
             self._slice()
 
     def _open(self) -> Flush:
-        before = self.settled
-        self._flush = flush = Flush(before, self._cut(), self._scheduler.time())
-        # Each format is joined once; the lists are snapshots: who joins later stands behind this flush.
-        flush.work = [
-            (format.join(flush.messages), list(reversed(subscribers))) for format, subscribers in self._live.items()
-        ]
-        return flush
-
-    def _cut(self) -> list[Message]:
-        count, size = 0, 0
-        for message in self._pending:
-            if size >= self.options.write_bytes:
-                break
-            count += 1
-            size += len(message.raw)
-        chunk, self._pending = self._pending[:count], self._pending[count:]
-        self.pending_bytes -= size
-        return chunk
+        self._flush = Flush(self._live, self._pending, self.options.write_bytes, self._scheduler.time())
+        return self._flush
 
     def _slice(self) -> None:
         if self._flush is None:
             return
-        if self._write(self._flush, self.options.slice):
+        if self._flush.write(self.options.slice):
             self._scheduler.call_soon(self._slice)
         else:
             self._finish(self._flush)
 
-    def _write(self, flush: Flush, most: int) -> bool:
-        """Write to at most so many subscribers; answers whether any are left."""
-        while flush.work and most > 0:
-            data, waiting = flush.work[-1]
-            given, transport = 0, waiting[-1].format.transport
-            for _ in range(min(most, len(waiting))):
-                subscriber = waiting.pop()
-                most -= 1
-                # One that left and came back meanwhile stands behind this flush already.
-                if subscriber.live and subscriber.cursor < flush.end:
-                    subscriber.give(data, flush.end)
-                    given += 1
-            flush.add(data, given, transport)
-            if not waiting:
-                flush.work.pop()
-        return bool(flush.work)
-
     def _finish(self, flush: Flush) -> None:
         self._flush = None
+        self._forget(flush.reached)
         now = self._scheduler.time()
         self._idle_from = now + pause_after(now - flush.begun, self.options.flush_seconds)
-        if flush.count:
+        if flush.pieces:
             self._written(self, flush)
         self.position.moved.fire()
         self.schedule()
+
+    def _forget(self, upto: int) -> None:
+        """Every live subscriber has been given the events up to an offset."""
+        count = bisect_right(self._pending, upto, key=_offset)
+        self.pending_bytes -= sum(len(message.raw) for message in self._pending[:count])
+        del self._pending[:count]
 
     def drain(self) -> None:
         """Write all that waits, now, in one piece: before a stop or when the log begins anew."""
         while self._flush is not None or self._pending:
             flush = self._flush or self._open()
-            while self._write(flush, self.options.slice):
+            while flush.write(self.options.slice):
                 pass
             self._finish(flush)
 

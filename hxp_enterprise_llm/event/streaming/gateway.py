@@ -290,8 +290,8 @@ class Gateway:
         epoch = self.hub.position.epoch
         if after is not None:
             return Cursor(after.offset, after.epoch or epoch)
-        settled = channel.settled
-        return Cursor(channel.ring.before_last(wish.last, settled) if wish.last else settled, epoch)
+        now = channel.position.offset
+        return Cursor(channel.ring.before_last(wish.last, now) if wish.last else now, epoch)
 
     async def _earliest(self) -> Cursor:
         try:

@@ -21,9 +21,10 @@ from hxp_enterprise_llm.event.log.model import (
     LogError,
 )
 from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_patterns
-from hxp_enterprise_llm.event.streaming.channel import Channel, Condition, Flush, Options, Position
+from hxp_enterprise_llm.event.streaming.channel import Channel, Condition, Options, Position
 from hxp_enterprise_llm.event.streaming.encode import Message, Transport
 from hxp_enterprise_llm.event.streaming.figures import figures
+from hxp_enterprise_llm.event.streaming.flush import Flush
 from hxp_enterprise_llm.event.streaming.subscription import RETRY_SECONDS, Link, Services, Subscription
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.problems import Problem
@@ -299,12 +300,12 @@ class Hub:
         delivered = self._metrics.delivered.labels(name)
 
         def written(channel: Channel, flush: Flush) -> None:
-            delivered.inc(flush.count * len(flush.messages))
-            self._metrics.sent_bytes.inc(flush.bytes)
-            for transport, (writes, size) in flush.given.items():
-                self._metrics.sent(name, transport, writes * len(flush.messages), writes, size)
-            self._metrics.compressed(flush.compressed, flush.saved)
-            self._observe(flush.messages[0])
+            for transport, (deliveries, writes, size) in flush.totals().items():
+                delivered.inc(deliveries)
+                self._metrics.sent_bytes.inc(size)
+                self._metrics.sent(name, transport, deliveries, writes, size)
+            self._metrics.compressed(*flush.compressed())
+            self._observe(flush.oldest)
 
         return Channel(
             name,

@@ -135,7 +135,7 @@ class Link(asyncio.Protocol):
 
 
 def tune(transport: asyncio.Transport) -> None:
-    """A bounded kernel buffer. Small packets at once is what the loop does; the rest came with the listener's socket."""
+    """A bounded kernel buffer. The loop sends small packets at once; the rest came with the listener's socket."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return

@@ -154,7 +154,7 @@ class Subscription:
         while self._state == "behind" and self._reader is None and self._link.writable:
             if not self._ring_takes_over():
                 self._reader = self._services.spawn("streaming.catch_up", self._read_log(), ends=True)
-            elif self.cursor == (settled := channel.settled):
+            elif self.cursor >= (settled := channel.settled):
                 self._join()
             elif self._goal is not None:
                 goal, newest = self._choose_goal(self._goal), Newest()
@@ -237,15 +237,16 @@ class Subscription:
         channel = self.channel
         if self.epoch != channel.position.epoch:
             return False
-        settled = channel.settled
-        return self.cursor == settled or (self.cursor < settled and channel.ring.covers(self.cursor))
+        if self.cursor >= channel.settled:
+            return self.cursor <= channel.position.offset
+        return channel.ring.covers(self.cursor)
 
     async def _step(self) -> None:
         """One wait: for the hub, or for a stretch of the log."""
         position = self.channel.position
         if self.epoch != position.epoch:
             await self._begin_epoch()
-        elif self.cursor > self.channel.settled:
+        elif self.cursor > self.channel.position.offset:
             await self._wait_for_hub()
         else:
             await self._read_stretch()
@@ -303,7 +304,7 @@ class Subscription:
             await self._wait_for_epoch()
         elif self.cursor > bounds.head:
             self._begin_again("ahead", bounds, bounds.head)
-        elif self.cursor > self.channel.settled:
+        elif self.cursor > self.channel.position.offset:
             await self.channel.position.moved.wait()
 
     async def _wait_for_epoch(self) -> None:

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import Offset, TypePatterns
-from hxp_enterprise_llm.event.streaming.channel import Channel, Flush, Options, Position, pause_after
+from hxp_enterprise_llm.event.streaming.channel import Channel, Options, Position, pause_after
 from hxp_enterprise_llm.event.streaming.encode import Message, Transport
 from hxp_enterprise_llm.event.streaming.filters import Filter
+from hxp_enterprise_llm.event.streaming.flush import Flush
 from hxp_enterprise_llm.event.streaming.subscription import Services, Subscription
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
@@ -78,7 +79,7 @@ class Bench:
         self.metrics = StreamingMetrics(CollectorRegistry(), SystemClock())
 
     def _written(self, channel: Channel, flush: Flush) -> None:
-        self.flushes.append((len(flush.messages), flush.count))
+        self.flushes.append((max(piece.count for piece in flush.pieces), sum(piece.given for piece in flush.pieces)))
 
     def connect(self, cursor: int | None = None, format: Transport = "sse", high_water: int | None = None) -> FakeLink:
         def no_task(name: str, coroutine: Any, **_: Any) -> Any:
@@ -87,7 +88,7 @@ class Bench:
 
         link = FakeLink(format, high_water)
         services = Services(MemoryLog(), no_task, cast("asyncio.Semaphore", None), self.metrics)
-        place = self.channel.settled if cursor is None else cursor
+        place = self.position.offset if cursor is None else cursor
         link.subscription = Subscription(self.channel, link, services, place, "e")
         link.subscription.start()
         return link
@@ -196,6 +197,54 @@ def test_who_comes_during_a_flush_gets_each_event_once() -> None:
     assert (offsets(late), offsets(resumed)) == ([2], [1, 2])
 
 
+def test_who_has_its_turn_later_is_given_what_came_meanwhile() -> None:
+    bench = Bench(slice=1, flush_seconds=0.0)
+    links = [bench.connect() for _ in range(3)]
+    bench.publish(1)
+    bench.scheduler.turn()
+    bench.publish(2)
+    bench.scheduler.turn()
+    bench.publish(3)
+    bench.scheduler.turn()
+    assert [offsets(link) for link in links] == [[1], [1, 2], [1, 2, 3]]
+    assert [link.writes for link in links] == [1, 1, 1]
+    while bench.scheduler.turn():
+        pass
+    assert [offsets(link) for link in links] == [[1, 2, 3]] * 3
+    assert [link.writes for link in links] == [2, 2, 1]
+    assert bench.channel.settled == 3
+
+
+def test_who_lacked_nothing_at_its_turn_loses_nothing_that_came_later_in_the_round() -> None:
+    bench = Bench(slice=1, flush_seconds=0.0)
+    first, second = bench.connect(), bench.connect()
+    bench.publish(1)
+    bench.scheduler.turn()  # the first has its turn
+    bench.publish(2)
+    bench.scheduler.turn()  # the second has both
+    assert first.subscription is not None
+    first.subscription.close()
+    third = bench.connect(cursor=1)
+    bench.scheduler.turn()  # the second lacks nothing
+    bench.publish(3)
+    while bench.scheduler.turn():
+        pass
+    assert (offsets(first), offsets(second), offsets(third)) == ([1], [1, 2, 3], [2, 3])
+
+
+def test_who_joins_a_round_for_nobody_has_a_turn() -> None:
+    bench = Bench(slice=1)
+    gone = bench.connect()
+    bench.publish(1, 2)
+    assert gone.subscription is not None
+    gone.subscription.close()
+    bench.scheduler.turn()
+    late = bench.connect(cursor=0)
+    while bench.scheduler.turn():
+        pass
+    assert offsets(late) == [1, 2]
+
+
 def test_one_that_falls_behind_and_comes_back_within_a_flush_is_not_written_to_twice() -> None:
     bench = Bench(slice=1)
     links = [bench.connect() for _ in range(3)]
@@ -300,7 +349,7 @@ def test_what_waits_when_the_last_one_leaves_has_no_holes_for_the_next() -> None
     assert gone.subscription is not None
     gone.subscription.close()
     bench.publish(5)
-    late = bench.connect()
+    late = bench.connect(cursor=bench.channel.settled)
     for _ in range(9):
         bench.scheduler.advance(1.0)
         bench.scheduler.turn()
