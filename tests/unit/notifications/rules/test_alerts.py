@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-from random import Random
-
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,37 +185,3 @@ def _fires(history: list[tuple[float, bool]], hold: float, keep: float, before: 
     if value:
         return before or elapsed >= hold
     return before and elapsed < keep
-
-
-def _series(random: Random, length: int) -> list[bool]:
-    values: list[bool] = []
-    while len(values) < length:
-        values += [random.random() < 0.5] * random.randint(1, 6)
-    return values[:length]
-
-
-def test_firing_agrees_with_prometheus(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    assert promtool, "promtool is missing: install the package prometheus"
-    random, minutes = Random(20), 40
-    rules, series, checks = [], [], []
-    for number in range(12):
-        hold, keep = random.randint(0, 4), random.randint(0, 4)
-        values = _series(random, minutes)
-        state = OK
-        rules.append(
-            {"alert": f"a{number}", "expr": f"m{number} > 0.5", "for": f"{hold}m", "keep_firing_for": f"{keep}m"}
-        )
-        series.append({"series": f"m{number}", "values": " ".join(str(int(value)) for value in values)})
-        for minute, value in enumerate(values):
-            state, _ = step(state, value, moment(60 * minute), Timing(60 * hold, 60 * keep), "f")
-            fires = state.phase in ("firing", "recovering")
-            alerts = [{"exp_labels": {"alertname": f"a{number}"}}] if fires else []
-            checks.append({"eval_time": f"{minute}m", "alertname": f"a{number}", "exp_alerts": alerts})
-    # `keep_firing_for` keeps the last sample's labels, of which we have none but the metric's name, which is dropped.
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
-    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
-    (tmp_path / "test.yml").write_text(json.dumps(document))
-    result = subprocess.run([promtool, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
