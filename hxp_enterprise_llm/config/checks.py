@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hxp_enterprise_llm.config import checks_processing, checks_streaming
+from hxp_enterprise_llm.config import checks_processing, checks_rules, checks_streaming
 from hxp_enterprise_llm.config.findings import Check, Finding
 from hxp_enterprise_llm.config.paths import KeyPath, split
 from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.rules import RuleFile
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.config.types import Section
 
 _CHECKS: dict[type[Section], tuple[Check, ...]] = {
     StreamingConfig: checks_streaming.CHECKS,
     ProcessingConfig: checks_processing.CHECKS,
+    RuleFile: checks_rules.CHECKS,
 }
 
 

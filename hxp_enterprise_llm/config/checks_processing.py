@@ -7,12 +7,20 @@ from collections.abc import Iterator
 
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, unique
-from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, ProcessingConfig
+from hxp_enterprise_llm.config.processing import (
+    AnalyticsConfig,
+    MetricConfig,
+    ProcessingConfig,
+    label_fields,
+    label_names,
+)
 from hxp_enterprise_llm.config.types import seconds
 
 ATTRIBUTES = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
 """Attributes that CloudEvents defines."""
 
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN_LABELS = ("alertname", "severity", "rule")
 _EXTENSION = re.compile(r"[a-z0-9]+")
 _OF_A_FIELD = ("sum", "mean", "min", "max", "last", "quantile", "distinct")
 
@@ -56,6 +64,7 @@ def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
     yield from unique("analytics.metrics", [metric.name for metric in section.metrics], "name")
     for index, metric in enumerate(section.metrics):
         yield from _complete(f"analytics.metrics[{index}]", metric)
+        yield from _breakdowns(f"analytics.metrics[{index}]", metric)
     if not faulty:
         yield from _metric_windows(section, given("analytics.metrics"))
 
@@ -104,6 +113,23 @@ def _length(text: str) -> float:
         return seconds(text)
     except ValueError:
         return -1.0
+
+
+def _breakdowns(path: str, metric: MetricConfig) -> Iterator[Finding]:
+    """Each breakdown is by fields that are one label each, and is there once."""
+    seen: dict[frozenset[str], int] = {}
+    for index, text in enumerate(metric.by):
+        place, names = f"{path}.by[{index}]", label_names(text)
+        for field in label_fields(text):
+            yield from _field(place, field)
+        for name in names:
+            if not _LABEL.fullmatch(name) or name in _TAKEN_LABELS:
+                yield Finding(place, f"{shown(name)} cannot be the name of a label")
+        if len(set(names)) < len(names):
+            yield Finding(place, f"two of its fields have the label {shown(names[0])}")
+        if frozenset(names) in seen:
+            yield Finding(place, f"by {', '.join(names)} is there twice, first as {path}.by[{seen[frozenset(names)]}]")
+        seen.setdefault(frozenset(names), index)
 
 
 def _complete(path: str, metric: MetricConfig) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import parseaddr
 
+from hxp_enterprise_llm.config import checks_rules
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import (
@@ -79,12 +80,9 @@ def notifications(config: StreamingConfig, given: Given) -> Iterator[Finding]:
     """Rules have names of their own and go to channels that may be used; addresses and durations can be read."""
     section = config.real_time_notifications
     path = f"{_NOTIFICATIONS}.notification_rules"
-    yield from unique(path, [rule.name for rule in section.notification_rules], "name")
+    yield from checks_rules.rules(path, section.notification_rules)
     yield from unique(f"{_NOTIFICATIONS}.notification_channels", section.notification_channels)
     yield from _rule_channels(section, path, given(path))
-    for index, rule in enumerate(section.notification_rules):
-        yield from duration(f"{path}[{index}].for", rule.for_, least=-1)
-        yield from duration(f"{path}[{index}].keep_firing_for", rule.keep_firing_for, least=-1)
     yield from duration(f"{_NOTIFICATIONS}.give_up_after", section.give_up_after)
     yield from _addresses(section.email)
     yield from endpoint(f"{_NOTIFICATIONS}.slack.api_url", section.slack.api_url)

@@ -23,6 +23,9 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     notification_rules: Annotated[
         list[RuleConfig], about("The rules; a list here replaces the shipped set", live=True)
     ] = msgspec.field(default_factory=default_rules)
+    directory: Annotated[
+        str, about("Directory with further rules: each file `*.yaml` in it has a list `rules`", live=True)
+    ] = "config/notifications"
     give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
     email: EmailConfig = msgspec.field(default_factory=EmailConfig)
     slack: SlackConfig = msgspec.field(default_factory=SlackConfig)

@@ -80,8 +80,28 @@ class MetricConfig(Section, frozen=True, kw_only=True):
     exclude: Annotated[list[TypePattern], about("Event types that do not count although `types` names them")] = []
     quantile: Annotated[float, about("quantile: which, between 0 and 1", gt=0, lt=1)] = 0.95
     window: Annotated[Duration, about("Window whose value stands under the metric's name")] = "1m"
+    by: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1)]],
+        about(
+            "Breakdowns for rules with `by`: an attribute or path for each (`data.model`), its last part is the label;"
+            " several joined by a comma are one breakdown by their combinations"
+        ),
+    ] = []
+    limit: Annotated[
+        Positive, about("Most label sets of a breakdown; beyond it those with the fewest events are left out", le=1000)
+    ] = 100
     unit: Annotated[str, about("Unit of the value, shown beside it")] = ""
     description: Annotated[str, about("One line for people")] = ""
+
+
+def label_fields(by: str) -> tuple[str, ...]:
+    """The fields of a breakdown: `data.agent, data.model` has two."""
+    return tuple(part.strip() for part in by.split(","))
+
+
+def label_names(by: str) -> tuple[str, ...]:
+    """The names of its labels, the last part of each field."""
+    return tuple(field.rpartition(".")[2] for field in label_fields(by))
 
 
 OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*"]
@@ -89,6 +109,7 @@ OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*"]
 
 
 _REQUESTS = ["llm.request.completed", "llm.request.failed"]
+_BY, _BY_LIMIT = ["data.model", "data.agent"], 25
 
 
 def default_metrics() -> list[MetricConfig]:
@@ -96,7 +117,13 @@ def default_metrics() -> list[MetricConfig]:
     return [
         _of_all("throughput", "rate", "Events a second, without those that the system makes itself", unit="1/s"),
         MetricConfig(
-            name="request_rate", types=_REQUESTS, kind="rate", unit="1/s", description="LLM requests a second"
+            name="request_rate",
+            types=_REQUESTS,
+            kind="rate",
+            unit="1/s",
+            description="LLM requests a second",
+            by=_BY,
+            limit=_BY_LIMIT,
         ),
         MetricConfig(
             name="error_rate",
@@ -104,8 +131,10 @@ def default_metrics() -> list[MetricConfig]:
             of=["llm.request.failed"],
             kind="ratio",
             description="Share of LLM requests that failed, 0 to 1",
+            by=_BY,
+            limit=_BY_LIMIT,
         ),
-        _latency("latency", 0.95, "95th percentile"),
+        _latency("latency", 0.95, "95th percentile", by=_BY),
         _latency("latency_p50", 0.5, "median"),
         _latency("latency_p95", 0.95, "95th percentile"),
         _latency("latency_p99", 0.99, "99th percentile"),
@@ -116,6 +145,8 @@ def default_metrics() -> list[MetricConfig]:
             field="data.input_tokens + data.output_tokens",
             unit="tokens",
             description="Tokens in and out within the window",
+            by=_BY,
+            limit=_BY_LIMIT,
         ),
         _of_all("active_sources", "distinct", "Sources that sent events", field="source", window="1m"),
         _host_percent("cpu", "CPU use of the host"),
@@ -145,7 +176,7 @@ def _of_all(
     )
 
 
-def _latency(name: str, quantile: float, which: str) -> MetricConfig:
+def _latency(name: str, quantile: float, which: str, *, by: list[str] | None = None) -> MetricConfig:
     return MetricConfig(
         name=name,
         types=_REQUESTS,
@@ -154,6 +185,8 @@ def _latency(name: str, quantile: float, which: str) -> MetricConfig:
         quantile=quantile,
         unit="ms",
         description=f"Latency of LLM requests, {which}",
+        by=by or [],
+        limit=_BY_LIMIT if by else 100,
     )
 
 

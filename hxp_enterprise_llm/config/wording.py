@@ -9,6 +9,7 @@ from jsonschema.exceptions import ValidationError
 
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.paths import KeyPath, suggestion
+from hxp_enterprise_llm.config.rules import Label
 from hxp_enterprise_llm.config.types import Duration, Name, TypePattern
 
 _TYPES = {
@@ -26,6 +27,7 @@ PATTERNS = {
     get_args(Name)[1].pattern: "a name of at most 64 lower-case letters, digits, '_' and '-'",
     get_args(TypePattern)[1].pattern: "an event type such as llm.request.completed, a prefix such as llm.*, or *",
     r"^[a-z][a-z0-9_]{0,63}$": "a name of at most 64 lower-case letters, digits and '_', a letter first",
+    get_args(Label)[1].pattern: "a name of at most 64 letters, digits and '_', no digit first",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of at most 64 letters, digits, '_', '.' and '-'",
 }
 """What the patterns of the types mean."""

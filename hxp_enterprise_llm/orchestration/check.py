@@ -11,10 +11,11 @@ from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
+from hxp_enterprise_llm.config.rule_files import placed_rules
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
-from hxp_enterprise_llm.event.notifications.conditions import variable_names
-from hxp_enterprise_llm.event.notifications.rules import check_rules
+from hxp_enterprise_llm.event.notifications.rules.compiled import check_rules
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.security.keys import KeysError, load_keys
@@ -64,15 +65,14 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
     """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
     _check_keys(loaded, config.security)
-    names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
-    faults = check_rules(config.real_time_notifications, names)
+    faults = check_rules(config.real_time_notifications, vocabulary(analytics))
     if faults:
-        raise ConfigFaults(loaded.fault(fault.path, fault.message) for fault in faults)
+        raise ConfigFaults(fault.located or loaded.fault(fault.path, fault.message) for fault in faults)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {
         "channels": len(config.all_channels()),
-        "rules": len(config.real_time_notifications.notification_rules),
+        "rules": len(placed_rules(config.real_time_notifications)),
         "dashboards": len(definitions),
     }
     return CheckReport(loaded, found, (*loaded.warnings, *broken))

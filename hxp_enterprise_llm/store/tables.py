@@ -11,15 +11,28 @@ alert_state = Table(
     metadata,
     Column("rule", String(64), primary_key=True),
     Column("labels_fingerprint", String(16), primary_key=True),
+    Column("labels", JSON, nullable=False),
     Column("definition", String(32), nullable=False),  # digest of what the rule was when the state was written
     Column("state", String(16), nullable=False),  # ok | pending | firing | recovering
-    Column("since", Float, nullable=False),  # all times: wall-clock seconds since 1970, UTC
+    Column("since", Float, nullable=False),  # …since: wall-clock seconds since 1970, UTC
+    Column("since_mono", Float, nullable=False),  # …mono: the same moment in seconds of `watch`
     Column("pending_since", Float),
+    Column("pending_mono", Float),
     Column("firing_since", Float),
+    Column("firing_mono", Float),
+    Column("missing_since", Float),  # since when the metrics have had no value
+    Column("missing_mono", Float),
     Column("episode", String(64), nullable=False, default=""),
     Column("value", JSON, nullable=False),  # {metric: value} as last observed
     Column("notification", JSON),  # what was told when it fired: a resolve needs it when the rule is gone
     Column("updated", Float, nullable=False),
+)
+
+watch = Table(
+    "watch",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("seconds", Float, nullable=False),  # for how long somebody has watched, over all runs
 )
 
 outbox = Table(

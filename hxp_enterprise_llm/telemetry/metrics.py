@@ -120,6 +120,12 @@ class ProcessingMetrics:
         self.value = Gauge(
             "citadel_metric_value", "Declared metrics over their own window", ["metric"], registry=registry
         )
+        self.ungrouped = Gauge(
+            "citadel_metric_ungrouped_events",
+            "Events of the window that found no room among the label sets of a metric",
+            ["metric"],
+            registry=registry,
+        )
 
 
 class StreamingMetrics:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hxp_enterprise_llm.telemetry.rules import RuleCollector
+
 
 class NotificationMetrics:
     """Rules and deliveries."""
@@ -29,12 +31,17 @@ class NotificationMetrics:
             ["channel"],
             registry=registry,
         )
-        self.evaluations = Counter("citadel_rule_evaluations", "Evaluations", ["rule"], registry=registry)
-        self.failures = Counter(
-            "citadel_rule_evaluation_failures", "Evaluations that failed", ["rule"], registry=registry
+        self.rules = RuleCollector(registry)
+        self.rule_seconds = Histogram(
+            "citadel_rule_evaluation_duration_seconds",
+            "Time of one evaluation of all rules, with the pauses in which others run",
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5),
+            registry=registry,
         )
-        self.state = Gauge(
-            "citadel_rule_state", "1 for the state that a rule is in", ["rule", "state"], registry=registry
+        self.rule_time = Gauge(
+            "citadel_rule_last_evaluation_timestamp_seconds",
+            "When the rules were last evaluated over a snapshot; NaN while notifications are off",
+            registry=registry,
         )
         for channel in ("websocket", "sse", "email", "slack"):
             for result in ("delivered", "failed", "dead"):

@@ -24,7 +24,7 @@ from hxp_enterprise_llm.event.log.packing import Damaged, Record, identities_of,
 from hxp_enterprise_llm.event.log.remote.answers import read_appended, read_bounds, read_refusal
 from hxp_enterprise_llm.event.log.remote.lines import StreamDecoder
 from hxp_enterprise_llm.event.model import Offset, identity
-from hxp_enterprise_llm.event.notifications.conditions import compile_condition
+from hxp_enterprise_llm.event.notifications.rules.conditions import compile_condition
 from hxp_enterprise_llm.event.sources import query
 from hxp_enterprise_llm.event.sources.batch import decode_array
 from hxp_enterprise_llm.event.sources.decode import Terms, decode_item

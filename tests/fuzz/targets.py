@@ -15,8 +15,8 @@ from hxp_enterprise_llm.event.dashboards.api import _refresh_request
 from hxp_enterprise_llm.event.log.model import CursorError
 from hxp_enterprise_llm.event.log.packing import Damaged
 from hxp_enterprise_llm.event.log.remote.lines import ProtocolError
-from hxp_enterprise_llm.event.notifications.conditions import ConditionFault
 from hxp_enterprise_llm.event.notifications.requests import parse_send
+from hxp_enterprise_llm.event.notifications.rules.conditions import ConditionFault
 from hxp_enterprise_llm.event.sources.faults import Invalid
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault, read

@@ -11,11 +11,10 @@ from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
-from hxp_enterprise_llm.event.notifications.evaluation import Watched
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
-from hxp_enterprise_llm.event.notifications.rules import Rule
+from hxp_enterprise_llm.event.notifications.rules.status import rule_status
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
@@ -112,25 +111,11 @@ class NotificationsApi:
                 "delivery_channels": [name for name, (ready, _) in readiness.items() if ready],
                 "not_ready": {name: reason for name, (ready, reason) in readiness.items() if not ready},
                 "priorities": {name: switched_on(engine.config, name) for name in ("critical", "warning", "info")},
-                "rules": [self._rule(rule) for rule in engine.rules],
+                "rules": rule_status(engine.rules, engine.monitor, engine.alerts),
                 "outbox": counts,
                 "last_snapshot": None if last is None else rfc3339(last),
             }
         )
-
-    def _rule(self, rule: Rule) -> dict[str, Any]:
-        health, reason = self._engine.monitor.health(rule.name)
-        alert = self._engine.alerts.get(rule.fingerprint)
-        return {
-            "name": rule.name,
-            "condition": rule.config.condition,
-            "channel": rule.config.channel,
-            "priority": rule.config.priority,
-            **_alert_facts(alert),
-            "values": self._engine.monitor.values(rule.name),
-            "health": health,
-            **({"reason": reason} if reason else {}),
-        }
 
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
@@ -151,13 +136,6 @@ class NotificationsApi:
             "deliveries": recent.counts if recent else {},
             "last_delivery": None if last is None else last | {"at": rfc3339(last["at"])},
         }
-
-
-def _alert_facts(alert: Watched | None) -> dict[str, Any]:
-    if alert is None:
-        return {"state": "ok", "since": None}
-    facts = {"state": alert.state.phase, "since": rfc3339(alert.state.since.wall)}
-    return facts | ({"episode": alert.state.episode} if alert.state.episode else {})
 
 
 async def _stored(ask: Callable[[], Awaitable[Any]]) -> Any:

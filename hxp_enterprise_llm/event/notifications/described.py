@@ -37,8 +37,18 @@ class Sent(TypedDict):
     deliveries: list[Queued]
 
 
+class LabelSetState(TypedDict):
+    """One label set of a rule with `by`, and its alert."""
+
+    labels: dict[str, str]
+    state: str
+    since: str | None
+    episode: NotRequired[str]
+    values: dict[str, float | None]
+
+
 class RuleState(TypedDict):
-    """A rule and its alert."""
+    """A rule and its alert; of a rule with `by` the worst of its alerts."""
 
     name: str
     condition: str
@@ -50,6 +60,8 @@ class RuleState(TypedDict):
     values: dict[str, float | None]
     health: str
     reason: NotRequired[str]
+    by: NotRequired[list[str]]
+    label_sets: NotRequired[list[LabelSetState]]
 
 
 class Overview(TypedDict):

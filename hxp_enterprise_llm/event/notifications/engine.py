@@ -15,7 +15,6 @@ from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
 from hxp_enterprise_llm.event.notifications import records
-from hxp_enterprise_llm.event.notifications.alerts import Moment
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory
 from hxp_enterprise_llm.event.notifications.dispatcher import (
     STORE_PAUSE_SECONDS,
@@ -23,12 +22,14 @@ from hxp_enterprise_llm.event.notifications.dispatcher import (
     DeliverySettings,
     Dispatcher,
 )
-from hxp_enterprise_llm.event.notifications.evaluation import Evaluation, Told, Watched, evaluate, restore
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
-from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, alert_recipients, switched_on
-from hxp_enterprise_llm.event.notifications.rules import Rule, compile_rules
-from hxp_enterprise_llm.event.notifications.snapshots import (
+from hxp_enterprise_llm.event.notifications.rules import rows
+from hxp_enterprise_llm.event.notifications.rules.alerts import Moment
+from hxp_enterprise_llm.event.notifications.rules.compiled import Rule, compile_rules
+from hxp_enterprise_llm.event.notifications.rules.evaluation import Evaluation, Evaluator
+from hxp_enterprise_llm.event.notifications.rules.monitor import RuleMonitor
+from hxp_enterprise_llm.event.notifications.rules.snapshots import (
     SNAPSHOT_TYPES,
     BadSnapshot,
     Place,
@@ -37,6 +38,8 @@ from hxp_enterprise_llm.event.notifications.snapshots import (
     starting_place,
     worth_evaluating,
 )
+from hxp_enterprise_llm.event.notifications.rules.telling import Told, Watched
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
@@ -50,13 +53,15 @@ _PRUNE_SECONDS = 3600.0
 _KEEP_SECONDS = 30 * 86400.0
 """How long finished deliveries stay in the outbox."""
 _LOG_PAUSE_SECONDS = 1.0
+_SILENCE_SECONDS = 10.0
+"""After so long without a snapshot the metrics have no values."""
 
 
 class Prepared(NamedTuple):
     """A configuration that has been checked in full."""
 
     config: NotificationsConfig
-    names: frozenset[str] | None
+    names: Vocabulary | None
     rules: tuple[Rule, ...]
     channels: tuple[Channel, ...]
 
@@ -73,7 +78,7 @@ class NotificationEngine:
         *,
         clock: Clock,
         metrics: NotificationMetrics,
-        metric_names: frozenset[str] | None = None,
+        metric_names: Vocabulary | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
         """Raises RuleFaults, ChannelFault. `metric_names`: what conditions may name; None when it is not known."""
@@ -83,7 +88,10 @@ class NotificationEngine:
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
+        self._begun = self._seen_at = clock.monotonic()
+        self._watched = 0.0
         self._faults: dict[str, str] = {}
+        self._names, self._evaluator = metric_names, Evaluator(())
         self._state = self._prepare(config, metric_names)
         self._apply(self._state)
 
@@ -107,7 +115,7 @@ class NotificationEngine:
         """The channels in use, by name."""
         return dict(self._dispatcher.channels)
 
-    def prepare(self, config: NotificationsConfig, metric_names: frozenset[str] | None = None) -> Callable[[], None]:
+    def prepare(self, config: NotificationsConfig, metric_names: Vocabulary | None = None) -> Callable[[], None]:
         """Check and compile everything; what is answered puts it in force. Raises RuleFaults, ChannelFault.
 
         `metric_names` replaces the names that conditions may use; None keeps them.
@@ -115,8 +123,9 @@ class NotificationEngine:
         names = self._state.names if metric_names is None else metric_names
         return partial(self._apply, self._prepare(config, names))
 
-    def _prepare(self, config: NotificationsConfig, names: frozenset[str] | None) -> Prepared:
-        return Prepared(config, names, compile_rules(config, names), tuple(self._factory(config)))
+    def _prepare(self, config: NotificationsConfig, names: Vocabulary | None) -> Prepared:
+        known = self._evaluator.rules if self._names == names else ()
+        return Prepared(config, names, compile_rules(config, names, known), tuple(self._factory(config)))
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
@@ -124,6 +133,9 @@ class NotificationEngine:
         settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
         self._dispatcher.use(prepared.channels, settings)
         self.monitor.use(prepared.rules)
+        self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)
+        if not config.enabled:
+            self._metrics.rule_time.set(float("nan"))
         self._saved_at = float("-inf")  # alerts whose rules have changed end with the next batch
 
     async def run(self) -> None:
@@ -134,12 +146,13 @@ class NotificationEngine:
             group.create_task(self._dispatcher.run(), name="deliveries")
 
     async def _load(self) -> None:
-        stored = await self._store.run(records.load_alerts)
-        now = self._now()
-        self._alerts = {alert.fingerprint: restore(alert, now) for alert in stored}
+        self._watched, stored = await self._store.run(lambda c: (rows.load_watched(c), rows.load_alerts(c)))
+        self._begun = self._seen_at = self._clock.monotonic()
+        self._alerts = {alert.fingerprint: alert for alert in stored}
         log.info("notifications.started", rules=len(self.rules), alerts=len(self._alerts))
 
     async def _follow(self) -> None:
+        place: Place | None = None
         while True:
             try:
                 stored = await self._store.run(partial(records.load_cursor, name=CURSOR))
@@ -152,6 +165,7 @@ class NotificationEngine:
                 await asyncio.sleep(_LOG_PAUSE_SECONDS)
             except LogError as error:
                 self._fault("log", str(error))
+                await self._look(place)
                 await asyncio.sleep(_LOG_PAUSE_SECONDS)
             except StoreUnavailable as error:
                 self._fault("store", str(error))
@@ -163,9 +177,17 @@ class NotificationEngine:
         place = Place(epoch, batch.next)
         now = self._clock.time()
         for snapshot in worth_evaluating(batch, self._snapshots(batch, now), now):
-            await self._evaluate(snapshot, place)
-        if self._clock.monotonic() - self._saved_at >= _SAVE_SECONDS:
-            await self._evaluate(None, place)
+            self._seen_at = self._clock.monotonic()
+            await self._evaluate(snapshot, place, snapshot.at)
+        await self._look(place)
+
+    async def _look(self, place: Place | None) -> None:
+        """What is to be done now and then, whether snapshots come or not."""
+        now = self._clock.monotonic()
+        if now - self._saved_at < _SAVE_SECONDS or not self.config.enabled:
+            return
+        silent = now - self._seen_at >= _SILENCE_SECONDS
+        await self._evaluate(Snapshot(self._clock.time(), {}) if silent else None, place, None)
 
     def _snapshots(self, batch: Batch, now: float) -> list[Snapshot]:
         found = []
@@ -176,22 +198,29 @@ class NotificationEngine:
                 log.warning("snapshot.unreadable", offset=event.offset, reason=str(error))
         return found
 
-    async def _evaluate(self, snapshot: Snapshot | None, place: Place) -> None:
+    async def _evaluate(self, snapshot: Snapshot | None, place: Place | None, at: float | None) -> None:
         """Evaluate, store, and only then believe it. Without a snapshot only the rules are looked at."""
-        result = evaluate(self.rules, self._alerts, snapshot.values if snapshot else None, self._now())
-        if snapshot is None or result.changed or result.dropped or result.told:
+        evaluator, begun = self._evaluator, self._clock.monotonic()
+        evaluation = evaluator.begin(self._alerts, snapshot, self._now())
+        for _ in evaluation.stretches():
+            await asyncio.sleep(0)
+        result = evaluation.result()
+        took = self._clock.monotonic() - begun
+        if at is None or result.changed or result.dropped or result.told:
             try:
                 await self._save(result, place)
             except StoreUnavailable as error:
+                evaluator.doubt()
                 self._fault("store", str(error))
                 return
             self._fault("store", "")
         self._alerts = result.alerts
         if snapshot is not None:
-            self.monitor.evaluated(snapshot, result.outcomes)
+            evaluator.believe(result)
+            self.monitor.evaluated(at, result, took)
         self.monitor.show(self._alerts, result.told)
 
-    async def _save(self, result: Evaluation, place: Place) -> None:
+    async def _save(self, result: Evaluation, place: Place | None) -> None:
         now, mono = self._now()
         prune_before = now - _KEEP_SECONDS if mono - self._pruned_at >= _PRUNE_SECONDS else None
         told = [(one.notification, self._recipients(one)) for one in result.told]
@@ -200,14 +229,16 @@ class NotificationEngine:
             for notification, to in told:
                 queue = records.told(connection, notification.episode) if to is None else to
                 records.enqueue(connection, notification, queue, now)
-            records.save_alerts(connection, result.alerts.values(), now)
-            records.drop_alerts(connection, result.dropped)
-            records.save_cursor(connection, CURSOR, place)
+            rows.save_alerts(connection, result.changed, now)
+            rows.drop_alerts(connection, result.dropped)
+            rows.save_watched(connection, mono)
+            if place is not None:
+                records.save_cursor(connection, CURSOR, place)
             if prune_before is not None:
                 records.prune(connection, prune_before)
 
         await self._store.run(write)
-        self._saved_at = mono
+        self._saved_at = self._clock.monotonic()
         self._pruned_at = self._pruned_at if prune_before is None else mono
         if told:
             self._dispatcher.wake(WORKERS)
@@ -236,7 +267,7 @@ class NotificationEngine:
     def firing(self) -> list[dict[str, Any]]:
         """The alerts that fire now, each as its `alert.firing` event carried it."""
         alerts = self._alerts.values()
-        fired = [alert.notification for alert in alerts if alert.state.phase in ("firing", "recovering")]
+        fired = [alert.notification for alert in alerts if alert.state.open]
         return [alert_data(notification) for notification in fired if notification is not None]
 
     def health(self) -> Part:
@@ -255,4 +286,4 @@ class NotificationEngine:
             log.info("notifications.restored", what=what)
 
     def _now(self) -> Moment:
-        return Moment(self._clock.time(), self._clock.monotonic())
+        return Moment(self._clock.time(), self._watched + self._clock.monotonic() - self._begun)

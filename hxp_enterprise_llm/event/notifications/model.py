@@ -128,7 +128,7 @@ def alert_data(notification: Notification) -> dict[str, Any]:
         "values": notification.values,
         "summary": notification.text,
         "since": None if notification.since is None else rfc3339(notification.since),
-    }
+    } | ({"labels": notification.alerts[0].labels} if len(notification.alerts) == 1 else {})
     return data | ({"reason": notification.reason} if notification.reason else {})
 
 

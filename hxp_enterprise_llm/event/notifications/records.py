@@ -9,10 +9,9 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, exists, func, select, update
 
 from hxp_enterprise_llm.event.model import Offset
-from hxp_enterprise_llm.event.notifications.evaluation import StoredAlert, Watched
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification, delivery_key
 from hxp_enterprise_llm.event.notifications.outbox import WAITING, Recipient, Verdict
-from hxp_enterprise_llm.event.notifications.snapshots import Place
+from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
 from hxp_enterprise_llm.store.tables import alert_state, cursor, outbox
 
 
@@ -43,57 +42,6 @@ def save_cursor(connection: Connection, name: str, place: Place) -> None:
     values = {"epoch": place.epoch, "offset": place.offset}
     if not connection.execute(update(cursor).where(cursor.c.name == name).values(values)).rowcount:
         connection.execute(cursor.insert().values(name=name, **values))
-
-
-def load_alerts(connection: Connection) -> list[StoredAlert]:
-    """All alert states as they were written."""
-    return [
-        StoredAlert(
-            rule=row.rule,
-            fingerprint=row.labels_fingerprint,
-            definition=row.definition,
-            phase=row.state,
-            since=row.since,
-            pending_since=row.pending_since,
-            firing_since=row.firing_since,
-            episode=row.episode,
-            values=row.value,
-            notification=msgspec.convert(row.notification, Notification) if row.notification else None,
-            updated=row.updated,
-        )
-        for row in connection.execute(select(alert_state))
-    ]
-
-
-def save_alerts(connection: Connection, alerts: Iterable[Watched], now: float) -> None:
-    """Write alert states."""
-    for alert in alerts:
-        values = _alert_row(alert, now)
-        same = and_(alert_state.c.rule == alert.rule, alert_state.c.labels_fingerprint == alert.fingerprint)
-        if not connection.execute(update(alert_state).where(same).values(values)).rowcount:
-            connection.execute(alert_state.insert().values(values))
-
-
-def _alert_row(alert: Watched, now: float) -> dict[str, Any]:
-    state = alert.state
-    return {
-        "rule": alert.rule,
-        "labels_fingerprint": alert.fingerprint,
-        "definition": alert.definition,
-        "state": state.phase,
-        "since": state.since.wall,
-        "pending_since": state.active.wall if state.active else None,
-        "firing_since": state.fired.wall if state.fired else None,
-        "episode": state.episode,
-        "value": alert.values,
-        "notification": msgspec.to_builtins(alert.notification) if alert.notification else None,
-        "updated": now,
-    }
-
-
-def drop_alerts(connection: Connection, fingerprints: Iterable[str]) -> None:
-    """Forget the alerts of rules that are gone."""
-    connection.execute(delete(alert_state).where(alert_state.c.labels_fingerprint.in_(list(fingerprints))))
 
 
 def enqueue(connection: Connection, notification: Notification, to: Iterable[Recipient], now: float) -> None:

@@ -28,6 +28,11 @@ class Aggregate(Protocol):
         """The same memory, to go its own way."""
         ...
 
+    @property
+    def n(self) -> int:
+        """How much there is: events, or different values."""
+        ...
+
 
 class Count:
     """How many events."""

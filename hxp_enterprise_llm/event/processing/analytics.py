@@ -9,17 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Distinct
-from hxp_enterprise_llm.event.processing.metrics import MAKERS, SOURCES, Accumulator, Metric
+from hxp_enterprise_llm.event.processing.groups import Groups
+from hxp_enterprise_llm.event.processing.metrics import SOURCES, Accumulator, Metric, OneOf
 from hxp_enterprise_llm.event.processing.plan import Plan, Planner
 from hxp_enterprise_llm.event.processing.windows import SlotSeries, Timeline, Times
 
 Values = dict[str, float | None]
+
+
+class LabelledValue(msgspec.Struct, frozen=True):
+    """The value of a metric for one label set."""
+
+    labels: dict[str, str]
+    value: float
+
+
+class ByLabelSet(NamedTuple):
+    """A metric by label set, and how many events of its window found no room among them."""
+
+    values: list[LabelledValue]
+    ungrouped: int
 
 
 class Totals(msgspec.Struct):
@@ -65,7 +80,7 @@ class Analytics:
         """Take another list of metrics. What both lists read keeps its data; what is new begins now."""
         wanted = dict.fromkeys([SOURCES, *(a for metric in metrics for a in metric.accumulators)])
         kept = self._series
-        self._series = {a: kept.get(a) or SlotSeries(MAKERS[a.family]) for a in wanted}
+        self._series = {a: kept.get(a) or SlotSeries(a.make) for a in wanted}
         self._added = {a: self._added.get(a, self.now) for a in wanted if a in self._added or a not in kept}
         self.metrics = tuple(metrics)
         self._planner = Planner(self._series)
@@ -98,7 +113,7 @@ class Analytics:
 
     def _forget(self, slot: int) -> None:
         self.now, self._since = slot, None
-        self._series = {a: SlotSeries(MAKERS[a.family]) for a in self._series}
+        self._series = {a: SlotSeries(a.make) for a in self._series}
         self._added.clear()
         self._planner = Planner(self._series)
 
@@ -191,10 +206,21 @@ class Analytics:
         self.advance(seconds)
         moment = max(seconds, self.timeline.start(self.now))
         answer = {}
-        for label, slots in self.timeline.slots.items():
-            view = _WindowView(self._series, self.now - slots, self.now, partial(self._observed, slots, moment))
+        for label in self.timeline.slots:
+            view = self._window(label, moment)
             answer[label] = {metric.name: metric.value(view) for metric in self.metrics}
         return answer
+
+    def groups(self, seconds: float) -> dict[str, ByLabelSet]:
+        """The metrics that are broken down, each over its own window: at a moment after `values` was asked for it."""
+        broken_down = [metric for metric in self.metrics if metric.breakdowns]
+        moment = max(seconds, self.timeline.start(self.now))
+        windows = {metric.window: self._window(metric.window, moment) for metric in broken_down}
+        return {metric.name: _by_label_set(metric, windows[metric.window]) for metric in broken_down}
+
+    def _window(self, label: str, moment: float) -> _WindowView:
+        slots = self.timeline.slots[label]
+        return _WindowView(self._series, self.now - slots, self.now, partial(self._observed, slots, moment))
 
     def _observed(self, slots: int, moment: float, accumulator: Accumulator) -> float:
         since = self.now if self._since is None else self._since
@@ -210,6 +236,21 @@ class Analytics:
     def units(self) -> Mapping[str, str]:
         """Unit of each metric."""
         return {metric.name: metric.unit for metric in self.metrics}
+
+
+def _by_label_set(metric: Metric, window: _WindowView) -> ByLabelSet:
+    found: list[LabelledValue] = []
+    ungrouped = 0
+    for breakdown in metric.breakdowns:
+        merged = window.read(breakdown.source)
+        if not isinstance(merged, Groups):
+            continue
+        ungrouped += merged.ungrouped()
+        for key in merged.shown():
+            value = metric.value(OneOf(window, metric, breakdown, key))
+            if value is not None:
+                found.append(LabelledValue(dict(zip(breakdown.labels, key, strict=True)), value))
+    return ByLabelSet(found, ungrouped)
 
 
 class _WindowView:

@@ -55,6 +55,7 @@ class AnalyticsEngine:
         self._ahead = self._clock_ahead()
         self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
         self._seq, self._newest_at = 0, 0.0
+        self._ungrouped: dict[str, int] = {}
         self._ready = asyncio.Event()
         self._following = Outage(log, "analytics.follow")
         self._appending = Outage(log, "analytics.append")
@@ -97,6 +98,7 @@ class AnalyticsEngine:
         self._core.adopt(metrics)
         for name in gone:
             self._telemetry.value.remove(name)
+        self._telemetry.ungrouped.clear()
 
     async def rebuild(self) -> None:
         """Fill the windows from the log, so that a restart leaves no gap. Raises LogError.
@@ -193,6 +195,8 @@ class AnalyticsEngine:
         snapshot = self.snapshot(at)
         self._newest_at = max(at, self._newest_at)
         self._telemetry.tick_seconds.observe(self._clock.monotonic() - started)
+        for name, ungrouped in self._ungrouped.items():
+            self._telemetry.ungrouped.labels(name).set(ungrouped)
         for name, value in snapshot.metrics.items():
             self._telemetry.value.labels(name).set(float("nan") if value is None else value)
         try:
@@ -207,6 +211,8 @@ class AnalyticsEngine:
         self._advance()
         core, at = self._core, self._clock.time() if at is None else at
         windows = core.values(at)
+        groups = core.groups(at)
+        self._ungrouped = {name: found.ungrouped for name, found in groups.items()}
         return Snapshot(
             at=rfc3339(at),
             tick_s=self._tick,
@@ -214,6 +220,7 @@ class AnalyticsEngine:
             position=self._position,
             metrics={metric.name: windows[metric.window][metric.name] for metric in core.metrics},
             windows=windows,
+            groups={name: found.values for name, found in groups.items() if found.values},
             units=dict(core.units()),
             sources=core.sources,
             events_total=core.totals.events,

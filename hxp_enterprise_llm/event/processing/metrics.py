@@ -11,10 +11,11 @@ from math import isfinite
 from typing import Literal, NamedTuple, Protocol
 
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.config.processing import OWN_TYPES, MetricConfig
+from hxp_enterprise_llm.config.processing import OWN_TYPES, MetricConfig, label_fields, label_names
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Count, Distinct, Numbers
+from hxp_enterprise_llm.event.processing.groups import Groups, Key
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 Family = Literal["count", "numbers", "quantiles", "distinct"]
@@ -73,6 +74,15 @@ class Accumulator(NamedTuple):
     family: Family
     selection: Selection
     fields: tuple[tuple[str, ...], ...]
+    by: tuple[tuple[str, ...], ...] = ()
+    """The paths of the labels by which it is broken down; empty: it is not."""
+    limit: int = 0
+    """Most label sets."""
+
+    def make(self) -> Aggregate:
+        """The empty memory of a slot."""
+        maker = MAKERS[self.family]
+        return Groups(maker, self.limit) if self.by else maker()
 
 
 SOURCES = Accumulator(
@@ -93,6 +103,14 @@ class Window(Protocol):
         ...
 
 
+class Breakdown(NamedTuple):
+    """A metric by label set: the names of the labels, and the accumulators that it reads instead of the metric's."""
+
+    labels: tuple[str, ...]
+    source: Accumulator
+    part: Accumulator | None
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric ready to be computed. `window` is the label of the window whose value stands under its name."""
@@ -104,11 +122,13 @@ class Metric:
     source: Accumulator
     part: Accumulator | None = None
     quantile: float = 0.0
+    breakdowns: tuple[Breakdown, ...] = ()
 
     @property
     def accumulators(self) -> tuple[Accumulator, ...]:
         """What it reads."""
-        return (self.source, self.part) if self.part else (self.source,)
+        pairs = [(self.source, self.part), *((each.source, each.part) for each in self.breakdowns)]
+        return tuple(accumulator for pair in pairs for accumulator in pair if accumulator)
 
     def value(self, window: Window) -> float | None:
         """The value over a window. Counts, sums and rates of nothing are 0; ratios, means, quantiles … are None.
@@ -135,6 +155,23 @@ class Metric:
     def _share(self, window: Window, events: int) -> float | None:
         found = window.read(self.part) if self.part else None
         return (found.n if isinstance(found, Count) else 0) / events if events else None
+
+
+class OneOf:
+    """One label set of a breakdown as a window of its own."""
+
+    def __init__(self, window: Window, metric: Metric, breakdown: Breakdown, key: Key) -> None:
+        self._window, self._metric, self._breakdown, self._key = window, metric, breakdown, key
+
+    def read(self, accumulator: Accumulator) -> Aggregate | None:
+        """What the window holds of this label set."""
+        instead = self._breakdown.source if accumulator == self._metric.source else self._breakdown.part
+        found = self._window.read(instead) if instead else None
+        return found.get(self._key) if isinstance(found, Groups) else None
+
+    def observed_seconds(self, accumulator: Accumulator) -> float:
+        """As of the window."""
+        return self._window.observed_seconds(accumulator)
 
 
 def _figure(kind: str, numbers: Numbers) -> float:
@@ -175,14 +212,24 @@ def _compile(config: MetricConfig, windows: Mapping[str, float]) -> Metric:
     types, exclude, of, none = (TypePatterns(p) for p in (config.types, config.exclude, config.of, ()))
     parts = config.field.split("+") if family != "count" else []
     paths = tuple(tuple(part.strip().split(".")) for part in parts)
+    source = Accumulator(family, Selection(types, exclude, none), paths)
+    part = Accumulator("count", Selection(types, exclude, of), ()) if config.kind == "ratio" else None
     return Metric(
         name=config.name,
         kind=config.kind,
         unit=config.unit,
         window=_label(config, windows),
-        source=Accumulator(family, Selection(types, exclude, none), paths),
-        part=Accumulator("count", Selection(types, exclude, of), ()) if config.kind == "ratio" else None,
+        source=source,
+        part=part,
         quantile=config.quantile,
+        breakdowns=tuple(_breakdown(fields, config.limit, source, part) for fields in config.by),
+    )
+
+
+def _breakdown(text: str, limit: int, source: Accumulator, part: Accumulator | None) -> Breakdown:
+    by = tuple(tuple(field.split(".")) for field in label_fields(text))
+    return Breakdown(
+        label_names(text), source._replace(by=by, limit=limit), part._replace(by=by, limit=limit) if part else None
     )
 
 

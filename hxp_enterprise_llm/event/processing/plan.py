@@ -14,6 +14,7 @@ import msgspec
 from hxp_enterprise_llm.config.processing import OWN_TYPES
 from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.processing.columns import Column, Reader, events, numbers, scalars
+from hxp_enterprise_llm.event.processing.groups import LabelSets, portions
 from hxp_enterprise_llm.event.processing.memo import Memo
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
 from hxp_enterprise_llm.event.processing.views import Path, compile_view
@@ -41,6 +42,26 @@ class Share(NamedTuple):
 
     kinds: frozenset[int] | None
     feeds: tuple[Feed, ...]
+    broken_down: tuple[tuple[LabelSets, tuple[Feed, ...]], ...]
+    """What is fed by label set."""
+
+    def feed(self, slot: int, views: Sequence[Any]) -> int:
+        """Hand the events of a slot to the accumulators; answers how many values were refused."""
+        ignored = 0
+        for series, column in self.feeds:
+            values, refused = column(views)
+            ignored += refused
+            if values:
+                series.at(slot).update(values)
+        for label_sets, feeds in self.broken_down:
+            parted, refused = label_sets.part(views)
+            ignored += refused
+            for series, column in feeds:
+                found, refused = portions(parted, column)
+                ignored += refused
+                if found:
+                    series.at(slot).update(found)
+        return ignored
 
 
 class Plan(NamedTuple):
@@ -67,15 +88,11 @@ class Plan(NamedTuple):
     def feed(self, slot: int, views: Sequence[Any], kinds: Sequence[int]) -> int:
         """Hand the events of a slot to the accumulators; answers how many values were refused."""
         ignored = 0
-        for chosen, feeds in self.shares:
+        for share in self.shares:
+            chosen = share.kinds
             mine = views if chosen is None else [v for v, kind in zip(views, kinds, strict=True) if kind in chosen]
-            if not mine:
-                continue
-            for series, column in feeds:
-                values, refused = column(mine)
-                ignored += refused
-                if values:
-                    series.at(slot).update(values)
+            if mine:
+                ignored += share.feed(slot, mine)
         return ignored
 
 
@@ -107,14 +124,24 @@ class Planner:
     def _compile(self, kinds: frozenset[int]) -> Plan:
         """A decoder of `time` and of what the accumulators want, and nothing else."""
         takers = {a: frozenset(k for k in kinds if a in self.kinds[k].touched) for a in self._series}
-        wanted = [path for a, taken in takers.items() if taken for path in a.fields]
+        wanted = [path for a, taken in takers.items() if taken for path in (*a.fields, *a.by)]
         decode, readers = compile_view([_TIME, *wanted])
-        feeds: dict[frozenset[int], list[Feed]] = {}
+        feeds: dict[frozenset[int], dict[tuple[Path, ...], list[Feed]]] = {}
         for accumulator, taken in takers.items():
             if taken:
-                feeds.setdefault(taken, []).append((self._series[accumulator], _column(accumulator, readers)))
-        shares = (Share(None if taken == kinds else taken, tuple(found)) for taken, found in feeds.items())
+                feed = self._series[accumulator], _column(accumulator, readers)
+                feeds.setdefault(taken, {}).setdefault(accumulator.by, []).append(feed)
+        shares = (_share(None if taken == kinds else taken, found, readers) for taken, found in feeds.items())
         return Plan(decode, readers[_TIME], tuple(shares))
+
+
+def _share(
+    kinds: frozenset[int] | None, feeds: dict[tuple[Path, ...], list[Feed]], readers: Mapping[Path, Reader]
+) -> Share:
+    plain = tuple(feeds.pop((), ()))
+    return Share(
+        kinds, plain, tuple((LabelSets([readers[path] for path in by]), tuple(found)) for by, found in feeds.items())
+    )
 
 
 def _column(accumulator: Accumulator, readers: Mapping[Path, Reader]) -> Column:

@@ -8,7 +8,7 @@ what is beyond LARGEST as LARGEST, so that there are at most 2,764 buckets on ei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import ceil, inf, log
 from typing import Self
 
@@ -55,14 +55,21 @@ class Sketch:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
         self._zeros += other._zeros
-        self._positive.update(other._positive)
-        self._negative.update(other._negative)
+        for mine, theirs in ((self._positive, other._positive), (self._negative, other._negative)):
+            if theirs:
+                mine.update(theirs)
 
     def copy(self) -> Self:
         """A sketch of the same values that goes its own way."""
         twin = type(self)()
-        twin.absorb(self)
+        twin.count, twin.minimum, twin.maximum, twin._zeros = self.count, self.minimum, self.maximum, self._zeros
+        twin._positive, twin._negative = self._positive.copy(), self._negative.copy()
         return twin
+
+    @property
+    def n(self) -> int:
+        """How many values."""
+        return self.count
 
     def quantile(self, q: float) -> float | None:
         """The smallest value that a share of at least q of the values does not exceed, within 1 %; None of nothing.
@@ -78,19 +85,19 @@ class Sketch:
         return min(max(self._at(rank), self.minimum), self.maximum)
 
     def _at(self, rank: int) -> float:
-        seen = 0
-        for value, count in self._ascending():
-            seen += count
-            if seen >= rank:
-                return value
-        return self.maximum
-
-    def _ascending(self) -> Iterator[tuple[float, int]]:
+        left = rank
         for key in sorted(self._negative, reverse=True):
-            yield -_middle(key), self._negative[key]
-        yield 0.0, self._zeros
+            left -= self._negative[key]
+            if left <= 0:
+                return -_middle(key)
+        left -= self._zeros
+        if left <= 0:
+            return 0.0
         for key in sorted(self._positive):
-            yield _middle(key), self._positive[key]
+            left -= self._positive[key]
+            if left <= 0:
+                return _middle(key)
+        return self.maximum
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sketch) and all(

@@ -6,6 +6,7 @@ import msgspec
 
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import Encoded, Event, TypePatterns, encode, parse_rfc3339
+from hxp_enterprise_llm.event.processing.analytics import LabelledValue
 
 SNAPSHOT_TYPE = "analytics.snapshot"
 SNAPSHOTS = TypePatterns([SNAPSHOT_TYPE])
@@ -25,6 +26,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Each over the window that it was declared with."""
     windows: dict[str, dict[str, float | None]]
     """Each over every window."""
+    groups: dict[str, list[LabelledValue]]
+    """The metrics that are broken down by label set, each over its own window; without those that have no value."""
     units: dict[str, str]
     sources: int
     """Sources within the largest window."""

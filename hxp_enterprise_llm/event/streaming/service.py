@@ -20,8 +20,8 @@ from hxp_enterprise_llm.event.log import RemoteLog
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.notifications import api as notifications_api
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
-from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
 from hxp_enterprise_llm.event.sources.strict_json import read as read_json
 from hxp_enterprise_llm.event.streaming import api as streaming_api
 from hxp_enterprise_llm.event.streaming.centrifuge import api as centrifuge_api
@@ -155,7 +155,7 @@ class StreamingService:
             channel_factory(self._log, self._read_secret, self._is_on, self._egress),
             clock=context.clock,
             metrics=NotificationMetrics(context.registry),
-            metric_names=_names(self._analytics),
+            metric_names=vocabulary(self._analytics),
             random=context.random.random,
         )
         self._spawn("notifications", self._notifications.run())
@@ -257,7 +257,7 @@ class StreamingService:
         """Compile rules, read definitions, check channels; then one swap."""
         commits = [
             self._gateway.prepare(config),
-            self._notifications.prepare(config.real_time_notifications, _names(analytics)),
+            self._notifications.prepare(config.real_time_notifications, vocabulary(analytics)),
             self._dashboards.prepare(config),
         ]
 
@@ -267,10 +267,6 @@ class StreamingService:
             self.config, self._analytics = config, analytics
 
         return commit
-
-
-def _names(analytics: AnalyticsConfig) -> frozenset[str]:
-    return variable_names([metric.name for metric in analytics.metrics], analytics.windows)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
@@ -16,7 +17,8 @@ from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.store.tables import alert_state, outbox
-from tests.unit.notifications.support import NAMES, ManualClock, RecordingChannel, metrics, snapshot, until
+from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
+from tests.unit.notifications.support import NAMES, ManualClock, RecordingChannel, snapshot, until
 
 
 class Bench:
@@ -28,7 +30,8 @@ class Bench:
         self.store = Store(path / "store.db")
         self.slack = RecordingChannel("slack", targets=("#ops",))
         self.email = RecordingChannel("email", targets=(), ready=False)
-        self.metrics = metrics()
+        self.registry = CollectorRegistry()
+        self.metrics = NotificationMetrics(self.registry)
         self.config = config
         self.engine = self.make()
 
@@ -90,6 +93,10 @@ class Bench:
     async def rows(self, *columns: str) -> list[tuple[Any, ...]]:
         query = select(*(outbox.c[name] for name in columns)).order_by(outbox.c.id)
         return await self.store.run(lambda connection: [tuple(row) for row in connection.execute(query)])
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """A figure as Prometheus would read it."""
+        return self.registry.get_sample_value(name, labels)
 
     async def phases(self) -> dict[str, str]:
         query = select(alert_state.c.rule, alert_state.c.state)

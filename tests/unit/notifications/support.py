@@ -12,13 +12,19 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.event.model import Encoded, Event, decode, encode, rfc3339
-from hxp_enterprise_llm.event.notifications.alerts import Moment
 from hxp_enterprise_llm.event.notifications.channels.model import Readiness
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification
+from hxp_enterprise_llm.event.notifications.rules.alerts import Moment
+from hxp_enterprise_llm.event.notifications.rules.compiled import fingerprint
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 NOW = 1_800_000_000.0
-NAMES = frozenset({"error_rate", "latency", "throughput", "latency_p95_5m"})
+BY_MODEL = frozenset({frozenset({"model"})})
+NAMES = Vocabulary(
+    frozenset({"error_rate", "latency", "throughput", "latency_p95_5m"}),
+    {"error_rate": BY_MODEL | {frozenset({"agent", "model"})}, "latency": BY_MODEL},
+)
 
 
 class ManualClock:
@@ -81,8 +87,30 @@ def metrics() -> NotificationMetrics:
     return NotificationMetrics(CollectorRegistry())
 
 
-def snapshot(at: float, *, windows: dict[str, dict[str, Any]] | None = None, **values: Any) -> Encoded:
-    data = {"at": rfc3339(at), "metrics": values, "windows": windows or {}}
+def mark(name: str = "critical_alert", severity: str = "critical", **labels: str) -> str:
+    """The fingerprint of an alert."""
+    return fingerprint({"alertname": name, "severity": severity, **labels})
+
+
+def groups(**metrics: dict[str, float]) -> dict[str, list[dict[str, Any]]]:
+    """Metrics by label set, each label set written `model=a agent=b`."""
+    return {
+        name: [
+            {"labels": dict(part.split("=") for part in labels.split()), "value": value}
+            for labels, value in values.items()
+        ]
+        for name, values in metrics.items()
+    }
+
+
+def snapshot(
+    at: float,
+    *,
+    windows: dict[str, dict[str, Any]] | None = None,
+    groups: dict[str, Any] | None = None,
+    **values: Any,
+) -> Encoded:
+    data = {"at": rfc3339(at), "metrics": values, "windows": windows or {}, "groups": groups or {}}
     return encode(
         Event(id=f"snapshot/{at}", source="/processing", type="analytics.snapshot", time=rfc3339(at), data=data)
     )

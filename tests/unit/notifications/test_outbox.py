@@ -13,7 +13,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.model import event_of
 from hxp_enterprise_llm.event.notifications.outbox import alert_recipients, backoff, judge, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.requests import parse_send
-from hxp_enterprise_llm.event.notifications.snapshots import (
+from hxp_enterprise_llm.event.notifications.rules.snapshots import (
     TAIL,
     BadSnapshot,
     Place,
@@ -140,7 +140,7 @@ def test_a_message_is_an_event_of_its_own_type() -> None:
 
 def test_a_snapshot_has_names_for_each_window() -> None:
     raw = snapshot(NOW, error_rate=0.3, latency=None, windows={"5m": {"error_rate": 0.1}}).raw
-    assert read_snapshot(raw, 0) == (NOW, {"error_rate": 0.3, "latency": None, "error_rate_5m": 0.1})
+    assert read_snapshot(raw, 0) == (NOW, {"error_rate": 0.3, "latency": None, "error_rate_5m": 0.1}, {})
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_snapshot_that_is_none_is_refused(raw: bytes) -> None:
 
 
 def test_a_snapshot_without_a_time_is_of_now() -> None:
-    assert read_snapshot(b'{"data": {"metrics": {"a": 1}}}', 5.0) == (5.0, {"a": 1})
+    assert read_snapshot(b'{"data": {"metrics": {"a": 1}}}', 5.0) == (5.0, {"a": 1}, {})
 
 
 def test_old_snapshots_are_left_out_but_never_the_newest() -> None:

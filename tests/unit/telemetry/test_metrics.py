@@ -21,6 +21,7 @@ from hxp_enterprise_llm.telemetry.metrics import (
 )
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 from hxp_enterprise_llm.telemetry.quantiles import QuantileSummary
+from hxp_enterprise_llm.telemetry.rules import RuleFigures
 
 SEED_MISNAMED = {"streaming_connections_total", "websocket_connections_total", "sse_connections_total"}
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -55,9 +56,8 @@ def filled() -> CollectorRegistry:
     notifications.delivery_seconds.labels("email").observe(0.2)
     notifications.outbox.labels("email").set(0)
     notifications.outbox_oldest.labels("email").set(0)
-    notifications.evaluations.labels("critical_alert").inc()
-    notifications.failures.labels("critical_alert").inc()
-    notifications.state.labels("critical_alert", "firing").set(1)
+    notifications.rules.source = lambda: [RuleFigures("critical_alert", 9, 1, {"firing": 1})]
+    notifications.rule_seconds.observe(0.01)
     dashboards.interval.labels("system_health").set(5)
     dashboards.updates.labels("system_health").inc()
     dashboards.errors.labels("system_health").inc()

@@ -28,11 +28,21 @@ class Snapshot(NamedTuple):
 
     at: float
     values: Mapping[str, object]
+    groups: Mapping[str, Sequence[LabelledValue]] = {}
+    """The metrics that are broken down by label set, each over its own window."""
+
+
+class LabelledValue(msgspec.Struct, frozen=True):
+    """The value of a metric for one label set."""
+
+    labels: dict[str, str]
+    value: float
 
 
 class _Data(msgspec.Struct):
     metrics: dict[str, object]
     windows: dict[str, dict[str, object]] = {}
+    groups: dict[str, list[LabelledValue]] = {}
 
 
 class _Event(msgspec.Struct):
@@ -56,7 +66,7 @@ def read_snapshot(raw: bytes, now: float) -> Snapshot:
         raise BadSnapshot(str(error)) from error
     windows = event.data.windows.items()
     values = {f"{name}_{window}": value for window, metrics in windows for name, value in metrics.items()}
-    return Snapshot(at, values | event.data.metrics)
+    return Snapshot(at, values | event.data.metrics, event.data.groups)
 
 
 def worth_evaluating(batch: Batch, snapshots: Sequence[Snapshot], now: float) -> list[Snapshot]:

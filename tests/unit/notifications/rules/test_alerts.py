@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-from random import Random
-
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hxp_enterprise_llm.event.notifications.alerts import AlertState, Moment, Timing, end, restored, step
-from hxp_enterprise_llm.event.notifications.conditions import EvaluationError, NoData, Outcome
+from hxp_enterprise_llm.event.notifications.rules.alerts import AlertState, Moment, Timing, end, step
+from hxp_enterprise_llm.event.notifications.rules.conditions import EvaluationError, NoData, Outcome
 from tests.unit.notifications.support import NOW, moment
 
 OK = AlertState("ok", moment(0))
@@ -75,6 +68,58 @@ def test_without_data_an_alert_stays_what_it_was(nothing: Outcome, before: list[
     assert run([*before, (1, nothing), (500, nothing)], Timing())[-2:] == [(1, phase, ""), (500, phase, "")]
 
 
+NOTHING = NoData(("a",))
+
+
+@pytest.mark.parametrize(
+    ("policy", "before", "expected"),
+    [
+        ("keep", "firing", ("firing", [])),
+        ("ok", "firing", ("ok", [("resolved", "no_data")])),
+        ("alert", "firing", ("firing", [])),
+        ("keep", "pending", ("pending", [])),
+        ("ok", "pending", ("ok", [])),
+        ("alert", "pending", ("firing", [("firing", "no_data")])),
+        ("keep", "recovering", ("recovering", [])),
+        ("ok", "recovering", ("ok", [("resolved", "no_data")])),
+        ("alert", "recovering", ("firing", [])),
+        ("keep", "ok", ("ok", [])),
+        ("ok", "ok", ("ok", [])),
+        ("alert", "ok", ("firing", [("firing", "no_data")])),
+    ],
+)
+def test_values_that_stay_away_are_what_the_rule_says(policy, before, expected) -> None:
+    timing = Timing(hold=30 if before == "pending" else 0, keep_firing=99, no_data=policy, no_data_after=10)
+    state = OK
+    way = {"ok": [], "pending": [True], "firing": [True], "recovering": [True, False]}[before]
+    for at, outcome in enumerate(way):
+        state, _ = step(state, outcome, moment(at), timing, "f")
+    episode = state.episode
+    for at in (5, 14.9):
+        state, told = step(state, NOTHING, moment(at), timing, "f")
+        assert (state.phase, told) == (before, ())
+    state, told = step(state, NOTHING, moment(15), timing, "f")
+    assert (state.phase, [(t.kind, t.reason) for t in told]) == expected
+    if episode and state.phase != "ok":
+        assert state.episode == episode
+
+
+def test_a_value_in_between_begins_the_grace_anew() -> None:
+    timing = Timing(no_data="alert", no_data_after=10)
+    outcomes: list[tuple[float, Outcome]] = [(0, NOTHING), (9, NOTHING), (10, False), (11, NOTHING), (20, NOTHING)]
+    assert [phase for _, phase, _ in run(outcomes, timing)] == ["ok"] * 5
+    assert run([*outcomes, (21, NOTHING)], timing)[-1] == (21, "firing", "firing")
+
+
+def test_an_alert_fired_by_missing_values_goes_on_by_its_condition() -> None:
+    timing = Timing(no_data="alert", no_data_after=0)
+    assert run([(0, NOTHING), (1, True), (2, False)], timing) == [
+        (0, "firing", "firing"),
+        (1, "firing", ""),
+        (2, "ok", "resolved"),
+    ]
+
+
 def test_an_episode_has_one_id_from_pending_to_resolved() -> None:
     timing = Timing(hold=5, keep_firing=5)
     state, episodes = OK, []
@@ -101,18 +146,10 @@ def test_durations_do_not_heed_the_wall_clock() -> None:
 
 def test_a_rule_that_goes_away_resolves_what_fired_and_forgets_the_rest() -> None:
     firing, _ = step(OK, True, moment(1), Timing(), "f")
-    state, told = end(firing, moment(2))
+    state, told = end(firing, moment(2), "rule_changed")
     assert (state.phase, [(t.kind, t.reason) for t in told]) == ("ok", [("resolved", "rule_changed")])
     pending, _ = step(OK, True, moment(1), Timing(hold=9), "f")
-    assert end(pending, moment(2)) == (AlertState("ok", moment(2)), ())
-
-
-def test_time_that_nobody_watched_is_not_counted() -> None:
-    # Pending for 20 s when the process ended, which was an hour ago.
-    began = restored(NOW, NOW + 20, Moment(NOW + 3620, 7))
-    assert began == Moment(NOW, -13)
-    assert began.elapsed(Moment(NOW + 3630, 17)) == 30
-    assert restored(None, NOW, moment(0)) is None
+    assert end(pending, moment(2), "rule_changed") == (AlertState("ok", moment(2)), ())
 
 
 SERIES = st.lists(st.tuples(st.floats(0.1, 40), st.sampled_from([True, False, None])), max_size=40)
@@ -148,37 +185,3 @@ def _fires(history: list[tuple[float, bool]], hold: float, keep: float, before: 
     if value:
         return before or elapsed >= hold
     return before and elapsed < keep
-
-
-def _series(random: Random, length: int) -> list[bool]:
-    values: list[bool] = []
-    while len(values) < length:
-        values += [random.random() < 0.5] * random.randint(1, 6)
-    return values[:length]
-
-
-def test_firing_agrees_with_prometheus(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    assert promtool, "promtool is missing: install the package prometheus"
-    random, minutes = Random(20), 40
-    rules, series, checks = [], [], []
-    for number in range(12):
-        hold, keep = random.randint(0, 4), random.randint(0, 4)
-        values = _series(random, minutes)
-        state = OK
-        rules.append(
-            {"alert": f"a{number}", "expr": f"m{number} > 0.5", "for": f"{hold}m", "keep_firing_for": f"{keep}m"}
-        )
-        series.append({"series": f"m{number}", "values": " ".join(str(int(value)) for value in values)})
-        for minute, value in enumerate(values):
-            state, _ = step(state, value, moment(60 * minute), Timing(60 * hold, 60 * keep), "f")
-            fires = state.phase in ("firing", "recovering")
-            alerts = [{"exp_labels": {"alertname": f"a{number}"}}] if fires else []
-            checks.append({"eval_time": f"{minute}m", "alertname": f"a{number}", "exp_alerts": alerts})
-    # `keep_firing_for` keeps the last sample's labels, of which we have none but the metric's name, which is dropped.
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
-    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
-    (tmp_path / "test.yml").write_text(json.dumps(document))
-    result = subprocess.run([promtool, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr

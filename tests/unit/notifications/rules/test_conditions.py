@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hxp_enterprise_llm.event.notifications.conditions import (
+from hxp_enterprise_llm.event.notifications.rules.conditions import (
     Condition,
     ConditionFault,
     EvaluationError,
     NoData,
     compile_condition,
-    variable_names,
 )
-from hxp_enterprise_llm.event.notifications.tokens import tokens, with_float_literals
+from hxp_enterprise_llm.event.notifications.rules.tokens import tokens, with_float_literals
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import variable_names
 
 NAMES = variable_names(["error_rate", "latency", "throughput"], ["10s", "5m"])
 

@@ -1,0 +1,1 @@
+"""Rules: from conditions over the metrics to the states of alerts."""

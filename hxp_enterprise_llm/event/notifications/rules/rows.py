@@ -1,0 +1,92 @@
+"""The rows of alert states; each function runs within a transaction of its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, select, update
+
+from hxp_enterprise_llm.event.notifications.model import Notification
+from hxp_enterprise_llm.event.notifications.rules.alerts import AlertState, Moment
+from hxp_enterprise_llm.event.notifications.rules.telling import Watched
+from hxp_enterprise_llm.store.tables import alert_state, watch
+
+WATCH = "rules"
+_MOST_KEYS = 500
+
+
+def load_watched(connection: Connection) -> float:
+    """For how many seconds rules have been watched, over all runs."""
+    return connection.scalar(select(watch.c.seconds).where(watch.c.name == WATCH)) or 0.0
+
+
+def save_watched(connection: Connection, seconds: float) -> None:
+    """Remember it: in the transaction of whatever refers to it."""
+    if not connection.execute(update(watch).where(watch.c.name == WATCH).values(seconds=seconds)).rowcount:
+        connection.execute(watch.insert().values(name=WATCH, seconds=seconds))
+
+
+def load_alerts(connection: Connection) -> list[Watched]:
+    """All alerts that were not over."""
+    return [
+        Watched(
+            rule=row["rule"],
+            fingerprint=row["labels_fingerprint"],
+            definition=row["definition"],
+            state=AlertState(
+                row["state"],
+                Moment(row["since"], row["since_mono"]),
+                row["episode"],
+                _moment(row, "pending"),
+                _moment(row, "firing"),
+                _moment(row, "missing"),
+            ),
+            values=row["value"],
+            labels=row["labels"],
+            notification=msgspec.convert(row["notification"], Notification) if row["notification"] else None,
+        )
+        for row in connection.execute(select(alert_state)).mappings()
+    ]
+
+
+def _moment(row: Any, name: str) -> Moment | None:
+    wall = row[f"{name}_since"]
+    return None if wall is None else Moment(wall, row[f"{name}_mono"])
+
+
+def save_alerts(connection: Connection, alerts: Iterable[Watched], now: float) -> None:
+    """Write alert states."""
+    for alert in alerts:
+        values = _row(alert, now)
+        same = and_(alert_state.c.rule == alert.rule, alert_state.c.labels_fingerprint == alert.fingerprint)
+        if not connection.execute(update(alert_state).where(same).values(values)).rowcount:
+            connection.execute(alert_state.insert().values(values))
+
+
+def _row(alert: Watched, now: float) -> dict[str, Any]:
+    state = alert.state
+    row: dict[str, Any] = {
+        "rule": alert.rule,
+        "labels_fingerprint": alert.fingerprint,
+        "labels": dict(alert.labels),
+        "definition": alert.definition,
+        "state": state.phase,
+        "since": state.since.wall,
+        "since_mono": state.since.mono,
+        "episode": state.episode,
+        "value": alert.values,
+        "notification": msgspec.to_builtins(alert.notification) if alert.notification else None,
+        "updated": now,
+    }
+    for name, moment in (("pending", state.active), ("firing", state.fired), ("missing", state.missing)):
+        row |= {f"{name}_since": moment and moment.wall, f"{name}_mono": moment and moment.mono}
+    return row
+
+
+def drop_alerts(connection: Connection, fingerprints: Sequence[str]) -> None:
+    """Forget alerts that are over."""
+    for start in range(0, len(fingerprints), _MOST_KEYS):
+        some = fingerprints[start : start + _MOST_KEYS]
+        connection.execute(delete(alert_state).where(alert_state.c.labels_fingerprint.in_(some)))

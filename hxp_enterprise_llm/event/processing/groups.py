@@ -1,0 +1,141 @@
+"""A metric by label set: one aggregate for each model, agent … that events name, in bounded memory.
+
+A slot takes in the first `limit` label sets that come to it; a merger keeps the `2 * limit` with the most events, and
+a reader sees the `limit` with the most. So what is shown follows from the slots alone, and a rebuild shows the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nsmallest
+from typing import Any, NamedTuple, Self
+
+from hxp_enterprise_llm.event.processing.aggregates import Aggregate
+from hxp_enterprise_llm.event.processing.columns import Column, Reader, Views
+
+Key = tuple[str, ...]
+"""The values of the labels, in the order in which the breakdown names them."""
+LONGEST_LABEL = 128
+"""Most characters of a label's value; an event with a longer one is in no label set."""
+
+
+class Portion(NamedTuple):
+    """What a batch has for one label set."""
+
+    key: Key
+    values: Sequence[Any]
+
+
+class Groups:
+    """Aggregates by label set. What it has absorbed is shared with its origin and copied before it changes."""
+
+    __slots__ = ("_kept", "_limit", "_make", "dropped")
+
+    def __init__(self, make: Callable[[], Aggregate], limit: int) -> None:
+        self._make, self._limit = make, limit
+        self._kept: dict[Key, Aggregate] = {}
+        self.dropped = 0
+        """Events that found no room."""
+
+    def update(self, values: Sequence[Portion], /) -> None:
+        # A label set is let in when it appears, whatever its values: else it would matter how batches are cut.
+        for key, taken in values:
+            mine = self._kept.get(key)
+            if mine is None:
+                if len(self._kept) >= self._limit:
+                    self.dropped += len(taken)
+                    continue
+                mine = self._kept[key] = self._make()
+            if taken:
+                mine.update(taken)
+
+    def absorb(self, later: Self, /) -> None:
+        for key, theirs in later._kept.items():
+            mine = self._kept.get(key)
+            self._kept[key] = theirs if mine is None else _joined(mine, theirs)
+        self.dropped += later.dropped
+        if len(self._kept) > 2 * self._limit:
+            self._kept = dict(self._largest(2 * self._limit))
+
+    def copy(self) -> Self:
+        twin = type(self)(self._make, self._limit)
+        twin._kept, twin.dropped = dict(self._kept), self.dropped
+        return twin
+
+    def _largest(self, most: int) -> list[tuple[Key, Aggregate]]:
+        ranked = nsmallest(most, self._kept.items(), key=lambda item: (-item[1].n, item[0]))
+        self.dropped += self.n - sum(aggregate.n for _, aggregate in ranked)
+        return ranked
+
+    @property
+    def n(self) -> int:
+        """Events in all label sets."""
+        return sum(aggregate.n for aggregate in self._kept.values())
+
+    def shown(self) -> list[Key]:
+        """The label sets that have values and are shown, in their order."""
+        found = [(key, aggregate) for key, aggregate in self._kept.items() if aggregate.n]
+        if len(found) > self._limit:
+            found = nsmallest(self._limit, found, key=lambda item: (-item[1].n, item[0]))
+        return sorted(key for key, _ in found)
+
+    def ungrouped(self) -> int:
+        """Events that are in none of the label sets that are shown, for want of room."""
+        return self.dropped + self.n - sum(self._kept[key].n for key in self.shown())
+
+    def get(self, key: Key) -> Aggregate | None:
+        """The aggregate of a label set."""
+        return self._kept.get(key)
+
+
+def _joined(earlier: Aggregate, later: Aggregate) -> Aggregate:
+    joined = earlier.copy()
+    joined.absorb(later)
+    return joined
+
+
+class LabelSets:
+    """Parts a batch by label set, once for all accumulators that are broken down by the same fields."""
+
+    def __init__(self, labels: Sequence[Reader]) -> None:
+        self._labels = labels
+
+    def part(self, views: Views) -> tuple[dict[Key, list[Any]], int]:
+        """The events of each label set, and how many have a label that is none. What lacks a label is neither."""
+        columns = [_texts(read(views)) for read in self._labels]
+        mine: dict[tuple[str | None, ...], list[Any]] = defaultdict(list)
+        for view, found in zip(views, zip(*columns, strict=True), strict=True):
+            mine[found].append(view)
+        kept: dict[Key, list[Any]] = {}
+        refused = 0
+        for found, those in mine.items():
+            key = tuple(label for label in found if label)
+            if len(key) == len(found) and max(map(len, key)) <= LONGEST_LABEL:
+                kept[key] = those
+            elif None not in found:
+                refused += len(those)
+        return kept, refused
+
+
+def portions(parted: Mapping[Key, Views], column: Column) -> tuple[list[Portion], int]:
+    """What an accumulator gets of each label set, and how many values were refused."""
+    answer, refused = [], 0
+    for key, those in parted.items():
+        values, bad = column(those)
+        answer.append(Portion(key, values))
+        refused += bad
+    return answer, refused
+
+
+def _texts(values: list[Any]) -> list[str | None]:
+    """Labels as texts: of what can be none an empty one, None where there is nothing."""
+    if set(map(type, values)) == {str}:
+        return values
+    return [None if value is None else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
+    return value if isinstance(value, str) else ""
