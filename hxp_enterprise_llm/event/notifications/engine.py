@@ -14,22 +14,29 @@ from sqlalchemy import Connection
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
+from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.alerts import Moment
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory
 from hxp_enterprise_llm.event.notifications.dispatcher import (
     STORE_PAUSE_SECONDS,
-    WORKERS,
     DeliverySettings,
     Dispatcher,
 )
 from hxp_enterprise_llm.event.notifications.evaluation import Evaluation, Told, Watched, evaluate, restore
-from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
+from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
 from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
-from hxp_enterprise_llm.event.notifications.outbox import Recipient, alert_recipients, switched_on
+from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
+from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
+from hxp_enterprise_llm.event.notifications.routing.adoption import adopt, look_up, whole
+from hxp_enterprise_llm.event.notifications.routing.desk import Desk
+from hxp_enterprise_llm.event.notifications.routing.notices import log_only
+from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
+from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
+from hxp_enterprise_llm.event.notifications.routing.router import Router
+from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable, compile_routing
 from hxp_enterprise_llm.event.notifications.rules import Rule, compile_rules
 from hxp_enterprise_llm.event.notifications.snapshots import (
-    SNAPSHOT_TYPES,
     BadSnapshot,
     Place,
     Snapshot,
@@ -44,6 +51,7 @@ from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetric
 
 log = structlog.get_logger("notifications")
 
+FOLLOWED = TypePatterns(["analytics.snapshot", ACKNOWLEDGED, PUBLICATION])
 CURSOR = "notifications"
 _SAVE_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
@@ -59,6 +67,7 @@ class Prepared(NamedTuple):
     names: frozenset[str] | None
     rules: tuple[Rule, ...]
     channels: tuple[Channel, ...]
+    table: RoutingTable
 
 
 class NotificationEngine:
@@ -76,10 +85,16 @@ class NotificationEngine:
         metric_names: frozenset[str] | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        """Raises RuleFaults, ChannelFault. `metric_names`: what conditions may name; None when it is not known."""
+        """Raises RuleFaults, RoutingFaults, ChannelFault.
+
+        `metric_names`: what conditions may name; None when it is not known.
+        """
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
         self._factory = channels
         self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
+        self._router = Router(store, clock=clock, metrics=metrics.routing, queued=self._dispatcher.wake)
+        self.desk = Desk(self._router, store, event_log, clock=clock, metrics=metrics.routing)
+        """What people and programs ask of the way of alerts: silences, acknowledgements, alerts from outside."""
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
@@ -108,7 +123,8 @@ class NotificationEngine:
         return dict(self._dispatcher.channels)
 
     def prepare(self, config: NotificationsConfig, metric_names: frozenset[str] | None = None) -> Callable[[], None]:
-        """Check and compile everything; what is answered puts it in force. Raises RuleFaults, ChannelFault.
+        """Check and compile everything; what is answered puts it in force. Raises RuleFaults, RoutingFaults,
+        ChannelFault.
 
         `metric_names` replaces the names that conditions may use; None keeps them.
         """
@@ -116,13 +132,15 @@ class NotificationEngine:
         return partial(self._apply, self._prepare(config, names))
 
     def _prepare(self, config: NotificationsConfig, names: frozenset[str] | None) -> Prepared:
-        return Prepared(config, names, compile_rules(config, names), tuple(self._factory(config)))
+        rules = compile_rules(config, names)
+        return Prepared(config, names, rules, tuple(self._factory(config)), compile_routing(config))
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
         config = prepared.config
         settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
         self._dispatcher.use(prepared.channels, settings)
+        self._router.use(prepared.table, Receivers(config, self._dispatcher.channels), config)
         self.monitor.use(prepared.rules)
         self._saved_at = float("-inf")  # alerts whose rules have changed end with the next batch
 
@@ -131,12 +149,17 @@ class NotificationEngine:
         await self._load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="rules")
+            group.create_task(self._router.run(), name="routes")
             group.create_task(self._dispatcher.run(), name="deliveries")
 
     async def _load(self) -> None:
         stored = await self._store.run(records.load_alerts)
         now = self._now()
         self._alerts = {alert.fingerprint: restore(alert, now) for alert in stored}
+        await self._router.load()
+        fired = [alert.notification for alert in self._alerts.values() if alert.state.phase in ("firing", "recovering")]
+        found = await self._store.run(partial(look_up, fired=fired, state=self._router.state))
+        await self._router.work(adopt(found, {rule.name: rule.config.channel for rule in self.rules}))
         log.info("notifications.started", rules=len(self.rules), alerts=len(self._alerts))
 
     async def _follow(self) -> None:
@@ -144,7 +167,7 @@ class NotificationEngine:
             try:
                 stored = await self._store.run(partial(records.load_cursor, name=CURSOR))
                 place = starting_place(stored, await self._log.bounds())
-                async for batch in self._log.follow(place.offset, types=SNAPSHOT_TYPES, epoch=place.epoch):
+                async for batch in self._log.follow(place.offset, types=FOLLOWED, epoch=place.epoch):
                     self._fault("log", "")
                     await self._take(batch, place.epoch)
             except CursorError as error:
@@ -162,6 +185,7 @@ class NotificationEngine:
             return
         place = Place(epoch, batch.next)
         now = self._clock.time()
+        await self.desk.follow(batch.events)
         for snapshot in worth_evaluating(batch, self._snapshots(batch, now), now):
             await self._evaluate(snapshot, place)
         if self._clock.monotonic() - self._saved_at >= _SAVE_SECONDS:
@@ -170,6 +194,8 @@ class NotificationEngine:
     def _snapshots(self, batch: Batch, now: float) -> list[Snapshot]:
         found = []
         for event in batch.events:
+            if event.type != "analytics.snapshot":
+                continue
             try:
                 found.append(read_snapshot(event.raw, now))
             except BadSnapshot as error:
@@ -194,34 +220,32 @@ class NotificationEngine:
     async def _save(self, result: Evaluation, place: Place) -> None:
         now, mono = self._now()
         prune_before = now - _KEEP_SECONDS if mono - self._pruned_at >= _PRUNE_SECONDS else None
-        told = [(one.notification, self._recipients(one)) for one in result.told]
 
-        def write(connection: Connection) -> None:
-            for notification, to in told:
-                queue = records.told(connection, notification.episode) if to is None else to
-                records.enqueue(connection, notification, queue, now)
+        def route(work: Pass) -> None:
+            for one in result.told:
+                self._route(work, one)
+
+        def write(connection: Connection, now: float) -> None:
             records.save_alerts(connection, result.alerts.values(), now)
             records.drop_alerts(connection, result.dropped)
             records.save_cursor(connection, CURSOR, place)
             if prune_before is not None:
                 records.prune(connection, prune_before)
 
-        await self._store.run(write)
+        await self._router.work(route, write)
         self._saved_at = mono
         self._pruned_at = self._pruned_at if prune_before is None else mono
-        if told:
-            self._dispatcher.wake(WORKERS)
 
-    def _recipients(self, told: Told) -> list[Recipient] | None:
-        """Who is told; None: whoever was told that the alert fires."""
-        notification, choice = told
+    def _route(self, work: Pass, told: Told) -> None:
+        """Send an alert on its way. In the log it is whatever becomes of it, unless nobody knows that it began."""
+        notification, choice = whole(told.notification), told.choice
         if notification.kind == "resolved":
-            return None
-        if not switched_on(self.config, notification.priority):
-            return []
-        if notification.kind == "pending":
-            return [(LOG_CHANNEL, "")]
-        return alert_recipients(choice, self.config, self._dispatcher.channels)
+            if work.take(notification, choice):
+                work.draft.queue.append(log_only(notification))
+        elif switched_on(self.config, notification.priority):
+            work.draft.queue.append(log_only(notification))
+            if notification.kind == "firing":
+                work.take(notification, choice)
 
     async def send(self, notification: Notification, to: Sequence[Recipient]) -> None:
         """Queue a message for its recipients; durable when this returns. Raises StoreUnavailable."""
@@ -237,11 +261,13 @@ class NotificationEngine:
         """The alerts that fire now, each as its `alert.firing` event carried it."""
         alerts = self._alerts.values()
         fired = [alert.notification for alert in alerts if alert.state.phase in ("firing", "recovering")]
-        return [alert_data(notification) for notification in fired if notification is not None]
+        own = [alert_data(notification) for notification in fired if notification is not None]
+        return own + [alert_data(known.notification) for known in self.desk.foreign()]
 
     def health(self) -> Part:
         """How the engine is, in words."""
-        reasons = [reason for reason in (*self._faults.values(), self._dispatcher.store_fault) if reason]
+        faults = (*self._faults.values(), self._dispatcher.store_fault, self._router.fault)
+        reasons = [reason for reason in faults if reason]
         if reasons:
             return Part("degraded", "; ".join(dict.fromkeys(reasons)))
         return Part("ok", facts={"rules": len(self.rules)})

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from hxp_enterprise_llm.event.log.model import Batch, Bounds
-from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_rfc3339
+from hxp_enterprise_llm.event.model import Offset, parse_rfc3339
 
-SNAPSHOT_TYPES = TypePatterns(["analytics.snapshot"])
 MAX_AGE_SECONDS = 60.0
 TAIL = 100_000
 """Offsets before the head in which the newest snapshots are found; further back nothing is worth a look."""
