@@ -24,6 +24,8 @@ __all__ = ["Policy", "RequestHead", "admit"]
 
 ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
 """What loopback and trusted networks may do without a credential."""
+LOOPBACK_SCOPES = ANONYMOUS_SCOPES | {"silence"}
+"""What loopback may do beside: nobody silences an alert from elsewhere without a name."""
 
 ENCODINGS = ("gzip", "deflate", "identity")
 """Content encodings of a body that are taken, one layer of them."""
@@ -208,7 +210,8 @@ def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind
     if credentials:
         key = _find_key(head, policy, credentials)
         return key if isinstance(key, Refusal) else Principal("service", network, head.peer, key.scopes, key.id)
-    return unwelcome or Principal("anonymous", network, head.peer, ANONYMOUS_SCOPES)
+    scopes = LOOPBACK_SCOPES if network == "loopback" else ANONYMOUS_SCOPES
+    return unwelcome or Principal("anonymous", network, head.peer, scopes)
 
 
 def _find_key(head: RequestHead, policy: Policy, credentials: Sequence[str]) -> ApiKey | Refusal:

@@ -15,6 +15,8 @@ from hxp_enterprise_llm.event.notifications.evaluation import Watched
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
+from hxp_enterprise_llm.event.notifications.routing import api as routing_api
+from hxp_enterprise_llm.event.notifications.routing import api_v2
 from hxp_enterprise_llm.event.notifications.rules import Rule
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
@@ -30,6 +32,8 @@ def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> l
     """The routes over an engine."""
     view = NotificationsApi(engine, clock, budget)
     return [
+        *routing_api.routes(engine.desk, clock=clock, budget=budget),
+        *api_v2.routes(engine.desk, clock=clock, budget=budget),
         Route(
             "POST",
             "/notifications/send",

@@ -23,16 +23,24 @@ from hxp_enterprise_llm.event.notifications.dispatcher import (
     DeliverySettings,
     Dispatcher,
 )
-from hxp_enterprise_llm.event.notifications.evaluation import Evaluation, Told, Watched, evaluate, restore
+from hxp_enterprise_llm.event.notifications.evaluation import (
+    Evaluation,
+    StoredAlert,
+    Told,
+    Watched,
+    evaluate,
+    restore,
+)
 from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
 from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
-from hxp_enterprise_llm.event.notifications.routing.adoption import adopt, look_up, whole
+from hxp_enterprise_llm.event.notifications.routing.adoption import Adopted, adopt, look_up, whole
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk
 from hxp_enterprise_llm.event.notifications.routing.notices import log_only
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
+from hxp_enterprise_llm.event.notifications.routing.records import Loaded, load
 from hxp_enterprise_llm.event.notifications.routing.router import Router
 from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable, compile_routing
 from hxp_enterprise_llm.event.notifications.rules import Rule, compile_rules
@@ -153,13 +161,12 @@ class NotificationEngine:
             group.create_task(self._dispatcher.run(), name="deliveries")
 
     async def _load(self) -> None:
-        stored = await self._store.run(records.load_alerts)
+        stored, way, adopted = await self._store.run(partial(_load, fresh=self._clock.new_id()))
         now = self._now()
         self._alerts = {alert.fingerprint: restore(alert, now) for alert in stored}
-        await self._router.load()
-        fired = [alert.notification for alert in self._alerts.values() if alert.state.phase in ("firing", "recovering")]
-        found = await self._store.run(partial(look_up, fired=fired, state=self._router.state))
-        await self._router.work(adopt(found, {rule.name: rule.config.channel for rule in self.rules}))
+        self._router.take_up(way)
+        if adopted:
+            await self._router.work(adopt(adopted, {rule.name: rule.config.channel for rule in self.rules}))
         log.info("notifications.started", rules=len(self.rules), alerts=len(self._alerts))
 
     async def _follow(self) -> None:
@@ -282,3 +289,9 @@ class NotificationEngine:
 
     def _now(self) -> Moment:
         return Moment(self._clock.time(), self._clock.monotonic())
+
+
+def _load(connection: Connection, fresh: str) -> tuple[list[StoredAlert], Loaded, list[Adopted]]:
+    alerts, way = records.load_alerts(connection), load(connection, fresh)
+    fired = [alert.notification for alert in alerts if alert.phase in ("firing", "recovering")]
+    return alerts, way, look_up(connection, fired, way.state)

@@ -117,11 +117,11 @@ def _faults(path: str, posted: _Posted) -> Iterator[tuple[str, str]]:
             elif len(value) > LONGEST:
                 yield f"{path}.{kind}.{name}", f"has {len(value):,} characters, at most {LONGEST:,} are taken"
     for key, text in (("startsAt", posted.starts_at), ("endsAt", posted.ends_at)):
-        if text and _time(text) is None and not text.startswith("0001-"):
+        if text and read_time(text) is None and not text.startswith("0001-"):
             yield f"{path}.{key}", f"{text[:60]!r} is no time in RFC 3339"
 
 
-def _time(text: str) -> float | None:
+def read_time(text: str) -> float | None:
     """Wall-clock seconds; None for none, and for Go's zero time."""
     try:
         seconds = parse_rfc3339(_NANOSECONDS.sub(r"\1", text)) if text else None
@@ -137,7 +137,12 @@ def _foreign(posted: _Posted, states: bool) -> Foreign:
     labels = {name: value for name, value in posted.labels.items() if value}
     resolved = posted.status == "resolved" if states else None
     return Foreign(
-        labels, posted.annotations, _time(posted.starts_at), _time(posted.ends_at), posted.generator_url, resolved
+        labels,
+        posted.annotations,
+        read_time(posted.starts_at),
+        read_time(posted.ends_at),
+        posted.generator_url,
+        resolved,
     )
 
 

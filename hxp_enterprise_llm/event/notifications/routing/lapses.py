@@ -31,9 +31,14 @@ def boundary(state: State, timed: bool, notice: float, wall: float) -> float:
 def _moments(silence: Silence, notice: float, wall: float) -> Iterator[float]:
     if wall < silence.starts_at:
         yield silence.starts_at
-    if silence.said == "" and notice > 0:
-        yield max(silence.ends_at - notice, silence.starts_at)
+    if _wants_notice(silence, notice):
+        yield silence.ends_at - notice
     yield silence.ends_at if silence.said != "ended" else silence.ends_at + KEEP_SECONDS
+
+
+def _wants_notice(silence: Silence, notice: float) -> bool:
+    """Whether its end is still to be announced. One that is as short as the notice needs none."""
+    return silence.said == "" and 0 < notice < silence.ends_at - silence.starts_at
 
 
 def lapse(work: Pass, state: State, notice: float) -> None:
@@ -79,7 +84,7 @@ def _lapse(work: Pass, silence: Silence, notice: float) -> None:
             work.draft.silences[silence.id] = None
     elif silence.state(now.wall) == "expired":
         _say(work, silence, "ended")
-    elif silence.said == "" and notice > 0 and now.wall >= max(silence.ends_at - notice, silence.starts_at):
+    elif _wants_notice(silence, notice) and now.wall >= silence.ends_at - notice:
         _say(work, silence, "expiring")
 
 

@@ -198,7 +198,7 @@ class Pass:
 
     def _view(self, group: Group, suppression: Suppression) -> _View:
         members = [known for known in map(self.draft.alert, group.members) if known is not None]
-        paths = {known.fingerprint: self._path(known, group) for known in members if known.fires}
+        paths = {known.fingerprint: self._path(known, group) for known in members}
         firing = [known for known in members if known.fires]
         path = next((each for each in paths.values() if each is not None), None)
         view = _View(group, path, firing, [known for known in members if not known.fires])

@@ -27,8 +27,19 @@ class Asked(NamedTuple):
     limit: int = 200
 
 
-def load(connection: Connection) -> State:
-    """Everything as it was written."""
+class Loaded(NamedTuple):
+    """What was stored, and the name of this daemon."""
+
+    state: State
+    instance: str
+
+
+def load(connection: Connection, fresh: str) -> Loaded:
+    """Everything as it was written; `fresh` is the daemon's name from now on if it has none."""
+    return Loaded(_state(connection), _instance(connection, fresh))
+
+
+def _state(connection: Connection) -> State:
     alerts = [msgspec.convert(row.known, Known) for row in connection.execute(select(routed_alert.c.known))]
     groups = [msgspec.convert(row.content, Group) for row in connection.execute(select(alert_group.c.content))]
     silences = [msgspec.convert(row.content, Silence) for row in connection.execute(select(silence.c.content))]
@@ -94,8 +105,7 @@ def prune(connection: Connection, most: int) -> None:
     connection.execute(delete(decision).where(decision.c.id <= last - most))
 
 
-def instance(connection: Connection, fresh: str) -> str:
-    """The name that the daemon of this store has among others: `fresh` at the first start, the same ever after."""
+def _instance(connection: Connection, fresh: str) -> str:
     name = connection.scalar(select(fact.c.value).where(fact.c.name == _INSTANCE))
     if name is None:
         connection.execute(fact.insert().values(name=_INSTANCE, value=fresh))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.notifications.routing import records
-from hxp_enterprise_llm.event.notifications.routing.draft import State, nothing
+from hxp_enterprise_llm.event.notifications.routing.draft import nothing
 from hxp_enterprise_llm.event.notifications.routing.lapses import boundary, lapse
 from hxp_enterprise_llm.event.notifications.routing.model import Instant
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
@@ -89,10 +88,9 @@ class Router:
         """The receivers in force."""
         return self._in_force.receivers
 
-    async def load(self) -> None:
-        """Take up what was stored. Raises StoreUnavailable."""
-        fresh = self._clock.new_id()
-        self.state, self.instance = await self._store.run(partial(_load, fresh=fresh))
+    def take_up(self, stored: records.Loaded) -> None:
+        """Go on from what was stored."""
+        self.state, self.instance = stored
         wall = self._clock.time()
         # Steady time goes on from the latest that was written down, should the clock have been set back meanwhile.
         times = (time for group in self.state.groups.values() for time in (group.began, group.told_at))
@@ -199,7 +197,3 @@ class Router:
                 await self._bell.wait()
         except TimeoutError:
             return
-
-
-def _load(connection: Connection, fresh: str) -> tuple[State, str]:
-    return records.load(connection), records.instance(connection, fresh)
