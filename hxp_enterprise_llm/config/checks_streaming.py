@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import parseaddr
 
+from hxp_enterprise_llm.config.checks_routing import routing
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import (
@@ -86,6 +87,7 @@ def notifications(config: StreamingConfig, given: Given) -> Iterator[Finding]:
         yield from duration(f"{path}[{index}].for", rule.for_, least=-1)
         yield from duration(f"{path}[{index}].keep_firing_for", rule.keep_firing_for, least=-1)
     yield from duration(f"{_NOTIFICATIONS}.give_up_after", section.give_up_after)
+    yield from routing(_NOTIFICATIONS, section)
     yield from _addresses(section.email)
     yield from endpoint(f"{_NOTIFICATIONS}.slack.api_url", section.slack.api_url)
 

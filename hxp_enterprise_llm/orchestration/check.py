@@ -14,6 +14,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConf
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.notifications.conditions import variable_names
+from hxp_enterprise_llm.event.notifications.routing.table import check_routing
 from hxp_enterprise_llm.event.notifications.rules import check_rules
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
@@ -65,14 +66,16 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
     config = loaded.config
     _check_keys(loaded, config.security)
     names = variable_names([metric.name for metric in analytics.metrics], analytics.windows)
-    faults = check_rules(config.real_time_notifications, names)
+    notifications = config.real_time_notifications
+    faults = [(fault.path, fault.message) for fault in check_rules(notifications, names)]
+    faults += check_routing(notifications)
     if faults:
-        raise ConfigFaults(loaded.fault(fault.path, fault.message) for fault in faults)
+        raise ConfigFaults(loaded.fault(path, message) for path, message in faults)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {
         "channels": len(config.all_channels()),
-        "rules": len(config.real_time_notifications.notification_rules),
+        "rules": len(notifications.notification_rules),
         "dashboards": len(definitions),
     }
     return CheckReport(loaded, found, (*loaded.warnings, *broken))

@@ -281,7 +281,10 @@ def _silent_proxy(head: RequestHead, policy: Policy, peer: str) -> Refusal | Non
 def _check_scope(route: Route, caller: Principal) -> Refusal | None:
     if route.scope == "open" or route.scope in caller.scopes:
         return None
-    who = f"the key {caller.id!r} does not have" if caller.kind == "service" else "nobody has without a key"
+    if caller.kind == "service":
+        who = f"the key {caller.id!r} does not have"
+    else:
+        who = "only this host has without a key" if route.scope in LOOPBACK_SCOPES else "nobody has without a key"
     text = f"{route.method} {route.path} takes the scope {route.scope!r}, which {who}"
     return Refusal(403, "scope", text, "use a key with this scope")
 

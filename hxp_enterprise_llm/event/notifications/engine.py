@@ -37,6 +37,7 @@ from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
 from hxp_enterprise_llm.event.notifications.routing.adoption import Adopted, adopt, look_up, whole
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk
+from hxp_enterprise_llm.event.notifications.routing.heartbeats import Heartbeats
 from hxp_enterprise_llm.event.notifications.routing.notices import log_only
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
@@ -53,6 +54,7 @@ from hxp_enterprise_llm.event.notifications.snapshots import (
     worth_evaluating,
 )
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
@@ -92,6 +94,7 @@ class NotificationEngine:
         metrics: NotificationMetrics,
         metric_names: frozenset[str] | None = None,
         random: Callable[[], float] = _random.random,
+        egress: Egress | None = None,
     ) -> None:
         """Raises RuleFaults, RoutingFaults, ChannelFault.
 
@@ -103,6 +106,7 @@ class NotificationEngine:
         self._router = Router(store, clock=clock, metrics=metrics.routing, queued=self._dispatcher.wake)
         self.desk = Desk(self._router, store, event_log, clock=clock, metrics=metrics.routing)
         """What people and programs ask of the way of alerts: silences, acknowledgements, alerts from outside."""
+        self._heartbeats = Heartbeats(self._router, egress or Egress(), metrics.routing, lambda: self.health().reason)
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
@@ -149,6 +153,7 @@ class NotificationEngine:
         settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
         self._dispatcher.use(prepared.channels, settings)
         self._router.use(prepared.table, Receivers(config, self._dispatcher.channels), config)
+        self._heartbeats.use(config.heartbeats if config.enabled else {})
         self.monitor.use(prepared.rules)
         self._saved_at = float("-inf")  # alerts whose rules have changed end with the next batch
 
@@ -158,6 +163,7 @@ class NotificationEngine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="rules")
             group.create_task(self._router.run(), name="routes")
+            group.create_task(self._heartbeats.run(), name="heartbeats")
             group.create_task(self._dispatcher.run(), name="deliveries")
 
     async def _load(self) -> None:

@@ -55,6 +55,7 @@ class Router:
         self._store, self._clock, self._metrics, self._queued = store, clock, metrics, queued
         self._lock = asyncio.Lock()
         self._bell = asyncio.Event()
+        self._taken_up = asyncio.Event()
         self.state = nothing()
         self.instance = ""
         """Name of this daemon among others, for as long as its store lives."""
@@ -98,6 +99,7 @@ class Router:
         self._anchor = Instant(max(wall, latest), self._clock.monotonic())
         self._grant_time(wall)
         self._reroute = True
+        self._taken_up.set()
 
     def _grant_time(self, wall: float) -> None:
         # While we were away nobody could say that an alert goes on: what it inhibits must not slip out now.
@@ -123,8 +125,9 @@ class Router:
     async def work(self, fill: Fill | None = None, also: Also | None = None) -> None:
         """One pass: `fill` gives it what has changed, `also` writes in the same transaction.
 
-        Raises StoreUnavailable: then nothing has happened.
+        Waits until what was stored has been taken up. Raises StoreUnavailable: then nothing has happened.
         """
+        await self._taken_up.wait()
         async with self._lock:
             work = self._begin()
             if fill is not None:
