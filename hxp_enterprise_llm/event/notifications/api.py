@@ -17,6 +17,7 @@ from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
 from hxp_enterprise_llm.event.notifications.routing import api as routing_api
 from hxp_enterprise_llm.event.notifications.routing import api_v2
+from hxp_enterprise_llm.event.notifications.routing.model import Known
 from hxp_enterprise_llm.event.notifications.rules import Rule
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
@@ -117,6 +118,8 @@ class NotificationsApi:
                 "not_ready": {name: reason for name, (ready, reason) in readiness.items() if not ready},
                 "priorities": {name: switched_on(engine.config, name) for name in ("critical", "warning", "info")},
                 "rules": [self._rule(rule) for rule in engine.rules],
+                "foreign_alerts": list(map(_foreign, engine.desk.foreign())),
+                "silences": engine.desk.silences(),
                 "outbox": counts,
                 "last_snapshot": None if last is None else rfc3339(last),
             }
@@ -131,10 +134,15 @@ class NotificationsApi:
             "channel": rule.config.channel,
             "priority": rule.config.priority,
             **_alert_facts(alert),
+            **self._acknowledged(alert),
             "values": self._engine.monitor.values(rule.name),
             "health": health,
             **({"reason": reason} if reason else {}),
         }
+
+    def _acknowledged(self, alert: Watched | None) -> dict[str, Any]:
+        known = self._engine.desk.episode(alert.state.episode) if alert and alert.state.episode else None
+        return {"acknowledged_by": known.ack.by} if known is not None and known.ack is not None else {}
 
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
@@ -155,6 +163,18 @@ class NotificationsApi:
             "deliveries": recent.counts if recent else {},
             "last_delivery": None if last is None else last | {"at": rfc3339(last["at"])},
         }
+
+
+def _foreign(known: Known) -> dict[str, Any]:
+    alert = known.alert
+    return {
+        "episode": alert.episode,
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "priority": alert.priority,
+        "since": rfc3339(alert.starts_at),
+        **({"acknowledged_by": known.ack.by} if known.ack else {}),
+    }
 
 
 def _alert_facts(alert: Watched | None) -> dict[str, Any]:

@@ -50,6 +50,18 @@ class RuleState(TypedDict):
     values: dict[str, float | None]
     health: str
     reason: NotRequired[str]
+    acknowledged_by: NotRequired[str]
+
+
+class ForeignAlert(TypedDict):
+    """An alert from Prometheus or Alertmanager that fires."""
+
+    episode: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    priority: Priority
+    since: str
+    acknowledged_by: NotRequired[str]
 
 
 class Overview(TypedDict):
@@ -60,6 +72,8 @@ class Overview(TypedDict):
     not_ready: dict[str, str]
     priorities: dict[str, bool]
     rules: list[RuleState]
+    foreign_alerts: list[ForeignAlert]
+    silences: dict[str, int]
     outbox: dict[str, int]
     last_snapshot: str | None
 

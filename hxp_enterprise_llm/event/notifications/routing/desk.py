@@ -24,9 +24,10 @@ from hxp_enterprise_llm.event.notifications.routing.acknowledgements import (
 )
 from hxp_enterprise_llm.event.notifications.routing.draft import State
 from hxp_enterprise_llm.event.notifications.routing.foreign import Foreign
+from hxp_enterprise_llm.event.notifications.routing.intake import decision
 from hxp_enterprise_llm.event.notifications.routing.model import FOREIGN, HOP_LABEL, Ack, Decision, Known, Silence
 from hxp_enterprise_llm.event.notifications.routing.notices import SilenceEvent, log_only, silence_notice
-from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass, decision
+from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.router import Router
 from hxp_enterprise_llm.event.notifications.routing.silences import MOST, changed, ended
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -65,6 +66,14 @@ class Desk:
     def foreign(self) -> list[Known]:
         """The alerts from outside that fire."""
         return [known for known in self.state.alerts.values() if known.fires and known.alert.origin == FOREIGN]
+
+    def silences(self) -> dict[str, int]:
+        """How many silences there are, by state."""
+        wall = self._clock.time()
+        counts = dict.fromkeys(("active", "pending", "expired"), 0)
+        for silence in self.state.silences.values():
+            counts[silence.state(wall)] += 1
+        return counts
 
     def episode(self, name: str) -> Known | None:
         """The alert of an episode that is not over."""
@@ -169,7 +178,8 @@ class Desk:
         known = before if before is not None and before.fires else None
         if sent.ended(wall):
             return "unknown" if known is None else _end(work, known, sent)
-        expires = sent.ends_at if sent.ends_at is not None and sent.ends_at > wall else wall + lasts
+        lasts = sent.ends_at - wall if sent.ends_at is not None and sent.ends_at > wall else lasts
+        expires = work.now.steady + lasts
         if known is not None:
             return _renew(work, known, sent, expires)
         if room <= 0:

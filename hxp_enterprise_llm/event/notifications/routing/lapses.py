@@ -8,21 +8,23 @@ import msgspec
 
 from hxp_enterprise_llm.event.notifications.model import Notification
 from hxp_enterprise_llm.event.notifications.routing.draft import State
+from hxp_enterprise_llm.event.notifications.routing.intake import decision
 from hxp_enterprise_llm.event.notifications.routing.model import Instant, Known, Silence
 from hxp_enterprise_llm.event.notifications.routing.notices import SilenceEvent, log_only, silence_notice
-from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass, decision
+from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.silences import KEEP_SECONDS, silenced_by
 
 TIMED_OUT = "timed_out"
 _MINUTE = 60.0
 
 
-def boundary(state: State, timed: bool, notice: float, wall: float) -> float:
+def boundary(state: State, timed: bool, notice: float, now: Instant) -> float:
     """Wall-clock seconds of the next such moment; infinity when there is none."""
+    wall = now.wall
     moments = [wall - wall % _MINUTE + _MINUTE] if timed and state.groups else []
     for known in state.alerts.values():
         moments += [known.ack.until] if known.ack else []
-        moments += [known.expires] if known.expires is not None and known.fires else []
+        moments += [known.expires - now.steady + wall] if known.expires is not None and known.fires else []
     for silence in state.silences.values():
         moments += _moments(silence, notice, wall)
     return min(moments, default=float("inf"))
@@ -47,7 +49,7 @@ def lapse(work: Pass, state: State, notice: float) -> None:
     for known in list(state.alerts.values()):
         if known.ack is not None and known.ack.until <= now.wall:
             _unacknowledge(work, known)
-        if known.expires is not None and known.expires <= now.wall and known.fires:
+        if known.expires is not None and known.expires <= now.steady and known.fires:
             ended = timed_out(known.notification, now.wall)
             work.take(ended, known.choice)
             work.draft.queue.append(log_only(ended))

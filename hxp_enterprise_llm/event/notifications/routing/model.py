@@ -43,7 +43,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: float = 0.0
     """When the last acknowledgement ran out; steady seconds."""
     expires: float | None = None
-    """Of an alert from outside: wall-clock seconds at which it ends unless it is sent again."""
+    """Of an alert from outside: steady seconds at which it ends unless it is sent again."""
 
     @property
     def alert(self) -> Alert:

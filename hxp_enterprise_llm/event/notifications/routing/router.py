@@ -97,13 +97,13 @@ class Router:
         times = (time for group in self.state.groups.values() for time in (group.began, group.told_at))
         latest = max(times, default=0.0)
         self._anchor = Instant(max(wall, latest), self._clock.monotonic())
-        self._grant_time(wall)
+        self._grant_time(self._anchor.wall)
         self._reroute = True
         self._taken_up.set()
 
-    def _grant_time(self, wall: float) -> None:
+    def _grant_time(self, steady: float) -> None:
         # While we were away nobody could say that an alert goes on: what it inhibits must not slip out now.
-        least = wall + seconds(self._in_force.config.foreign.resolve_timeout)
+        least = steady + seconds(self._in_force.config.foreign.resolve_timeout)
         for fingerprint, known in self.state.alerts.items():
             if known.expires is not None and known.expires < least:
                 self.state.alerts[fingerprint] = msgspec.structs.replace(known, expires=least)
@@ -169,7 +169,7 @@ class Router:
                 self._wakes[id] = at
         force = self._in_force
         self._reroute = self._reroute and force is not self._began_with
-        self._boundary = boundary(self.state, force.table.timed, force.notice, work.now.wall)
+        self._boundary = boundary(self.state, force.table.timed, force.notice, work.now)
         self._bell.set()
         for reason in work.draft.suppressed:
             self._metrics.suppressed.labels(reason).inc()

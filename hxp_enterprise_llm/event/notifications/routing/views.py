@@ -75,10 +75,10 @@ class Views:
         ways = self._table.ways(known.labels, known.choice)
         muted = [reason for way in ways if (reason := way.path.shut(self._now.wall))]
         held = bool(silences or inhibitor or (ways and len(muted) == len(ways)))
-        expires = known.expires if known.expires is not None else self._now.wall + _FAR_SECONDS
+        lasts = known.expires - self._now.steady if known.expires is not None else _FAR_SECONDS
         return {
             "annotations": known.alert.annotations,
-            "endsAt": rfc3339(expires),
+            "endsAt": rfc3339(self._now.wall + lasts),
             "fingerprint": known.fingerprint,
             "receivers": [{"name": name} for name in dict.fromkeys(way.receiver for way in ways)],
             "startsAt": rfc3339(known.alert.starts_at),

@@ -90,7 +90,7 @@ class Ways:
         assert len(groups) == len(self.state.groups)
         assert len(silences) == len(self.state.silences)
         self.wakes.update(work.wakes)
-        self.boundary = boundary(self.state, compile_routing(self.config).timed, self.notice, self.now.wall)
+        self.boundary = boundary(self.state, compile_routing(self.config).timed, self.notice, self.now)
         self.decisions += draft.decisions
         self.suppressed += draft.suppressed
         for notification, to in draft.queue:
