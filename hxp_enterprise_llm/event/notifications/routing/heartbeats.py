@@ -48,15 +48,15 @@ class Heartbeats:
         """Send them until cancelled."""
         while True:
             self._changed.clear()
-            tasks = [
-                asyncio.create_task(self._keep(*each), name=f"heartbeat-{each[0]}") for each in self._beats.items()
-            ]
-            try:
+            if not self._beats:
                 await self._changed.wait()
-            finally:
+                continue
+            async with asyncio.TaskGroup() as group:
+                beats = self._beats.items()
+                tasks = [group.create_task(self._keep(*each), name=f"heartbeat-{each[0]}") for each in beats]
+                await self._changed.wait()
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep(self, name: str, beat: HeartbeatConfig) -> None:
         while True:
