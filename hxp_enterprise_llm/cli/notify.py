@@ -9,6 +9,7 @@ import click
 
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
+from hxp_enterprise_llm.cli.notify_why import why
 from hxp_enterprise_llm.client import send_notification
 from hxp_enterprise_llm.client.notify import Sent
 from hxp_enterprise_llm.telemetry.text import clean
@@ -17,6 +18,9 @@ from hxp_enterprise_llm.telemetry.text import clean
 @click.group()
 def notify() -> None:
     """Notifications."""
+
+
+notify.add_command(why)
 
 
 @notify.command()

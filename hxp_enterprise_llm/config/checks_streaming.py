@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from email.utils import parseaddr
 
 from hxp_enterprise_llm.config import checks_rules
+from hxp_enterprise_llm.config.checks_routing import routing
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import (
@@ -84,6 +85,7 @@ def notifications(config: StreamingConfig, given: Given) -> Iterator[Finding]:
     yield from unique(f"{_NOTIFICATIONS}.notification_channels", section.notification_channels)
     yield from _rule_channels(section, path, given(path))
     yield from duration(f"{_NOTIFICATIONS}.give_up_after", section.give_up_after)
+    yield from routing(_NOTIFICATIONS, section)
     yield from _addresses(section.email)
     yield from endpoint(f"{_NOTIFICATIONS}.slack.api_url", section.slack.api_url)
 

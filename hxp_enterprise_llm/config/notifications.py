@@ -7,6 +7,15 @@ from typing import Annotated
 import msgspec
 
 from hxp_enterprise_llm.config.delivery import DeliveryChannel, EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.routing import (
+    ForeignConfig,
+    GroupingConfig,
+    Heartbeats,
+    InhibitRules,
+    Receivers,
+    Routes,
+    TimeIntervals,
+)
 from hxp_enterprise_llm.config.rules import RuleConfig, default_rules
 from hxp_enterprise_llm.config.types import Duration, Seconds, Section, about
 
@@ -29,3 +38,16 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
     email: EmailConfig = msgspec.field(default_factory=EmailConfig)
     slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
+    receivers: Receivers = {}
+    routes: Routes = []
+    grouping: GroupingConfig = msgspec.field(default_factory=GroupingConfig)
+    inhibit_rules: InhibitRules = []
+    time_intervals: TimeIntervals = {}
+    silence_notice: Annotated[
+        Duration, about("How long before its end a silence is announced once more; 0s: never", live=True)
+    ] = "15m"
+    heartbeats: Heartbeats = {}
+    foreign: ForeignConfig = msgspec.field(default_factory=ForeignConfig)
+    decisions: Annotated[
+        int, about("Most decisions that GET /notifications/log can look back on", live=True, ge=100)
+    ] = 100_000

@@ -65,7 +65,7 @@ def _sections(section: type[Section], path: KeyPath, schema: dict[str, Any], rel
         elif field.items is not None:
             around = subschema(schema, path + field.path)
             step: str | int = 0 if around["type"] == "array" else "NAME"
-            yield from _sections(field.items, (*path, *field.path, step), schema, around["x-reload"])
+            yield from _sections(field.items, (*path, *field.path, step), schema, reload or around["x-reload"])
 
 
 def _row(key: str, described: dict[str, Any], schema: dict[str, Any], reload: str) -> str:
@@ -80,7 +80,11 @@ def value_words(described: dict[str, Any], schema: dict[str, Any]) -> str:
         return "section below"
     if "enum" in described:
         return " or ".join(f"`{choice}`" for choice in described["enum"])
+    if "anyOf" in described:
+        return " or ".join(value_words(choice, schema) for choice in described["anyOf"])
     kind = described["type"]
+    if kind == "null":
+        return "`null`"
     if kind == "array":
         return f"list of: {value_words(described['items'], schema)}"
     if kind == "object":

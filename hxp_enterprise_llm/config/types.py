@@ -22,6 +22,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 TypePattern = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$")]
 Duration = Annotated[str, Meta(pattern=r"^([0-9]+(ms|s|m|h|d))+$", examples=["30s", "5m", "1h30m"])]
+DurationOrNone = Annotated[str, Meta(pattern=r"^(([0-9]+(ms|s|m|h|d))+)?$")]
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.paths import KeyPath, suggestion
 from hxp_enterprise_llm.config.rules import Label
-from hxp_enterprise_llm.config.types import Duration, Name, TypePattern
+from hxp_enterprise_llm.config.types import Duration, DurationOrNone, Name, TypePattern
 
 _TYPES = {
     "object": "a map",
@@ -24,6 +24,7 @@ _TYPES = {
 
 PATTERNS = {
     get_args(Duration)[1].pattern: "a duration such as 30s, 5m or 1h30m",
+    get_args(DurationOrNone)[1].pattern: "a duration such as 30s, 5m or 1h30m, or empty",
     get_args(Name)[1].pattern: "a name of at most 64 lower-case letters, digits, '_' and '-'",
     get_args(TypePattern)[1].pattern: "an event type such as llm.request.completed, a prefix such as llm.*, or *",
     r"^[a-z][a-z0-9_]{0,63}$": "a name of at most 64 lower-case letters, digits and '_', a letter first",

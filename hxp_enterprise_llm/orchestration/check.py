@@ -14,6 +14,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConf
 from hxp_enterprise_llm.config.rule_files import placed_rules
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
+from hxp_enterprise_llm.event.notifications.routing.table import check_routing
 from hxp_enterprise_llm.event.notifications.rules.compiled import check_rules
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
@@ -65,14 +66,19 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
     """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
     _check_keys(loaded, config.security)
-    faults = check_rules(config.real_time_notifications, vocabulary(analytics))
+    notifications = config.real_time_notifications
+    faults = [
+        fault.located or loaded.fault(fault.path, fault.message)
+        for fault in check_rules(notifications, vocabulary(analytics))
+    ]
+    faults += [loaded.fault(path, message) for path, message in check_routing(notifications)]
     if faults:
-        raise ConfigFaults(fault.located or loaded.fault(fault.path, fault.message) for fault in faults)
+        raise ConfigFaults(faults)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {
         "channels": len(config.all_channels()),
-        "rules": len(placed_rules(config.real_time_notifications)),
+        "rules": len(placed_rules(notifications)),
         "dashboards": len(definitions),
     }
     return CheckReport(loaded, found, (*loaded.warnings, *broken))

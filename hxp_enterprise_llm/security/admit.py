@@ -25,6 +25,8 @@ __all__ = ["Policy", "RequestHead", "admit"]
 
 ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
 """What loopback and trusted networks may do without a credential."""
+LOOPBACK_SCOPES = ANONYMOUS_SCOPES | {"silence"}
+"""What loopback may do beside: nobody silences an alert from elsewhere without a name."""
 
 ENCODINGS = ("gzip", "deflate", "identity")
 """Content encodings of a body that are taken, one layer of them."""
@@ -212,7 +214,8 @@ def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind
             return key
         expires = math.inf if key.expires is None else key.expires
         return Principal("service", network, head.peer, key.scopes, key.id, expires)
-    return unwelcome or Principal("anonymous", network, head.peer, ANONYMOUS_SCOPES)
+    scopes = LOOPBACK_SCOPES if network == "loopback" else ANONYMOUS_SCOPES
+    return unwelcome or Principal("anonymous", network, head.peer, scopes)
 
 
 def _find_key(head: RequestHead, policy: Policy, credentials: Sequence[str]) -> ApiKey | Refusal:
@@ -282,7 +285,10 @@ def _silent_proxy(head: RequestHead, policy: Policy, peer: str) -> Refusal | Non
 def _check_scope(route: Route, caller: Principal) -> Refusal | None:
     if route.scope == "open" or route.scope in caller.scopes:
         return None
-    who = f"the key {caller.id!r} does not have" if caller.kind == "service" else "nobody has without a key"
+    if caller.kind == "service":
+        who = f"the key {caller.id!r} does not have"
+    else:
+        who = "only this host has without a key" if route.scope in LOOPBACK_SCOPES else "nobody has without a key"
     text = f"{route.method} {route.path} takes the scope {route.scope!r}, which {who}"
     return Refusal(403, "scope", text, "use a key with this scope")
 

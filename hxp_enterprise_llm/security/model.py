@@ -20,7 +20,8 @@ Scope = Literal[
     "open",  # liveness only: says nothing that an outsider may not know
     "read",  # events, streams, dashboards, state
     "publish",  # put events into the log
-    "notify",  # send a notification by hand
+    "notify",  # send a notification by hand, hand alerts in, acknowledge
+    "silence",  # silence alerts
     "dashboards:refresh",
     "metrics",
 ]

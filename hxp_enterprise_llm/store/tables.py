@@ -63,3 +63,51 @@ cursor = Table(
     Column("epoch", String(64), nullable=False),
     Column("offset", BigInteger, nullable=False),
 )
+
+routed_alert = Table(
+    "routed_alert",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("episode", String(64), nullable=False),
+    Column("known", JSON, nullable=False),
+    Index("routed_alert_episode", "episode"),
+)
+
+alert_group = Table(
+    "alert_group",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("thread", String(64), nullable=False),  # episode of the outbox rows of its incident; empty: none
+    Column("content", JSON, nullable=False),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("content", JSON, nullable=False),
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("episode", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("alertname", String(256), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("receiver", String(64), nullable=False),
+    Index("decision_episode", "episode", "id"),
+    Index("decision_alertname", "alertname", "id"),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 from hxp_enterprise_llm.telemetry.rules import RuleCollector
 
 
@@ -11,6 +12,7 @@ class NotificationMetrics:
     """Rules and deliveries."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.routing = RoutingMetrics(registry)
         self.delivery = Counter(
             "notification_delivery",
             "Deliveries by channel and result",

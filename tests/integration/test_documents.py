@@ -95,19 +95,38 @@ async def test_schemas_of_the_operator_are_in_the_document(tmp_path):
             assert document["components"]["messages"]["shop.sold"]["title"] == "Something was sold"
 
 
+async def something_silenced(session: aiohttp.ClientSession, gateway: str) -> str:
+    """An alert from outside, and a silence over it; answers the id of the silence."""
+    alert = {"labels": {"alertname": "Disk", "node": "n1"}, "annotations": {"summary": "full"}}
+    async with session.post(gateway + "/api/v2/alerts", json=[alert]) as answer:
+        assert answer.status == 200
+    silence = {
+        "matchers": [{"name": "alertname", "value": "Disk", "isRegex": False}],
+        "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "2032-01-01T00:00:00Z",
+        "createdBy": "alice",
+        "comment": "known",
+    }
+    async with session.post(gateway + "/api/v2/silences", json=silence) as answer:
+        assert answer.status == 200
+        made: str = (await answer.json())["silenceID"]
+        return made
+
+
 async def test_answers_have_what_the_document_says_and_nothing_else(program, session):
     """Every answer as JSON of every route that is read: valid, and without a member that is not written down."""
     checked = 0
     (fast, *_) = program.settings.streaming.high_frequency_streams.streams
     async with session.post(url(program, "processing") + "/events", json={"type": "a.b", "data": 1}) as answer:
         assert answer.status == 202
+    silence = await something_silenced(session, url(program, "streaming"))
     for name in program.servers:
         document = await fetch(session, url(program, name) + "/openapi.json")
         for path, methods in document["paths"].items():
             content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
             if "application/json" not in content:
                 continue
-            samples = {"name": fast} if path.startswith("/streams/") else SAMPLES
+            samples = {"name": fast} if path.startswith("/streams/") else SAMPLES | {"id": silence}
             address = re.sub(r"\{(\w+)\}", lambda match, samples=samples: samples[match[1]], path)
             value = await fetch(session, url(program, name) + address)
             schema = content["application/json"]["schema"]

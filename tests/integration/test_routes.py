@@ -40,11 +40,12 @@ async def test_every_route_refuses_a_stranger(program):
     )
     for server in program.servers.values():
         for route in server.routes():
-            for peer, welcome in (("127.0.0.1", True), ("192.168.10.7", True), ("10.1.2.3", route.scope == "open")):
+            near, far = route.scope != "silence", route.scope == "open"  # nobody silences from elsewhere without a name
+            for peer, welcome in (("127.0.0.1", True), ("192.168.10.7", near), ("10.1.2.3", far)):
                 decision = admit(head_of(route, peer), route, policy)
                 assert isinstance(decision, Principal) is welcome, (route.method, route.path, peer, decision)
                 if isinstance(decision, Refusal):
-                    assert decision.status == 401
+                    assert decision.status == (403 if peer == "192.168.10.7" else 401)
                     assert "security.trusted_networks" in decision.hint
 
 

@@ -14,6 +14,9 @@ from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
+from hxp_enterprise_llm.event.notifications.routing import api as routing_api
+from hxp_enterprise_llm.event.notifications.routing import api_v2
+from hxp_enterprise_llm.event.notifications.routing.model import Known
 from hxp_enterprise_llm.event.notifications.rules.status import rule_status
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
@@ -29,6 +32,8 @@ def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> l
     """The routes over an engine."""
     view = NotificationsApi(engine, clock, budget)
     return [
+        *routing_api.routes(engine.desk, clock=clock, budget=budget),
+        *api_v2.routes(engine.desk, clock=clock, budget=budget),
         Route(
             "POST",
             "/notifications/send",
@@ -111,11 +116,17 @@ class NotificationsApi:
                 "delivery_channels": [name for name, (ready, _) in readiness.items() if ready],
                 "not_ready": {name: reason for name, (ready, reason) in readiness.items() if not ready},
                 "priorities": {name: switched_on(engine.config, name) for name in ("critical", "warning", "info")},
-                "rules": rule_status(engine.rules, engine.monitor, engine.alerts),
+                "rules": rule_status(engine.rules, engine.monitor, engine.alerts, self._acknowledged),
+                "foreign_alerts": list(map(_foreign, engine.desk.foreign())),
+                "silences": engine.desk.silences(),
                 "outbox": counts,
                 "last_snapshot": None if last is None else rfc3339(last),
             }
         )
+
+    def _acknowledged(self, episode: str) -> str | None:
+        known = self._engine.desk.episode(episode)
+        return known.ack.by if known is not None and known.ack is not None else None
 
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
@@ -136,6 +147,18 @@ class NotificationsApi:
             "deliveries": recent.counts if recent else {},
             "last_delivery": None if last is None else last | {"at": rfc3339(last["at"])},
         }
+
+
+def _foreign(known: Known) -> dict[str, Any]:
+    alert = known.alert
+    return {
+        "episode": alert.episode,
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "priority": alert.priority,
+        "since": rfc3339(alert.starts_at),
+        **({"acknowledged_by": known.ack.by} if known.ack else {}),
+    }
 
 
 async def _stored(ask: Callable[[], Awaitable[Any]]) -> Any:

@@ -44,6 +44,7 @@ class LabelSetState(TypedDict):
     state: str
     since: str | None
     episode: NotRequired[str]
+    acknowledged_by: NotRequired[str]
     values: dict[str, float | None]
 
 
@@ -62,6 +63,18 @@ class RuleState(TypedDict):
     reason: NotRequired[str]
     by: NotRequired[list[str]]
     label_sets: NotRequired[list[LabelSetState]]
+    acknowledged_by: NotRequired[str]
+
+
+class ForeignAlert(TypedDict):
+    """An alert from Prometheus or Alertmanager that fires."""
+
+    episode: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    priority: Priority
+    since: str
+    acknowledged_by: NotRequired[str]
 
 
 class Overview(TypedDict):
@@ -72,6 +85,8 @@ class Overview(TypedDict):
     not_ready: dict[str, str]
     priorities: dict[str, bool]
     rules: list[RuleState]
+    foreign_alerts: list[ForeignAlert]
+    silences: dict[str, int]
     outbox: dict[str, int]
     last_snapshot: str | None
 

@@ -14,23 +14,33 @@ from sqlalchemy import Connection
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
+from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory
 from hxp_enterprise_llm.event.notifications.dispatcher import (
     STORE_PAUSE_SECONDS,
-    WORKERS,
     DeliverySettings,
     Dispatcher,
 )
-from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
-from hxp_enterprise_llm.event.notifications.outbox import Recipient, alert_recipients, switched_on
+from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
+from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
+from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
+from hxp_enterprise_llm.event.notifications.routing.adoption import Adopted, adopt, look_up, whole
+from hxp_enterprise_llm.event.notifications.routing.desk import Desk
+from hxp_enterprise_llm.event.notifications.routing.heartbeats import Heartbeats
+from hxp_enterprise_llm.event.notifications.routing.notices import log_only
+from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
+from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
+from hxp_enterprise_llm.event.notifications.routing.records import Loaded, load
+from hxp_enterprise_llm.event.notifications.routing.router import Router
+from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable, compile_routing
 from hxp_enterprise_llm.event.notifications.rules import rows
 from hxp_enterprise_llm.event.notifications.rules.alerts import Moment
 from hxp_enterprise_llm.event.notifications.rules.compiled import Rule, compile_rules
 from hxp_enterprise_llm.event.notifications.rules.evaluation import Evaluation, Evaluator
 from hxp_enterprise_llm.event.notifications.rules.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.rules.snapshots import (
-    SNAPSHOT_TYPES,
+    SNAPSHOT_TYPE,
     BadSnapshot,
     Place,
     Snapshot,
@@ -41,12 +51,14 @@ from hxp_enterprise_llm.event.notifications.rules.snapshots import (
 from hxp_enterprise_llm.event.notifications.rules.telling import Told, Watched
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("notifications")
 
+FOLLOWED = TypePatterns([SNAPSHOT_TYPE, ACKNOWLEDGED, PUBLICATION])
 CURSOR = "notifications"
 _SAVE_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
@@ -64,6 +76,7 @@ class Prepared(NamedTuple):
     names: Vocabulary | None
     rules: tuple[Rule, ...]
     channels: tuple[Channel, ...]
+    table: RoutingTable
 
 
 class NotificationEngine:
@@ -80,11 +93,19 @@ class NotificationEngine:
         metrics: NotificationMetrics,
         metric_names: Vocabulary | None = None,
         random: Callable[[], float] = _random.random,
+        egress: Egress | None = None,
     ) -> None:
-        """Raises RuleFaults, ChannelFault. `metric_names`: what conditions may name; None when it is not known."""
+        """Raises RuleFaults, RoutingFaults, ChannelFault.
+
+        `metric_names`: what conditions may name; None when it is not known.
+        """
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
         self._factory = channels
         self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
+        self._router = Router(store, clock=clock, metrics=metrics.routing, queued=self._dispatcher.wake)
+        self.desk = Desk(self._router, store, event_log, clock=clock, metrics=metrics.routing)
+        """What people and programs ask of the way of alerts: silences, acknowledgements, alerts from outside."""
+        self._heartbeats = Heartbeats(self._router, egress or Egress(), metrics.routing, lambda: self.health().reason)
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
@@ -116,7 +137,8 @@ class NotificationEngine:
         return dict(self._dispatcher.channels)
 
     def prepare(self, config: NotificationsConfig, metric_names: Vocabulary | None = None) -> Callable[[], None]:
-        """Check and compile everything; what is answered puts it in force. Raises RuleFaults, ChannelFault.
+        """Check and compile everything; what is answered puts it in force. Raises RuleFaults, RoutingFaults,
+        ChannelFault.
 
         `metric_names` replaces the names that conditions may use; None keeps them.
         """
@@ -125,13 +147,16 @@ class NotificationEngine:
 
     def _prepare(self, config: NotificationsConfig, names: Vocabulary | None) -> Prepared:
         known = self._evaluator.rules if self._names == names else ()
-        return Prepared(config, names, compile_rules(config, names, known), tuple(self._factory(config)))
+        rules = compile_rules(config, names, known)
+        return Prepared(config, names, rules, tuple(self._factory(config)), compile_routing(config))
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
         config = prepared.config
         settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
         self._dispatcher.use(prepared.channels, settings)
+        self._router.use(prepared.table, Receivers(config, self._dispatcher.channels), config)
+        self._heartbeats.use(config.heartbeats if config.enabled else {})
         self.monitor.use(prepared.rules)
         self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)
         if not config.enabled:
@@ -143,12 +168,18 @@ class NotificationEngine:
         await self._load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="rules")
+            group.create_task(self._router.run(), name="routes")
+            group.create_task(self._heartbeats.run(), name="heartbeats")
             group.create_task(self._dispatcher.run(), name="deliveries")
 
     async def _load(self) -> None:
-        self._watched, stored = await self._store.run(lambda c: (rows.load_watched(c), rows.load_alerts(c)))
+        found = await self._store.run(partial(_load, fresh=self._clock.new_id()))
+        self._watched = found.watched
         self._begun = self._seen_at = self._clock.monotonic()
-        self._alerts = {alert.fingerprint: alert for alert in stored}
+        self._alerts = {alert.fingerprint: alert for alert in found.alerts}
+        self._router.take_up(found.way)
+        if found.adopted:
+            await self._router.work(adopt(found.adopted, {rule.name: rule.config.channel for rule in self.rules}))
         log.info("notifications.started", rules=len(self.rules), alerts=len(self._alerts))
 
     async def _follow(self) -> None:
@@ -157,7 +188,7 @@ class NotificationEngine:
             try:
                 stored = await self._store.run(partial(records.load_cursor, name=CURSOR))
                 place = starting_place(stored, await self._log.bounds())
-                async for batch in self._log.follow(place.offset, types=SNAPSHOT_TYPES, epoch=place.epoch):
+                async for batch in self._log.follow(place.offset, types=FOLLOWED, epoch=place.epoch):
                     self._fault("log", "")
                     await self._take(batch, place.epoch)
             except CursorError as error:
@@ -176,6 +207,7 @@ class NotificationEngine:
             return
         place = Place(epoch, batch.next)
         now = self._clock.time()
+        await self.desk.follow(batch.events)
         for snapshot in worth_evaluating(batch, self._snapshots(batch, now), now):
             self._seen_at = self._clock.monotonic()
             await self._evaluate(snapshot, place, snapshot.at)
@@ -192,6 +224,8 @@ class NotificationEngine:
     def _snapshots(self, batch: Batch, now: float) -> list[Snapshot]:
         found = []
         for event in batch.events:
+            if event.type != "analytics.snapshot":
+                continue
             try:
                 found.append(read_snapshot(event.raw, now))
             except BadSnapshot as error:
@@ -223,12 +257,12 @@ class NotificationEngine:
     async def _save(self, result: Evaluation, place: Place | None) -> None:
         now, mono = self._now()
         prune_before = now - _KEEP_SECONDS if mono - self._pruned_at >= _PRUNE_SECONDS else None
-        told = [(one.notification, self._recipients(one)) for one in result.told]
 
-        def write(connection: Connection) -> None:
-            for notification, to in told:
-                queue = records.told(connection, notification.episode) if to is None else to
-                records.enqueue(connection, notification, queue, now)
+        def route(work: Pass) -> None:
+            for one in result.told:
+                self._route(work, one)
+
+        def write(connection: Connection, now: float) -> None:
             rows.save_alerts(connection, result.changed, now)
             rows.drop_alerts(connection, result.dropped)
             rows.save_watched(connection, mono)
@@ -237,22 +271,20 @@ class NotificationEngine:
             if prune_before is not None:
                 records.prune(connection, prune_before)
 
-        await self._store.run(write)
+        await self._router.work(route, write)
         self._saved_at = self._clock.monotonic()
         self._pruned_at = self._pruned_at if prune_before is None else mono
-        if told:
-            self._dispatcher.wake(WORKERS)
 
-    def _recipients(self, told: Told) -> list[Recipient] | None:
-        """Who is told; None: whoever was told that the alert fires."""
-        notification, choice = told
+    def _route(self, work: Pass, told: Told) -> None:
+        """Send an alert on its way. In the log it is whatever becomes of it, unless nobody knows that it began."""
+        notification, choice = whole(told.notification), told.choice
         if notification.kind == "resolved":
-            return None
-        if not switched_on(self.config, notification.priority):
-            return []
-        if notification.kind == "pending":
-            return [(LOG_CHANNEL, "")]
-        return alert_recipients(choice, self.config, self._dispatcher.channels)
+            if work.take(notification, choice):
+                work.draft.queue.append(log_only(notification))
+        elif switched_on(self.config, notification.priority):
+            work.draft.queue.append(log_only(notification))
+            if notification.kind == "firing":
+                work.take(notification, choice)
 
     async def send(self, notification: Notification, to: Sequence[Recipient]) -> None:
         """Queue a message for its recipients; durable when this returns. Raises StoreUnavailable."""
@@ -268,11 +300,13 @@ class NotificationEngine:
         """The alerts that fire now, each as its `alert.firing` event carried it."""
         alerts = self._alerts.values()
         fired = [alert.notification for alert in alerts if alert.state.open]
-        return [alert_data(notification) for notification in fired if notification is not None]
+        own = [alert_data(notification) for notification in fired if notification is not None]
+        return own + [alert_data(known.notification) for known in self.desk.foreign()]
 
     def health(self) -> Part:
         """How the engine is, in words."""
-        reasons = [reason for reason in (*self._faults.values(), self._dispatcher.store_fault) if reason]
+        faults = (*self._faults.values(), self._dispatcher.store_fault, self._router.fault)
+        reasons = [reason for reason in faults if reason]
         if reasons:
             return Part("degraded", "; ".join(dict.fromkeys(reasons)))
         return Part("ok", facts={"rules": len(self.rules)})
@@ -287,3 +321,18 @@ class NotificationEngine:
 
     def _now(self) -> Moment:
         return Moment(self._clock.time(), self._watched + self._clock.monotonic() - self._begun)
+
+
+class _Found(NamedTuple):
+    """What a run begins with."""
+
+    watched: float
+    alerts: Sequence[Watched]
+    way: Loaded
+    adopted: list[Adopted]
+
+
+def _load(connection: Connection, fresh: str) -> _Found:
+    alerts, way = rows.load_alerts(connection), load(connection, fresh)
+    fired = [alert.notification for alert in alerts if alert.state.open]
+    return _Found(rows.load_watched(connection), alerts, way, look_up(connection, fired, way.state))

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Dead, Retry
-from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery
+from hxp_enterprise_llm.event.notifications.model import Delivery
 
 DeliveryState = Literal["queued", "in_flight", "sent", "retry", "dead"]
 WAITING: tuple[DeliveryState, ...] = ("queued", "in_flight", "retry")
@@ -63,8 +63,3 @@ def recipients(choice: str, config: NotificationsConfig, channels: Mapping[str, 
     names = config.notification_channels if choice == "all" else [choice]
     usable = [channels[name] for name in names if name in channels and name in config.notification_channels]
     return [(channel.name, target) for channel in usable if channel.readiness.ready for target in channel.targets]
-
-
-def alert_recipients(choice: str, config: NotificationsConfig, channels: Mapping[str, Channel]) -> list[Recipient]:
-    """As `recipients`, and the log: an alert is an event whoever else is told."""
-    return [(LOG_CHANNEL, ""), *recipients(choice, config, channels)]

@@ -12,7 +12,7 @@ from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification, delivery_key
 from hxp_enterprise_llm.event.notifications.outbox import WAITING, Recipient, Verdict
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
-from hxp_enterprise_llm.store.tables import alert_state, cursor, outbox
+from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, outbox
 
 
 class Claim(NamedTuple):
@@ -144,5 +144,7 @@ def _latest(connection: Connection, channel: str) -> dict[str, Any] | None:
 def prune(connection: Connection, before: float) -> int:
     """Drop finished deliveries older than that, except those of alerts that are still open; answers how many."""
     open_episodes = select(alert_state.c.episode).where(alert_state.c.episode != "")
+    open_threads = select(alert_group.c.thread).where(alert_group.c.thread != "")
     old = and_(outbox.c.state.in_(("sent", "dead")), outbox.c.created_at < before)
-    return connection.execute(delete(outbox).where(old, outbox.c.episode.not_in(open_episodes))).rowcount
+    closed = and_(outbox.c.episode.not_in(open_episodes), outbox.c.episode.not_in(open_threads))
+    return connection.execute(delete(outbox).where(old, closed)).rowcount

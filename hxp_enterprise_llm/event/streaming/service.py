@@ -157,6 +157,7 @@ class StreamingService:
             metrics=NotificationMetrics(context.registry),
             metric_names=vocabulary(self._analytics),
             random=context.random.random,
+            egress=self._egress,
         )
         self._spawn("notifications", self._notifications.run())
 

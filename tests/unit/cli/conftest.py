@@ -21,6 +21,7 @@ class Service:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.notifications: list[dict[str, Any]] = []
+        self.decisions: list[dict[str, Any]] = []
         self.queries: list[dict[str, str]] = []
         self.answers: list[tuple[int, Any]] = []
         self.frames: list[list[str]] = []
@@ -56,6 +57,10 @@ class Service:
         deliveries = [{"channel": "websocket", "state": "queued"}]
         return told or web.json_response({"id": "n-1", "deliveries": deliveries}, status=202)
 
+    async def log(self, request: web.Request) -> web.StreamResponse:
+        self.queries.append(dict(request.query))
+        return self._told() or web.json_response({"decisions": self.decisions})
+
     async def follow(self, request: web.Request) -> web.StreamResponse:
         self.credentials.append(request.headers.get("Authorization", ""))
         self.queries.append(dict(request.query))
@@ -76,6 +81,7 @@ class Service:
         app = web.Application()
         app.router.add_post("/events", self.publish)
         app.router.add_post("/notifications/send", self.notify)
+        app.router.add_get("/notifications/log", self.log)
         app.router.add_get("/ws/{channel}", self.follow)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()

@@ -63,7 +63,7 @@ async def test_a_rule_tells_only_the_channel_that_it_names(tmp_path: Path) -> No
     async with Bench(tmp_path, rules).running() as bench:
         await bench.tick(error_rate=0.5)
         await bench.kinds("alert.firing", "alert.firing")
-        assert [row[0] for row in await bench.rows("channel")] == ["log", "sse", "log"]
+        assert [row[0] for row in await bench.rows("channel")] == ["log", "log", "sse"]
 
 
 async def test_a_priority_that_is_off_is_silent(tmp_path: Path) -> None:

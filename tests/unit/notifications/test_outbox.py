@@ -11,7 +11,7 @@ from hxp_enterprise_llm.event.log.model import Batch, Bounds
 from hxp_enterprise_llm.event.model import Offset, decode
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.model import event_of
-from hxp_enterprise_llm.event.notifications.outbox import alert_recipients, backoff, judge, recipients, switched_on
+from hxp_enterprise_llm.event.notifications.outbox import backoff, judge, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.requests import parse_send
 from hxp_enterprise_llm.event.notifications.rules.snapshots import (
     TAIL,
@@ -89,7 +89,6 @@ CHANNELS = {
 )
 def test_who_is_told(choice: str, expected: list[tuple[str, str]]) -> None:
     assert recipients(choice, config(), CHANNELS) == expected
-    assert alert_recipients(choice, config(), CHANNELS) == [("log", ""), *expected]
 
 
 def test_a_channel_that_may_not_be_used_is_not_used() -> None:

@@ -31,6 +31,7 @@ sys.path.insert(0, {root!r})
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
 from hxp_enterprise_llm.event.notifications.dispatcher import Dispatcher
+from hxp_enterprise_llm.event.notifications.routing import records as way
 from tests.unit.notifications.test_restart import run_until_killed
 
 def die(*_, **__):
@@ -63,6 +64,7 @@ asyncio.run(run_until_killed(Path(sys.argv[1]), int(sys.argv[2])))
 """
 
 STEPS = {
+    "its group is stored": 'dies_before(way, "_write")',
     "it is stored": 'dies_before(records, "save_cursor")',
     "it is taken from the outbox": 'dies_before(records, "claim", unless=queued)',
     "it is handed to the mail server": 'dies_before(EmailChannel, "send")',

@@ -74,6 +74,14 @@ def test_loopback_and_trusted_networks_pass_without_a_credential(peer: str, netw
     assert isinstance(decision, Principal)
     assert (decision.kind, decision.network, decision.address) == ("anonymous", network, peer)
     assert {"read", "publish", "notify", "dashboards:refresh", "metrics"} <= decision.scopes
+    assert ("silence" in decision.scopes) is (network == "loopback")
+
+
+def test_a_trusted_network_silences_nothing_without_a_key() -> None:
+    silence = Route("POST", "/api/v2/silences", nothing, "silence", "", body=("application/json",))
+    found = refused(head(peer="192.168.10.9", method="POST"), silence)
+    text = "POST /api/v2/silences takes the scope 'silence', which only this host has without a key"
+    assert (found.status, found.message) == (403, text)
 
 
 def test_everybody_else_is_told_how_to_get_in() -> None:

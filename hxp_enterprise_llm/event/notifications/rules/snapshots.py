@@ -10,7 +10,8 @@ import msgspec
 from hxp_enterprise_llm.event.log.model import Batch, Bounds
 from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_rfc3339
 
-SNAPSHOT_TYPES = TypePatterns(["analytics.snapshot"])
+SNAPSHOT_TYPE = "analytics.snapshot"
+SNAPSHOT_TYPES = TypePatterns([SNAPSHOT_TYPE])
 MAX_AGE_SECONDS = 60.0
 TAIL = 100_000
 """Offsets before the head in which the newest snapshots are found; further back nothing is worth a look."""

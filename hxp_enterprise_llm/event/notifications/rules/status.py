@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hxp_enterprise_llm.event.model import rfc3339
@@ -10,18 +10,23 @@ from hxp_enterprise_llm.event.notifications.rules.compiled import Rule
 from hxp_enterprise_llm.event.notifications.rules.monitor import RuleMonitor
 from hxp_enterprise_llm.event.notifications.rules.telling import Watched
 
+Acknowledged = Callable[[str], str | None]
+"""Who has acknowledged an episode."""
+
 _WORST = ("firing", "recovering", "pending", "ok")
 
 
-def rule_status(rules: Iterable[Rule], monitor: RuleMonitor, alerts: Mapping[str, Watched]) -> list[dict[str, Any]]:
+def rule_status(
+    rules: Iterable[Rule], monitor: RuleMonitor, alerts: Mapping[str, Watched], acknowledged: Acknowledged
+) -> list[dict[str, Any]]:
     """All rules, as `/notifications/status` shows them."""
     by_rule: dict[str, list[Watched]] = {}
     for alert in alerts.values():
         by_rule.setdefault(alert.rule, []).append(alert)
-    return [_rule(rule, monitor, by_rule.get(rule.name, [])) for rule in rules]
+    return [_rule(rule, monitor, by_rule.get(rule.name, []), acknowledged) for rule in rules]
 
 
-def _rule(rule: Rule, monitor: RuleMonitor, alerts: list[Watched]) -> dict[str, Any]:
+def _rule(rule: Rule, monitor: RuleMonitor, alerts: list[Watched], acknowledged: Acknowledged) -> dict[str, Any]:
     health, reason = monitor.health(rule.name)
     worst = min(alerts, key=lambda alert: _WORST.index(alert.state.phase), default=None)
     status = {
@@ -29,32 +34,35 @@ def _rule(rule: Rule, monitor: RuleMonitor, alerts: list[Watched]) -> dict[str, 
         "condition": rule.config.condition,
         "channel": rule.config.channel,
         "priority": rule.config.priority,
-        **_state(worst),
+        **_state(worst, acknowledged),
         "values": monitor.values(rule.name),
         "health": health,
         **({"reason": reason} if reason else {}),
     }
-    return status | ({"by": list(rule.by), "label_sets": _label_sets(rule, monitor, alerts)} if rule.by else {})
+    return status | (
+        {"by": list(rule.by), "label_sets": _label_sets(rule, monitor, alerts, acknowledged)} if rule.by else {}
+    )
 
 
-def _label_sets(rule: Rule, monitor: RuleMonitor, alerts: list[Watched]) -> list[dict[str, Any]]:
+def _label_sets(
+    rule: Rule, monitor: RuleMonitor, alerts: list[Watched], acknowledged: Acknowledged
+) -> list[dict[str, Any]]:
     """Those that have values, and those whose alert is not over."""
     found = {
-        key: _label_set(dict(zip(rule.by, key, strict=True)), None, values)
+        key: {"labels": dict(zip(rule.by, key, strict=True)), **_state(None, acknowledged), "values": values}
         for key, values in monitor.label_sets(rule.name).items()
     }
     for alert in alerts:
         labels = {name: alert.labels[name] for name in rule.by if name in alert.labels}
-        found[tuple(labels.values())] = _label_set(labels, alert, alert.values)
+        found[tuple(labels.values())] = {"labels": labels, **_state(alert, acknowledged), "values": alert.values}
     return [found[key] for key in sorted(found)]
 
 
-def _label_set(labels: Mapping[str, str], alert: Watched | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"labels": labels, **_state(alert), "values": values}
-
-
-def _state(alert: Watched | None) -> dict[str, Any]:
+def _state(alert: Watched | None, acknowledged: Acknowledged) -> dict[str, Any]:
     if alert is None:
         return {"state": "ok", "since": None}
     facts = {"state": alert.state.phase, "since": rfc3339(alert.state.since.wall)}
-    return facts | ({"episode": alert.state.episode} if alert.state.episode else {})
+    if not alert.state.episode:
+        return facts
+    by = acknowledged(alert.state.episode)
+    return facts | {"episode": alert.state.episode} | ({"acknowledged_by": by} if by else {})

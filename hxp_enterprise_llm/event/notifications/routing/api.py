@@ -1,0 +1,116 @@
+"""HTTP routes of the way: decisions, acknowledgements, Alertmanager's webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.log.model import LogError
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.routing import described
+from hxp_enterprise_llm.event.notifications.routing.acknowledgements import LONGEST_SECONDS
+from hxp_enterprise_llm.event.notifications.routing.asking import asked, body_of, foreign_problem
+from hxp_enterprise_llm.event.notifications.routing.desk import Desk
+from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, parse_webhook
+from hxp_enterprise_llm.event.notifications.routing.views import decision_taken
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.model import JSON_BODY, Route
+from hxp_enterprise_llm.security.problems import Problem, json_response
+from hxp_enterprise_llm.store.database import StoreUnavailable
+
+T = TypeVar("T")
+MAX_BODY_BYTES = 64 * 1024
+MAX_ALERTS_BYTES = 8 * 1024 * 1024
+
+
+def routes(desk: Desk, *, clock: Clock, budget: BodyBudget) -> list[Route]:
+    """The routes over a desk."""
+    view = RoutingApi(desk, clock, budget)
+    return [
+        Route(
+            "GET",
+            "/notifications/log",
+            view.log,
+            "read",
+            "What was decided about alerts, and why",
+            described=described.LOG,
+        ),
+        Route(
+            "POST",
+            "/notifications/acknowledge",
+            view.acknowledge,
+            "notify",
+            "Take an alert on for a while",
+            body=JSON_BODY,
+            described=described.ACKNOWLEDGE,
+        ),
+        Route(
+            "POST",
+            "/notifications/alertmanager",
+            view.alertmanager,
+            "notify",
+            "Alerts from Alertmanager's webhook",
+            body=JSON_BODY,
+            described=described.ALERTMANAGER,
+        ),
+    ]
+
+
+class RoutingApi:
+    """Answers of the three routes."""
+
+    def __init__(self, desk: Desk, clock: Clock, budget: BodyBudget) -> None:
+        self._desk, self._clock, self._budget = desk, clock, budget
+
+    async def log(self, request: web.Request) -> web.Response:
+        """The newest decisions that are asked for."""
+        found = await stored(lambda: self._desk.decisions(asked(request.query)))
+        return json_response({"decisions": [decision_taken(each) for each in found]})
+
+    async def acknowledge(self, request: web.Request) -> web.Response:
+        """An event in the log, which the engine follows."""
+        body = await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget)
+        wish = body_of(body, described.Acknowledge, "bad_acknowledgement")
+        known = self._desk.episode(wish.episode)
+        if known is None or not known.fires:
+            hint = "see GET /api/v2/alerts or /notifications/status for those that fire"
+            raise Problem(404, "unknown_episode", f"no alert fires with the episode {wish.episode!r}", hint)
+        lasts = seconds(wish.lasts)
+        if lasts > LONGEST_SECONDS:
+            raise Problem(400, "bad_acknowledgement", "for: an acknowledgement lasts at most 30d")
+        try:
+            await self._desk.acknowledge(wish.episode, wish.by, wish.comment, wish.lasts)
+        except LogError as error:
+            raise Problem(503, "log_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None
+        until = rfc3339(self._clock.time() + lasts)
+        return json_response({"episode": wish.episode, "by": wish.by, "until": until})
+
+    async def alertmanager(self, request: web.Request) -> web.Response:
+        """Version 4 of the webhook."""
+        config = self._desk.router.config
+        if not config.enabled:
+            raise off()
+        body = await read_body(request, limit=MAX_ALERTS_BYTES, budget=self._budget)
+        try:
+            sent = parse_webhook(body)
+        except ForeignFault as fault:
+            raise foreign_problem(fault) from None
+        results = await stored(lambda: self._desk.receive(sent, seconds(config.foreign.webhook_timeout)))
+        return json_response({"received": dict(results)})
+
+
+def off() -> Problem:
+    """The answer while notifications are switched off."""
+    return Problem(409, "notifications_off", "notifications are off", "set real_time_notifications.enabled")
+
+
+async def stored(ask: Callable[[], Awaitable[T]]) -> T:
+    """What the store answers, or 503."""
+    try:
+        return await ask()
+    except StoreUnavailable as error:
+        raise Problem(503, "store_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None

@@ -1,0 +1,73 @@
+"""When a group is due: its wait, its interval, exact repeats, escalation. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from hxp_enterprise_llm.event.notifications.routing.dedup import Standing, Why, change
+from hxp_enterprise_llm.event.notifications.routing.model import Group, Instant, Known
+from hxp_enterprise_llm.event.notifications.routing.table import Escalation, Path
+
+
+class Agenda(NamedTuple):
+    """What a group has before it. Steady seconds; None: nothing."""
+
+    why: Why | None
+    change: float | None
+    repeat: float | None
+    escalation: float | None
+
+    @property
+    def next(self) -> float | None:
+        """The earliest of them."""
+        return min((each for each in (self.change, self.repeat, self.escalation) if each is not None), default=None)
+
+
+def agenda(group: Group, path: Path | None, standing: Standing, visible: dict[str, Known], now: Instant) -> Agenda:
+    """What is due when. `visible` are the alerts that may be told; without a `path` only ends are told, at once."""
+    why = change(standing)
+    if path is None:
+        return Agenda(why, now.steady if why else None, None, None)
+    urgent = any(visible[each].alert.priority == "critical" for each in standing.new)
+    due = _change_due(group, path, urgent, now) if why else None
+    open_ = [visible[each] for each in standing.visible & group.told.keys()]
+    return Agenda(why, due, _repeat_due(group, path, open_), _escalation_due(group, path, open_))
+
+
+def _change_due(group: Group, path: Path, urgent: bool, now: Instant) -> float:
+    if urgent:
+        return now.steady
+    if group.due is not None:
+        return group.due
+    if group.flushed is None:
+        return group.began + path.pace.wait
+    return next_tick(group.flushed, path.pace.interval, now.steady)
+
+
+def next_tick(base: float, interval: float, now: float) -> float:
+    """The next multiple of the interval after `base` that is not past; never `base` itself."""
+    if interval <= 0:
+        return now
+    return base + max(1, math.ceil((now - base) / interval)) * interval
+
+
+def _repeat_due(group: Group, path: Path, open_: list[Known]) -> float | None:
+    waiting = [known for known in open_ if known.ack is None]
+    if not waiting:
+        return None
+    if any(known.lapsed > group.told_at for known in waiting):
+        return group.told_at  # past: whoever took it on has not dealt with it
+    return group.told_at + path.pace.repeat if path.pace.repeat > 0 else None
+
+
+def step_of(group: Group, path: Path) -> Escalation | None:
+    """The next step of escalation."""
+    return path.escalate[group.escalated] if group.escalated < len(path.escalate) else None
+
+
+def _escalation_due(group: Group, path: Path, open_: list[Known]) -> float | None:
+    step = step_of(group, path)
+    if step is None or not (any(known.ack is None for known in open_) if step.unacked else open_):
+        return None
+    return group.incident + step.after

@@ -1,0 +1,245 @@
+"""The way of alerts, one pass of it: take what has changed, look at the groups that it touches, tell what is due.
+
+    route → group → inhibit → mute → silence → dedup → repeat, escalate → outbox
+
+Pure: a pass reads a state and writes a draft; the draft becomes the state once it is stored.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.outbox import Recipient
+from hxp_enterprise_llm.event.notifications.routing.dedup import Standing
+from hxp_enterprise_llm.event.notifications.routing.draft import Queued
+from hxp_enterprise_llm.event.notifications.routing.groups import Agenda, agenda, step_of
+from hxp_enterprise_llm.event.notifications.routing.intake import Intake
+from hxp_enterprise_llm.event.notifications.routing.model import (
+    HOP_LABEL,
+    Group,
+    Instant,
+    Known,
+    Stage,
+)
+from hxp_enterprise_llm.event.notifications.routing.receivers import MACHINES, STREAMS
+from hxp_enterprise_llm.event.notifications.routing.suppression import Hold, Suppression
+from hxp_enterprise_llm.event.notifications.routing.table import Path
+from hxp_enterprise_llm.event.notifications.routing.telling import marked, tell
+
+_REASONS = {
+    "first": "nobody had been told of this group",
+    "new_alerts": "alerts were added to the group",
+    "some_resolved": "alerts of the group ended",
+    "all_resolved": "all alerts of the group ended",
+}
+_MOVED = "the routes no longer lead here"
+
+
+class _View:
+    """A group and its alerts at one moment."""
+
+    def __init__(self, group: Group, path: Path | None, firing: list[Known], ended: list[Known]) -> None:
+        self.group, self.path = group, path
+        self.ended = {known.fingerprint: known for known in ended}
+        self.visible = {known.fingerprint: known for known in firing}
+        self.held: dict[str, str] = {}
+
+    def hold(self, fingerprint: str, text: str) -> None:
+        self.held[fingerprint] = text
+        del self.visible[fingerprint]
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.group.told, frozenset(self.visible), frozenset(self.held), frozenset(self.ended))
+
+
+class Pass(Intake):
+    """One pass. `take` and its like first, then `settle`; `wakes` says when each group must be looked at again."""
+
+    def settle(self) -> None:
+        """Tell what is due, and find out when the next is."""
+        suppression = Suppression(self._table, self.draft, self.now)
+        touched = [group.id for group in self.draft.all_groups()] if self._everything else list(self._touched)
+        for id in touched:
+            group = self.draft.group(id)
+            self.wakes[id] = None if group is None else self._settle(group, suppression)
+        self._forget()
+
+    def _settle(self, group: Group, suppression: Suppression) -> float | None:
+        """Bring one group up to date; answers when it is due next."""
+        while True:
+            view = self._view(group, suppression)
+            found = agenda(view.group, view.path, view.standing, view.visible, self.now)
+            after = self._act(view, found)
+            if after is None or not _due(found.next, self.now):
+                return None if after is None else found.next
+            group = after
+
+    def _view(self, group: Group, suppression: Suppression) -> _View:
+        members = [known for known in map(self.draft.alert, group.members) if known is not None]
+        paths = {known.fingerprint: self._path(known, group) for known in members}
+        firing = [known for known in members if known.fires]
+        path = next((each for each in paths.values() if each is not None), None)
+        view = _View(group, path, firing, [known for known in members if not known.fires])
+        for known in firing:
+            own = paths[known.fingerprint]
+            hold = None if own is None else suppression.holds(known, own)
+            if own is None:
+                view.hold(known.fingerprint, _MOVED)
+            elif hold is not None:
+                view.hold(known.fingerprint, hold.text)
+            self._note(known, view.group, hold)
+        return view
+
+    def _note(self, known: Known, group: Group, hold: Hold | None) -> None:
+        """Write down that an alert is held back, or no longer."""
+        before = group.held.get(known.fingerprint)
+        if hold is not None and before != hold.text:
+            self.draft.suppressed.append(hold.reason)
+            self._decide(known, hold.stage, "held", hold.text, group)
+        elif hold is None and before is not None and before != _MOVED:
+            self._decide(known, "dedup", "released", f"no longer: {before}", group)
+
+    def _act(self, view: _View, found: Agenda) -> Group | None:
+        if _due(found.change, self.now) and found.why:
+            return self._flush(view, found.why, _REASONS[found.why])
+        if _due(found.repeat, self.now):
+            return self._flush(view, found.why or "repeat", self._repeat_reason(view))
+        if _due(found.escalation, self.now):
+            return self._escalate(view)
+        group = view.group
+        heard = tuple(fp for fp in group.members if fp in view.visible or fp in view.held or fp in group.told)
+        self._drop_unheard(view)
+        if found.change is not None and group.due is None:
+            self._wait(view, found.change)
+        held = {fp: text for fp, text in view.held.items() if text != _MOVED or fp in group.told}
+        heard = tuple(fp for fp in heard if view.held.get(fp) != _MOVED or fp in group.told)
+        return self._keep(group, msgspec.structs.replace(group, due=found.change, held=held, members=heard))
+
+    def _keep(self, before: Group, after: Group) -> Group | None:
+        if not after.members and not after.told:
+            self.draft.groups[after.id] = None
+            return None
+        if after != before:
+            self.draft.groups[after.id] = after
+        return after
+
+    def _wait(self, view: _View, due: float) -> None:
+        at = rfc3339(self.now.wall + due - self.now.steady)
+        what = "its first notification" if view.group.flushed is None else "its next notification"
+        for fp in sorted(view.standing.new | view.standing.over):
+            known = view.visible.get(fp) or view.ended[fp]
+            self._decide(known, "dedup", "waits", f"the group waits until {at} for {what}", view.group)
+
+    def _drop_unheard(self, view: _View) -> None:
+        for fp in sorted(view.standing.ended - view.group.told.keys()):
+            self._decide(view.ended[fp], "dedup", "dropped", "it ended before anybody was told", view.group)
+
+    def _repeat_reason(self, view: _View) -> str:
+        if any(known.lapsed > view.group.told_at for known in view.visible.values()):
+            return "an acknowledgement ran out and it still fires"
+        seconds = view.path.pace.repeat if view.path else 0
+        return f"it still fires {seconds:g} s after it was last told"
+
+    def _flush(self, view: _View, why: str, reason: str) -> Group | None:
+        standing, group = view.standing, view.group
+        self._drop_unheard(view)
+        ended = [view.ended[fp] for fp in sorted(standing.over)] if self._receivers.tells_ends(group.receiver) else []
+        firing = list(view.visible.values())
+        live = self._receivers.recipients(group.receiver) if firing else []
+        to = tuple(dict.fromkeys((*live, *(group.to if ended else ()))))
+        begins = not group.told
+        group = msgspec.structs.replace(
+            group,
+            members=tuple(fp for fp in group.members if fp not in view.ended),
+            flushed=self.now.steady,
+            due=None,
+            told={fp: episode for fp, episode in group.told.items() if fp not in standing.over}
+            | {fp: known.alert.episode for fp, known in view.visible.items()},
+            told_at=self.now.steady,
+            incident=self.now.steady if begins else group.incident,
+            to=tuple(dict.fromkeys((*group.to, *live))),
+            thread=self._thread(group, firing) if begins else group.thread,
+            seq=group.seq + 1,
+            held=view.held,
+        )
+        if firing or ended:
+            self._queue(group, firing, ended, why, reason, to, standing.new | standing.over)
+        return self._keep(view.group, group if group.told else _at_rest(group))
+
+    def _thread(self, group: Group, firing: list[Known]) -> str:
+        episode = min(firing, key=lambda known: (known.changed, known.fingerprint)).alert.episode
+        return episode if group.route == self._table.default.key else f"{episode}.{group.id[:6]}"
+
+    def _escalate(self, view: _View) -> Group | None:
+        group = view.group
+        step = step_of(group, view.path) if view.path else None
+        if step is None:
+            return group
+        to = self._receivers.recipients(step.receiver)
+        group = msgspec.structs.replace(
+            group,
+            seq=group.seq + 1,
+            escalated=group.escalated + 1,
+            to=tuple(dict.fromkeys((*group.to, *to))),
+        )
+        firing = [known for fp, known in view.visible.items() if fp in group.told]
+        state = "nobody has acknowledged it" if step.unacked else "it still fires"
+        reason = f"{step.after:g} s after the first notification {state}"
+        aimed = msgspec.structs.replace(group, receiver=step.receiver)
+        self._queue(aimed, firing, [], "escalation", reason, tuple(to), frozenset(), "escalate")
+        return self._keep(view.group, group)
+
+    def _queue(
+        self,
+        group: Group,
+        firing: list[Known],
+        ended: list[Known],
+        why: str,
+        reason: str,
+        to: tuple[Recipient, ...],
+        changed: frozenset[str],
+        stage: Stage = "notify",
+    ) -> None:
+        streams = tuple(each for each in to if each[0] in STREAMS)
+        for known in (*firing, *ended):
+            if streams and (known.fingerprint in changed or why == "first"):
+                self.draft.queue.append(Queued(known.notification, streams))
+        people = tuple(each for each in to if each[0] not in (*STREAMS, *MACHINES))
+        if people:
+            self.draft.queue.append(Queued(tell(group, firing, ended, why, self.now), people))
+        machines = tuple(each for each in to if each[0] in MACHINES)
+        here, gone = self._passed_on(firing), self._passed_on(ended)
+        if machines and (here or gone):
+            self.draft.queue.append(Queued(tell(group, here, gone, why, self.now), machines))
+        whom = ", ".join(f"{channel} {target}".strip() for channel, target in to)
+        absence = whom or f"nobody: {self._receivers.absence(group.receiver)}"
+        for known in (*firing, *ended):
+            self._decide(known, stage, "told" if to else "unheard", f"{why}: {reason}; to {absence}", group)
+
+    def _passed_on(self, alerts: list[Known]) -> list[Known]:
+        """For programs: without what came from another daemon, and marked, so that nothing goes in circles."""
+        return [marked(known, self._instance) for known in alerts if HOP_LABEL not in known.labels]
+
+    def _forget(self) -> None:
+        """Alerts that have ended and that no group waits for are gone."""
+        ended = [known for known in self.draft.all_alerts() if not known.fires]
+        if not ended:
+            return
+        needed = {fp for group in self.draft.all_groups() for fp in group.members}
+        for known in ended:
+            if known.fingerprint not in needed:
+                self.draft.alerts[known.fingerprint] = None
+
+    def _path(self, known: Known, group: Group) -> Path | None:
+        return next((way.path for way in self._ways_of(known) if way.id == group.id), None)
+
+
+def _due(at: float | None, now: Instant) -> bool:
+    return at is not None and at <= now.steady
+
+
+def _at_rest(group: Group) -> Group:
+    """The incident is over; the next one is a thread of its own."""
+    return msgspec.structs.replace(group, thread="", to=(), incident=0.0, escalated=0)

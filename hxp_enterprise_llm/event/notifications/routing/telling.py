@@ -1,0 +1,91 @@
+"""What a group's receiver is told: one notification for all its alerts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from hxp_enterprise_llm.config.rules import Priority
+from hxp_enterprise_llm.event.notifications.model import Notification
+from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Instant, Known
+
+MOST_ALERTS = 200
+"""Alerts that one notification carries; the rest is a number."""
+_SHOWN = 5
+_RANK: tuple[Priority, ...] = ("critical", "warning", "info")
+
+
+def tell(group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str, now: Instant) -> Notification:
+    """The notification; at least one alert is in it."""
+    told = (*_sorted(firing), *_sorted(ended))
+    concerned = [known.alert for known in firing or ended]
+    base = told[0].notification if len(told) == 1 else _joined(group, firing, ended)
+    return msgspec.structs.replace(
+        base,
+        id=f"{group.thread}.{group.id}.{group.seq}",
+        episode=group.thread,
+        seq=group.seq,
+        kind="firing" if firing else "resolved",
+        priority=min((alert.priority for alert in concerned), key=_RANK.index),
+        at=now.wall if why in ("repeat", "escalation") else max(known.notification.at for known in told),
+        alerts=tuple(known.alert for known in told[:MOST_ALERTS]),
+        thread=group.thread,
+        receiver=group.receiver,
+        group_key=group.key,
+        group_labels=group.labels,
+        why=why,
+        truncated=max(0, len(told) - MOST_ALERTS),
+    )
+
+
+def marked(known: Known, instance: str) -> Known:
+    """The alert with the name of the daemon that passes it on to a program."""
+    replace = msgspec.structs.replace
+    alert = replace(known.alert, labels={**known.labels, HOP_LABEL: instance})
+    return replace(known, notification=replace(known.notification, alerts=(alert,)))
+
+
+def _sorted(alerts: Sequence[Known]) -> list[Known]:
+    return sorted(alerts, key=_place)
+
+
+def _place(known: Known) -> tuple[int, float, str]:
+    return _RANK.index(known.alert.priority), known.alert.starts_at, known.fingerprint
+
+
+def _joined(group: Group, firing: Sequence[Known], ended: Sequence[Known]) -> Notification:
+    first = (firing or ended)[0].notification
+    rules = {known.notification.rule for known in (*firing, *ended)}
+    same = len(rules) == 1
+    return Notification(
+        id="",
+        episode="",
+        seq=0,
+        kind="firing",
+        priority=first.priority,
+        title=first.title if same else _title(group, firing, ended),
+        text=_text(firing, ended),
+        at=0.0,
+        rule=first.rule if same else "",
+        condition=first.condition if same else "",
+        since=min(known.alert.starts_at for known in firing or ended),
+        reason=first.reason if same else "",
+    )
+
+
+def _title(group: Group, firing: Sequence[Known], ended: Sequence[Known]) -> str:
+    named = ", ".join(f"{name}={value}" for name, value in group.labels.items())
+    return f"{len(firing or ended)} alerts" + (f" ({named})" if named else "")
+
+
+def _text(firing: Sequence[Known], ended: Sequence[Known]) -> str:
+    return "; ".join(part for part in (_part(firing, "fire"), _part(ended, "ended")) if part)
+
+
+def _part(alerts: Sequence[Known], verb: str) -> str:
+    if not alerts:
+        return ""
+    lines = [known.notification.text or known.notification.title for known in _sorted(alerts)[:_SHOWN]]
+    more = f", and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
+    return f"{len(alerts)} {verb}: {', '.join(lines)}{more}"

@@ -1,0 +1,287 @@
+"""What people and programs ask of the way, over a running engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hxp_enterprise_llm.event.log import MemoryLog
+from hxp_enterprise_llm.event.model import Event, encode, rfc3339
+from tests.unit.notifications.engines import Bench
+from tests.unit.notifications.routing.serving import configured, serving, with_mail
+from tests.unit.notifications.support import NOW, until
+
+
+async def fired(bench: Bench) -> str:
+    """The rule fires; answers the episode."""
+    await bench.tick(error_rate=0.5)
+    told = await bench.slack.accepted.get()
+    return told.notification.alerts[0].episode
+
+
+async def outcomes(http: Any, **asked: str) -> list[tuple[str, str]]:
+    query = "&".join(f"{key}={value}" for key, value in asked.items())
+    found = await http.get(f"/notifications/log?{query}")
+    return [(each["stage"], each["outcome"]) for each in found["decisions"]]
+
+
+async def test_an_acknowledged_alert_is_repeated_no_more_until_the_acknowledgement_ends(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured(grouping={"repeat_interval": "10m"}))
+    async with serving(bench) as http:
+        episode = await fired(bench)
+        wish = {"episode": episode, "by": "alice", "comment": "on it", "for": "1h"}
+        answer = await http.post("/notifications/acknowledge", wish)
+        assert answer == {"episode": episode, "by": "alice", "until": rfc3339(NOW + 1 + 3600)}
+        await bench.kinds("alert.firing", "alert.acknowledged")
+        await until(lambda: acknowledged(bench))
+        await bench.tick(3500, error_rate=0.5)
+        assert bench.slack.attempts.qsize() == 1
+        await bench.tick(101, error_rate=0.5)
+        assert (await bench.slack.accepted.get()).notification.why == "repeat"
+        found = await http.get(f"/notifications/log?episode={episode}")
+        assert [each["reason"] for each in found["decisions"][2:]] == [
+            "alice takes it on until 2027-01-15T09:00:01.000Z: on it",
+            "the acknowledgement of alice ran out",
+            "repeat: an acknowledgement ran out and it still fires; to slack #ops",
+        ]
+
+
+async def acknowledged(bench: Bench) -> bool:
+    return any(known.ack is not None for known in bench.engine.desk.state.alerts.values())
+
+
+async def test_a_client_of_centrifuge_acknowledges_on_the_channel_of_alerts(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    async with serving(bench):
+        episode = await fired(bench)
+        said = {"type": "alert.acknowledged", "episode": episode, "by": "forged", "for": "30m"}
+        data = {"channel": "system_alerts", "data": said, "info": {"user": "bob", "client": "c-1"}}
+        elsewhere = {"channel": "chat", "data": said}
+        for channel, content in (("chat", elsewhere), ("system_alerts", data)):
+            event = Event(id=channel, source="/c", type="stream.publication", subject=channel, data=content)
+            await bench.log.append([encode(event)])
+        await until(lambda: acknowledged(bench))
+        (known,) = bench.engine.desk.state.alerts.values()
+        assert known.ack is not None
+        assert (known.ack.by, known.ack.until) == ("bob", NOW + 1 + 1800)
+        # The end of the alert ends its acknowledgement as well.
+        await bench.tick(error_rate=0.0)
+        await bench.tick(error_rate=0.5)
+        (known,) = bench.engine.desk.state.alerts.values()
+        assert known.ack is None
+
+
+async def test_an_event_that_is_no_acknowledgement_is_passed_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    async with serving(bench):
+        episode = await fired(bench)
+        for index, data in enumerate(([1], {"episode": episode, "for": "a while"}, {"episode": "of-yesterday"})):
+            await bench.log.append([encode(Event(id=f"x{index}", source="s", type="alert.acknowledged", data=data))])
+        await bench.tick(error_rate=0.0)
+        assert (await bench.slack.accepted.get()).notification.kind == "resolved"
+
+
+async def test_what_cannot_be_acknowledged_is_said(tmp_path: Path) -> None:
+    async with serving(Bench(tmp_path, configured())) as http:
+        refused = await http.post("/notifications/acknowledge", {"episode": "no-1", "by": "alice"}, 404)
+        assert refused["error"]["message"] == "no alert fires with the episode 'no-1'"
+        refused = await http.post("/notifications/acknowledge", {"episode": "x", "by": "a", "for": "soon"}, 400)
+        assert refused["error"]["message"].startswith("$.for: Expected `str` matching regex ")
+
+
+async def test_an_unacknowledged_alert_is_escalated(tmp_path: Path) -> None:
+    steps = [{"after": "10m", "receiver": "oncall"}]
+    bench = Bench(tmp_path, configured(routes=[{"receiver": "team", "escalate": steps}]))
+    mail = with_mail(bench)
+    async with serving(bench):
+        await fired(bench)
+        await bench.tick(600, error_rate=0.5)
+        told = await mail.accepted.get()
+        assert (told.target, told.notification.why, told.notification.receiver) == ("oncall@x", "escalation", "oncall")
+
+
+def webhook(*alerts: dict[str, Any]) -> dict[str, Any]:
+    return {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "us", "alerts": list(alerts)}
+
+
+def disk(status: str = "firing", **more: Any) -> dict[str, Any]:
+    return {
+        "status": status,
+        "labels": {"alertname": "DiskFull", "severity": "critical", "node": "n1"},
+        "annotations": {"summary": "n1 is full"},
+        "startsAt": rfc3339(NOW - 60),
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "javascript:alert(1)",
+        "fingerprint": "aaaa",
+        **more,
+    }
+
+
+async def test_alertmanagers_alerts_are_ours_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured(routes=[{"receiver": "team"}]))
+    async with serving(bench) as http:
+        for expected in ({"firing": 1}, {"renewed": 1}):
+            assert await http.post("/notifications/alertmanager", webhook(disk())) == {"received": expected}
+        told = (await bench.slack.accepted.get()).notification
+        assert (told.title, told.text, told.priority, told.since) == ("DiskFull", "n1 is full", "critical", NOW - 60)
+        (firing,) = bench.engine.firing()
+        assert (firing["rule"], firing["state"], firing["summary"]) == ("DiskFull", "firing", "n1 is full")
+        ended = {"received": {"resolved": 1}}
+        assert await http.post("/notifications/alertmanager", webhook(disk("resolved"))) == ended
+        assert (await bench.slack.accepted.get()).notification.kind == "resolved"
+        assert await http.post("/notifications/alertmanager", webhook(disk("resolved"))) == {"received": {"unknown": 1}}
+        await bench.kinds("alert.firing", "alert.resolved")
+        assert bench.engine.firing() == []
+
+
+async def test_our_own_alerts_that_come_back_are_known(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    async with serving(bench) as http:
+        own = disk(labels={"alertname": "x", "citadel_hop": bench.engine.desk.router.instance})
+        other = disk(labels={"alertname": "x", "citadel_hop": "another"})
+        await until(lambda: named(bench))
+        own["labels"]["citadel_hop"] = bench.engine.desk.router.instance
+        answer = await http.post("/notifications/alertmanager", webhook(own, other))
+        assert answer == {"received": {"own": 1, "firing": 1}}
+
+
+async def named(bench: Bench) -> bool:
+    return bool(bench.engine.desk.router.instance)
+
+
+async def test_webhooks_that_cannot_be_taken_are_refused_whole(tmp_path: Path) -> None:
+    async with serving(Bench(tmp_path, configured())) as http:
+        faults = {
+            "version: must be 4, is '3'": webhook() | {"version": "3"},
+            "alerts[1].labels: has no label with a value": webhook(disk(), disk(labels={"a": ""})),
+            "alerts[0].labels: 'a b' is no name of a label": webhook(disk(labels={"a b": "c"})),
+            "alerts[0].startsAt: 'noon' is no time in RFC 3339": webhook(disk(startsAt="noon")),
+            "$.alerts: Expected `array`, got `int`": {"version": "4", "alerts": 1},
+        }
+        for message, body in faults.items():
+            refused = await http.post("/notifications/alertmanager", body, 400)
+            assert refused["error"]["message"] == message
+        assert await http.get("/api/v2/alerts") == []
+
+
+async def test_alerts_from_outside_outlive_a_restart_and_get_time_to_be_sent_again(tmp_path: Path) -> None:
+    log, settings = MemoryLog(progress_seconds=0.01), configured()
+    bench = Bench(tmp_path, settings, log=log)
+    async with serving(bench) as http:
+        await http.post("/api/v2/alerts", [{"labels": {"alertname": "Disk"}, "endsAt": rfc3339(NOW + 120)}])
+        await bench.slack.accepted.get()
+    bench = Bench(tmp_path, settings, log=log)
+    bench.clock.advance(3600)
+    async with serving(bench) as http:
+        await bench.tick(1, error_rate=0.0)
+        assert len(await http.get("/api/v2/alerts")) == 1
+        await bench.tick(301, error_rate=0.0)
+        told = (await bench.slack.accepted.get()).notification
+        assert (told.kind, told.reason) == ("resolved", "timed_out")
+
+
+async def test_there_is_room_for_so_many_alerts_from_outside(tmp_path: Path) -> None:
+    async with serving(Bench(tmp_path, configured(foreign={"max_alerts": 2}))) as http:
+        posted = [disk(labels={"alertname": "x", "n": str(index)}) for index in range(3)]
+        assert await http.post("/notifications/alertmanager", webhook(*posted)) == {
+            "received": {"firing": 2, "refused": 1}
+        }
+        assert len(await http.get("/api/v2/alerts")) == 2
+        (group,) = await http.get("/api/v2/alerts/groups?receiver=al.*")
+        assert (group["labels"], group["receiver"], len(group["alerts"])) == ({"alertname": "x"}, {"name": "all"}, 2)
+        assert await http.get("/api/v2/alerts/groups?receiver=no") == []
+
+
+async def test_silences_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    good = {
+        "matchers": [{"name": "a", "value": "b", "isRegex": False}],
+        "startsAt": rfc3339(NOW),
+        "endsAt": rfc3339(NOW + 60),
+        "createdBy": "alice",
+        "comment": "c",
+    }
+
+    def matcher(**parts: Any) -> dict[str, Any]:
+        return good | {"matchers": [{"name": "a", "value": "b", "isRegex": False} | parts]}
+
+    faults = {
+        "matchers: would match every alert: at least one must not match an empty label": matcher(
+            value=".*", isRegex=True
+        ),
+        "matchers[0].name: 'a-b' is no name of a label": matcher(name="a-b"),
+        f"endsAt: {rfc3339(NOW - 1)} is past": good | {"endsAt": rfc3339(NOW - 1)},
+        "endsAt: must be later than startsAt": good | {"startsAt": rfc3339(NOW + 90)},
+        "startsAt: 'noon' is no time in RFC 3339": good | {"startsAt": "noon"},
+        "$.comment: Expected `str` of length >= 1": good | {"comment": ""},
+        "$: Object missing required field `matchers`": {},
+    }
+    async with serving(Bench(tmp_path, configured())) as http:
+        for message, body in faults.items():
+            assert (await http.post("/api/v2/silences", body, 400))["error"]["message"] == message
+        unknown = await http.post("/api/v2/silences", good | {"id": "no"}, 404)
+        assert unknown["error"]["code"] == "unknown_silence"
+        for query, message in (
+            ("silences?filter=1a", "filter: '1a' is no matcher: it cannot be read from '1a' on"),
+            ("alerts?active=perhaps", "active must be true or false, is 'perhaps'"),
+            ("alerts?receiver=(", "receiver: the regular expression cannot be read: "),
+        ):
+            assert (await http.get(f"/api/v2/{query}", 400))["error"]["message"].startswith(message)
+
+
+async def test_other_matchers_make_another_silence(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    body: dict[str, Any] = {
+        "matchers": [{"name": "a", "value": "b", "isRegex": False}],
+        "startsAt": rfc3339(NOW),
+        "endsAt": rfc3339(NOW + 60),
+        "createdBy": "alice",
+        "comment": "c",
+    }
+    async with serving(bench) as http:
+        first = (await http.post("/api/v2/silences", body))["silenceID"]
+        body |= {"id": first, "matchers": [{"name": "a", "value": "c", "isRegex": True}]}
+        second = (await http.post("/api/v2/silences", body))["silenceID"]
+        assert second != first
+        states = {each["id"]: each["status"]["state"] for each in await http.get("/api/v2/silences")}
+        assert states == {second: "active", first: "expired"}
+        assert len(await http.get('/api/v2/silences?filter=a="c"')) == 1
+
+
+async def test_decisions_can_be_looked_up(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    async with serving(bench) as http:
+        episode = await fired(bench)
+        assert await outcomes(http, episode=episode) == [("route", "grouped"), ("notify", "told")]
+        assert await outcomes(http, alertname="critical_alert", limit="1") == [("notify", "told")]
+        assert await outcomes(http, since=rfc3339(NOW + 60)) == []
+        for query in ("limit=0", "limit=x", "since=noon"):
+            await http.get(f"/notifications/log?{query}", 400)
+
+
+async def test_the_number_of_decisions_is_bounded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured(decisions=100))
+    async with serving(bench) as http:
+        for index in range(6):
+            posted = [disk(labels={"alertname": "x", "n": f"{index}-{each}"}) for each in range(100)]
+            await http.post("/notifications/alertmanager", webhook(*posted))
+        kept = (await http.get("/notifications/log?limit=1000"))["decisions"]
+        assert 100 <= len(kept) < 100 + 1000
+        assert kept[-1]["outcome"] == "told"
+
+
+async def test_the_metrics_are_there_from_the_start(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, configured())
+    routing = bench.metrics.routing
+
+    def value(metric: Any, **labels: str) -> float:
+        return metric.labels(**labels)._value.get() if labels else metric._value.get()
+
+    assert [value(routing.suppressed, reason=each) for each in ("inhibited", "muted", "silenced")] == [0, 0, 0]
+    async with serving(bench):
+        await fired(bench)
+        await until(lambda: is_(lambda: value(routing.alerts, state="active") == 1))
+        assert value(routing.groups) == 1
+
+
+async def is_(condition: Any) -> bool:
+    return bool(condition())
