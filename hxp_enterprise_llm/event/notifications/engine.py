@@ -91,6 +91,7 @@ class NotificationEngine:
         self._begun = self._seen_at = clock.monotonic()
         self._watched = 0.0
         self._faults: dict[str, str] = {}
+        self._names, self._evaluator = metric_names, Evaluator(())
         self._state = self._prepare(config, metric_names)
         self._apply(self._state)
 
@@ -123,7 +124,8 @@ class NotificationEngine:
         return partial(self._apply, self._prepare(config, names))
 
     def _prepare(self, config: NotificationsConfig, names: Vocabulary | None) -> Prepared:
-        return Prepared(config, names, compile_rules(config, names), tuple(self._factory(config)))
+        known = self._evaluator.rules if self._names == names else ()
+        return Prepared(config, names, compile_rules(config, names, known), tuple(self._factory(config)))
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
@@ -131,7 +133,7 @@ class NotificationEngine:
         settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
         self._dispatcher.use(prepared.channels, settings)
         self.monitor.use(prepared.rules)
-        self._evaluator = Evaluator(prepared.rules)
+        self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)
         if not config.enabled:
             self._metrics.rule_time.set(float("nan"))
         self._saved_at = float("-inf")  # alerts whose rules have changed end with the next batch

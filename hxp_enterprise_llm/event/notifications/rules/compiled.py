@@ -102,13 +102,21 @@ class Rule:
         return fill_in(f"{said} for {whose}" if whose else said, values, labels or {})
 
 
-def compile_rules(config: NotificationsConfig, names: Vocabulary | None) -> tuple[Rule, ...]:
+def compile_rules(
+    config: NotificationsConfig, names: Vocabulary | None, known: Sequence[Rule] = ()
+) -> tuple[Rule, ...]:
     """All rules of a configuration and of its directory. `names`: what conditions may use, None when unknown.
 
+    Of the rules that are `known`, compiled with the same names, those that have not changed are taken as they are.
     Raises RuleFaults, ConfigFaults when a file of rules cannot be used.
     """
     rules, faults = [], []
+    before = {rule.name: rule for rule in known}
     for placed in placed_rules(config):
+        same = before.get(placed.rule.name)
+        if same is not None and same.config == placed.rule and not placed.problems:
+            rules.append(same)
+            continue
         found = [*placed.problems, *_problems(placed.rule, names)]
         try:
             rules.append(compile_rule(placed.rule, names))

@@ -128,17 +128,17 @@ class Round:
         yield
         inputs = Inputs(self._numbers)
         yield
-        done = 0
-        for place in self._plain_rules():
-            self._plain(self._evaluator.rules[place], inputs)
-            done += 1
+        places = self._plain_rules()
+        for done, place in enumerate(places):
             if done % STRETCH == 0:
                 yield
+            self._plain(self._evaluator.rules[place], inputs)
+        done = STRETCH
         for place in self._evaluator.by_label_set:
-            done += self._by_label_set(self._evaluator.rules[place])
             if done >= STRETCH:
                 done = 0
                 yield
+            done += self._by_label_set(self._evaluator.rules[place])
 
     def result(self) -> Evaluation:
         """What came of it."""
