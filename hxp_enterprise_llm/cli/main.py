@@ -15,6 +15,7 @@ COMMANDS = {
     "tail": ("tail", "tail"),
     "top": ("top", "top"),
     "notify": ("notify", "notify"),
+    "rules": ("rules", "rules"),
     "log": ("log", "log"),
     "keys": ("keys", "keys"),
     "check-config": ("config", "check_config"),

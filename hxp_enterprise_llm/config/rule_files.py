@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.rules import RuleConfig, RuleFile
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 
+_RULES = re.compile(r"^(rules|\{\s*\"?rules\"?)\s*:", re.MULTILINE)
 _INLINE = "real_time_notifications.notification_rules"
 
 
@@ -57,7 +60,7 @@ def _of_file(loaded: Loaded[RuleFile]) -> Iterator[PlacedRule]:
         yield PlacedRule(rule, path, partial(_fault, loaded, path))
 
 
-def _fault(loaded: Loaded[RuleFile], path: str, key: str, message: str) -> Fault:
+def _fault(loaded: Loaded[Any], path: str, key: str, message: str) -> Fault:
     return loaded.fault(f"{path}.{key}", message)
 
 
@@ -73,3 +76,21 @@ def _place(placed: PlacedRule) -> str:
         return placed.path
     at = placed.fault("name", "")
     return f"{at.name}:{at.line}:{at.column}"
+
+
+def read_rules(path: Path) -> list[PlacedRule]:
+    """The rules of one file: of `rules`, or the configuration of a service. Raises ConfigFaults."""
+    if _is_rule_file(path):
+        return list(_of_file(load(RuleFile, path, {})))
+    loaded = load(StreamingConfig, path, {})
+    return [
+        PlacedRule(rule, f"{_INLINE}[{index}]", partial(_fault, loaded, f"{_INLINE}[{index}]"))
+        for index, rule in enumerate(loaded.config.real_time_notifications.notification_rules)
+    ]
+
+
+def _is_rule_file(path: Path) -> bool:
+    try:
+        return _RULES.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return False  # whoever loads it says why

@@ -117,7 +117,7 @@ def compile_rules(
         if same is not None and same.config == placed.rule and not placed.problems:
             rules.append(same)
             continue
-        found = [*placed.problems, *_problems(placed.rule, names)]
+        found = [*placed.problems, *text_problems(placed.rule, names)]
         try:
             rules.append(compile_rule(placed.rule, names))
         except ConditionFaults as conditions:
@@ -226,7 +226,7 @@ def fill_in(text: str, values: Mapping[str, object], labels: Mapping[str, str] |
     return _PLACEHOLDER.sub(value, text)
 
 
-def _problems(rule: RuleConfig, names: Vocabulary | None) -> Iterator[tuple[str, str]]:
+def text_problems(rule: RuleConfig, names: Vocabulary | None) -> Iterator[tuple[str, str]]:
     """Texts that name what does not exist."""
     if names is None:
         return
