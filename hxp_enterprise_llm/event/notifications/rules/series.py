@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
 from hxp_enterprise_llm.event.notifications.rules.snapshots import LabelledValue, Snapshot
@@ -94,7 +95,8 @@ def _values(word: str, match: re.Match[str]) -> list[Value]:
     if match["stale"]:
         return [STALE]
     start, by = float(match["start"]), float(match["by"] or 0)
-    return [start + step * by for step in range(int(times or 0) + 1)]
+    # Added step by step, as Prometheus does it, down to the last bit.
+    return list(accumulate([start, *[by] * int(times or 0)]))
 
 
 def snapshot_at(series: list[Series], seconds: float, interval: float) -> Snapshot:
