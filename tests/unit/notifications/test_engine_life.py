@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hxp_enterprise_llm.event.log import MemoryLog
+from hxp_enterprise_llm.event.notifications.rules.compiled import RuleFaults
 from hxp_enterprise_llm.event.notifications.rules.status import rule_status
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.support import NOW, config, groups, rule, until
@@ -78,3 +81,24 @@ async def tick(bench: Bench, seconds: float) -> None:
         return last is not None and abs(last - bench.clock.time()) < 0.01
 
     await until(lambda: _is(seen))
+
+
+async def test_files_of_rules_are_read_at_each_reload(tmp_path: Path) -> None:
+    settings = config(directory=str(tmp_path / "rules"))
+    async with Bench(tmp_path, settings).running() as bench:
+        assert bench.engine.rules == ()
+        (tmp_path / "rules").mkdir()
+        file = tmp_path / "rules" / "a.yaml"
+        file.write_text("rules: [{name: one, condition: error_rate > 0.2}]")
+        bench.engine.prepare(settings)()
+        await bench.tick(error_rate=0.5)
+        await bench.kinds("alert.firing")
+        file.write_text("rules: [{name: one, condition: eror_rate > 0.2}]")
+        with pytest.raises(
+            RuleFaults, match=r"a.yaml:1:32: rules\[0\].condition: column 1: unknown metric 'eror_rate'"
+        ):
+            bench.engine.prepare(settings)
+        assert [one.name for one in bench.engine.rules] == ["one"]
+        file.unlink()
+        bench.engine.prepare(settings)()
+        await bench.kinds("alert.firing", "alert.resolved")

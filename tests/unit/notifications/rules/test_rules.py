@@ -118,6 +118,14 @@ def test_rules_in_files_stand_beside_those_of_the_service_and_faults_have_their_
     ]
 
 
+def test_rules_that_have_not_changed_are_not_compiled_again(tmp_path: Path) -> None:
+    before = compile_rules(config(rule("a"), rule("b")), NAMES)
+    after = compile_rules(config(rule("b"), rule("a", summary="new"), rule("c")), NAMES, before)
+    assert [one.name for one in after] == ["b", "a", "c"]
+    assert after[0] is before[1]
+    assert after[1].config.summary == "new"
+
+
 def test_a_file_of_rules_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("rules:\n  - {name: one, condition: latency > 1, four: 5m}\n")
     (tmp_path / "b.yaml").write_text("rules:\n  - {name: two, condition: latency > 1, for: 99999d}\n")
