@@ -94,9 +94,7 @@ async def test_files_of_rules_are_read_at_each_reload(tmp_path: Path) -> None:
         await bench.tick(error_rate=0.5)
         await bench.kinds("alert.firing")
         file.write_text("rules: [{name: one, condition: eror_rate > 0.2}]")
-        with pytest.raises(
-            RuleFaults, match=r"a.yaml:1:32: rules\[0\].condition: column 1: unknown metric 'eror_rate'"
-        ):
+        with pytest.raises(RuleFaults, match=r"a.yaml:1:32: rules\[0\].condition: column 1: unknown metric"):
             bench.engine.prepare(settings)
         assert [one.name for one in bench.engine.rules] == ["one"]
         file.unlink()
