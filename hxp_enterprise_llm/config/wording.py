@@ -92,6 +92,15 @@ def _enum(allowed: list[str], value: Any) -> str:
     return f"must be one of {', '.join(allowed)}, is {shown(value)}{near}"
 
 
+def _any_of(choices: list[dict[str, Any]], value: Any) -> str:
+    words = (f"{_TYPES[each['type']]}{_items(each)}" for each in choices)
+    return f"expected {', or '.join(words)}, got {shown(value)}{_kind(value)}"
+
+
+def _items(choice: dict[str, Any]) -> str:
+    return f" of {_TYPES[choice['items']['type']].rpartition(' ')[2]}" if "items" in choice else ""
+
+
 def _meaning(pattern: str) -> str:
     return PATTERNS.get(pattern, f"text that matches {pattern}")
 
@@ -107,6 +116,7 @@ def _moved(key: str, elsewhere: Mapping[str, str]) -> str:
 _MESSAGES: dict[str, Callable[[Any, Any], str]] = {
     "type": _type,
     "enum": _enum,
+    "anyOf": _any_of,
     "minimum": lambda bound, value: f"must be at least {bound}, is {value}",
     "maximum": lambda bound, value: f"must be at most {bound}, is {value}",
     "exclusiveMinimum": lambda bound, value: f"must be greater than {bound}, is {value}",

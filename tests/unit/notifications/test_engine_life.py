@@ -45,9 +45,7 @@ async def test_each_label_set_is_told_stored_and_shown(tmp_path: Path) -> None:
             await bench.tick(10, groups=groups(error_rate={"model=a": 0.5, "model=b": 0.1}))
         fired = await bench.slack.accepted.get()
         assert (fired.notification.text, fired.notification.alerts[0].labels["model"]) == ("a: 0.5", "a")
-        (status,) = rule_status(
-            bench.engine.rules, bench.engine.monitor, bench.engine.alerts, lambda episode: None
-        )
+        (status,) = rule_status(bench.engine.rules, bench.engine.monitor, bench.engine.alerts, lambda episode: None)
     assert (status["state"], status["by"], status["values"]) == ("firing", ["model"], {})
     assert [(each["labels"], each["state"], each["values"]) for each in status["label_sets"]] == [
         ({"model": "a"}, "firing", {"error_rate": 0.5}),

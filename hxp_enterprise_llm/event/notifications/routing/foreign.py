@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,6 @@ from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 from hxp_enterprise_llm.event.notifications.routing.model import FOREIGN
-from hxp_enterprise_llm.event.notifications.rules.compiled import fingerprint
 
 MOST_LABELS = 64
 LONGEST = 4096
@@ -42,12 +42,17 @@ class Foreign(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """Which alert it is: the same for the same labels, and none of our own."""
-        # Our own alerts may have the same labels.
-        return fingerprint(self.labels | {"": FOREIGN})
+        return fingerprint_of(self.labels)
 
     def ended(self, wall: float) -> bool:
         """Whether it has ended by now."""
         return self.resolved if self.resolved is not None else self.ends_at is not None and self.ends_at <= wall
+
+
+def fingerprint_of(labels: Mapping[str, str]) -> str:
+    """16 hex digits of the sorted labels and of where they come from."""
+    text = "\0".join((FOREIGN, *(f"{name}={value}" for name, value in sorted(labels.items()))))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class ForeignFault(ValueError):

@@ -13,10 +13,10 @@ from hxp_enterprise_llm.config.routing import HeartbeatConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 from hxp_enterprise_llm.event.notifications.routing.draft import Queued
+from hxp_enterprise_llm.event.notifications.routing.foreign import fingerprint_of
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import STREAMS
 from hxp_enterprise_llm.event.notifications.routing.router import Router
-from hxp_enterprise_llm.event.notifications.rules.compiled import fingerprint
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.store.database import StoreUnavailable
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
@@ -97,7 +97,7 @@ def watchdog(name: str, wall: float) -> Notification:
     """The alert that always fires."""
     episode, text = f"heartbeat-{name}", "The notification engine is alive. When this stops, nobody is told anything."
     alert = Alert(
-        fingerprint=fingerprint({"alertname": NAME, "heartbeat": name}),
+        fingerprint=fingerprint_of({"alertname": NAME, "heartbeat": name}),
         episode=episode,
         status="firing",
         priority="info",

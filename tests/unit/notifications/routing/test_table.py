@@ -81,6 +81,17 @@ def test_all_faults_are_named_at_once_with_file_line_and_column() -> None:
     ]
 
 
+@pytest.mark.parametrize(("value", "shown"), [([1], "a list"), ("agent", '"agent" (text)')])
+def test_labels_of_a_group_are_a_list_or_nothing(value: Any, shown: str) -> None:
+    with pytest.raises(ConfigFaults) as refused:
+        parse(StreamingConfig, yaml.safe_dump({PLACE: {"routes": [{"group_by": value}]}}), {}, name="api.yaml")
+    (fault,) = refused.value.faults
+    assert (fault.path, fault.message) == (
+        f"{PLACE}.routes[0].group_by",
+        f"expected a list of text, or nothing, got {shown}",
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [("group_wait", "3700d"), ("repeat_interval", "4000d")],
