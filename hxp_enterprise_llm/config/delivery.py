@@ -1,4 +1,4 @@
-"""The ways by which people are told: e-mail and Slack."""
+"""The ways by which people and programs are told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hxp_enterprise_llm.config.types import Port, Section, about
+from hxp_enterprise_llm.config.types import Port, Positive, Section, about
 
-DeliveryChannel = Literal["websocket", "sse", "email", "slack"]
+DeliveryChannel = Literal["websocket", "sse", "email", "slack", "webhook", "alertmanager"]
+
+
+class RateConfig(Section, frozen=True, kw_only=True):
+    """How many messages one recipient gets. What waits for it is told as one message."""
+
+    per_minute: Annotated[float, about("Messages a minute to one recipient; 0: no bound", live=True, ge=0)] = 0
+    burst: Annotated[Positive, about("Messages at once after a quiet time", live=True)] = 1
 
 
 class EmailConfig(Section, frozen=True, kw_only=True):
@@ -33,6 +40,7 @@ class EmailConfig(Section, frozen=True, kw_only=True):
         msgspec.field(name="from", default="citadel@localhost")
     )
     to: Annotated[list[str], about("Recipients", live=True)] = []
+    rate: RateConfig = RateConfig(per_minute=20, burst=20)
 
 
 class SlackConfig(Section, frozen=True, kw_only=True):
@@ -47,3 +55,4 @@ class SlackConfig(Section, frozen=True, kw_only=True):
         about("File with an incoming-webhook URL; empty: $CREDENTIALS_DIRECTORY/slack-webhook-url", live=True),
     ] = ""
     api_url: Annotated[str, about("Base of the Web API", live=True)] = "https://slack.com/api/"
+    rate: RateConfig = RateConfig(per_minute=60, burst=5)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hxp_enterprise_llm.telemetry.delivery_metrics import DeliveryMetrics
+
+CHANNELS = ("websocket", "sse", "email", "slack", "webhook", "alertmanager")
+
 
 class NotificationMetrics:
     """Rules and deliveries."""
@@ -36,6 +40,9 @@ class NotificationMetrics:
         self.state = Gauge(
             "citadel_rule_state", "1 for the state that a rule is in", ["rule", "state"], registry=registry
         )
-        for channel in ("websocket", "sse", "email", "slack"):
+        self.deliveries = DeliveryMetrics(registry, CHANNELS)
+        for channel in CHANNELS:
+            self.outbox.labels(channel)
+            self.outbox_oldest.labels(channel)
             for result in ("delivered", "failed", "dead"):
                 self.delivery.labels(channel, result)

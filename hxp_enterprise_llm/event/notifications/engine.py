@@ -12,17 +12,13 @@ import structlog
 from sqlalchemy import Connection
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
-from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.alerts import Moment
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory
-from hxp_enterprise_llm.event.notifications.dispatcher import (
-    STORE_PAUSE_SECONDS,
-    WORKERS,
-    DeliverySettings,
-    Dispatcher,
-)
+from hxp_enterprise_llm.event.notifications.delivery.dispatcher import WORKERS, Dispatcher
+from hxp_enterprise_llm.event.notifications.delivery.office import STORE_PAUSE_SECONDS
+from hxp_enterprise_llm.event.notifications.delivery.settings import delivery_settings
 from hxp_enterprise_llm.event.notifications.evaluation import Evaluation, Told, Watched, evaluate, restore
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, alert_data
 from hxp_enterprise_llm.event.notifications.monitor import RuleMonitor
@@ -75,11 +71,12 @@ class NotificationEngine:
         metrics: NotificationMetrics,
         metric_names: frozenset[str] | None = None,
         random: Callable[[], float] = _random.random,
+        node: str = "localhost",
     ) -> None:
         """Raises RuleFaults, ChannelFault. `metric_names`: what conditions may name; None when it is not known."""
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
         self._factory = channels
-        self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
+        self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random, node=node)
         self.monitor = RuleMonitor(metrics, clock)
         self._alerts: dict[str, Watched] = {}
         self._saved_at = self._pruned_at = float("-inf")
@@ -103,6 +100,11 @@ class NotificationEngine:
         return self._alerts
 
     @property
+    def dispatcher(self) -> Dispatcher:
+        """Who delivers, for what is asked of it by hand."""
+        return self._dispatcher
+
+    @property
     def channels(self) -> dict[str, Channel]:
         """The channels in use, by name."""
         return dict(self._dispatcher.channels)
@@ -120,9 +122,7 @@ class NotificationEngine:
 
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
-        config = prepared.config
-        settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
-        self._dispatcher.use(prepared.channels, settings)
+        self._dispatcher.use(prepared.channels, delivery_settings(prepared.config))
         self.monitor.use(prepared.rules)
         self._saved_at = float("-inf")  # alerts whose rules have changed end with the next batch
 

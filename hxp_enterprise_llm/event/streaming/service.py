@@ -157,6 +157,7 @@ class StreamingService:
             metrics=NotificationMetrics(context.registry),
             metric_names=_names(self._analytics),
             random=context.random.random,
+            node=context.node,
         )
         self._spawn("notifications", self._notifications.run())
 

@@ -47,7 +47,7 @@ async def test_a_new_store_has_the_tables_of_the_code(store: Store) -> None:
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
     assert await store.run(differences) == []
-    assert store.revision == "0001"
+    assert store.revision == "0004"
 
 
 async def test_the_file_is_durable(store: Store) -> None:
