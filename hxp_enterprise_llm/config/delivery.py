@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hxp_enterprise_llm.config.types import Port, Positive, Section, about
+from hxp_enterprise_llm.config.types import Duration, Name, Port, Positive, Section, about
 
 DeliveryChannel = Literal["websocket", "sse", "email", "slack", "webhook", "alertmanager"]
 
@@ -56,3 +56,40 @@ class SlackConfig(Section, frozen=True, kw_only=True):
     ] = ""
     api_url: Annotated[str, about("Base of the Web API", live=True)] = "https://slack.com/api/"
     rate: RateConfig = RateConfig(per_minute=60, burst=5)
+
+
+class WebhookEndpoint(Section, frozen=True, kw_only=True):
+    """A receiver of webhooks."""
+
+    name: Annotated[Name, about("Name of the receiver: a target of the channel `webhook`", live=True)]
+    url: Annotated[str, about("Where to post; empty: it is in url_file", live=True)] = ""
+    url_file: Annotated[str, about("File with the URL, where that is a secret", live=True)] = ""
+    secret_file: Annotated[
+        str,
+        about(
+            "File with the key of the signature; empty: $CREDENTIALS_DIRECTORY/webhook-secret-NAME, else unsigned",
+            live=True,
+        ),
+    ] = ""
+    max_alerts: Annotated[int, about("Most alerts in one payload; 0: all", live=True, ge=0)] = 0
+
+
+class WebhookConfig(Section, frozen=True, kw_only=True):
+    """Webhooks with Alertmanager's payload. Off until an endpoint is named."""
+
+    endpoints: Annotated[list[WebhookEndpoint], about("The receivers; each is told", live=True)] = []
+    external_url: Annotated[str, about("Where people find this service; told as externalURL", live=True)] = ""
+    rate: RateConfig = RateConfig(per_minute=600, burst=100)
+
+
+class AlertmanagerConfig(Section, frozen=True, kw_only=True):
+    """Prometheus' Alertmanager as a channel: it routes, groups and wakes people. Off until a URL is named."""
+
+    urls: Annotated[list[str], about("Alertmanagers, e.g. http://127.0.0.1:9093; each is told", live=True)] = []
+    resend_interval: Annotated[
+        Duration, about("How often they are told of what fires; four times that unheard, and it ends", live=True)
+    ] = "1m"
+    username: Annotated[str, about("User of HTTP basic authentication; empty: none", live=True)] = ""
+    password_file: Annotated[
+        str, about("File with the password; empty: $CREDENTIALS_DIRECTORY/alertmanager-password", live=True)
+    ] = ""

@@ -6,7 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from hxp_enterprise_llm.config.delivery import DeliveryChannel, EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.delivery import (
+    AlertmanagerConfig,
+    DeliveryChannel,
+    EmailConfig,
+    SlackConfig,
+    WebhookConfig,
+)
 from hxp_enterprise_llm.config.rules import RuleConfig, default_rules
 from hxp_enterprise_llm.config.types import Duration, Seconds, Section, about
 
@@ -26,3 +32,5 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
     email: EmailConfig = msgspec.field(default_factory=EmailConfig)
     slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
+    webhook: WebhookConfig = msgspec.field(default_factory=WebhookConfig)
+    alertmanager: AlertmanagerConfig = msgspec.field(default_factory=AlertmanagerConfig)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 
+from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
@@ -135,7 +136,7 @@ class NotificationsApi:
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
         recent = await _stored(self._engine.deliveries)
-        names = ("websocket", "sse", "email", "slack")
+        names = get_args(DeliveryChannel)
         return json_response({"channels": [self._channel(name, recent.get(name)) for name in names]})
 
     def _channel(self, name: str, recent: Recent | None) -> dict[str, Any]:

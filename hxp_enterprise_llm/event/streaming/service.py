@@ -152,7 +152,7 @@ class StreamingService:
             self.config.real_time_notifications,
             self._log,
             store,
-            channel_factory(self._log, self._read_secret, self._is_on, self._egress),
+            channel_factory(self._log, self._read_secret, self._is_on, self._egress, time=self._context.clock.time),
             clock=context.clock,
             metrics=NotificationMetrics(context.registry),
             metric_names=_names(self._analytics),

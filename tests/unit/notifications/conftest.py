@@ -8,6 +8,7 @@ import pytest
 
 from hxp_enterprise_llm.store.database import Store
 from tests.unit.notifications.posts import Post
+from tests.unit.notifications.servers import Hook
 from tests.unit.notifications.support import ManualClock
 
 
@@ -17,3 +18,9 @@ async def post(tmp_path: Path):
     await store.open()
     yield Post(store, ManualClock())
     await store.close()
+
+
+@pytest.fixture
+async def hook():
+    async with Hook().running() as server:
+        yield server

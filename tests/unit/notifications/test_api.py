@@ -254,7 +254,7 @@ async def test_secrets_are_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.Log
         with capture_logs() as lines:
             slack.answers = [web.json_response({"ok": False, "error": "invalid_auth"})]
             engine = NotificationEngine(
-                settings, log, store, channel_factory(log, read), clock=clock, metrics=metrics()
+                settings, log, store, channel_factory(log, read, time=clock.time), clock=clock, metrics=metrics()
             )
             task = asyncio.create_task(engine.run())
             await log.append([snapshot(clock.time(), error_rate=0.9)])

@@ -304,7 +304,7 @@ async def test_streams_get_one_event_however_many_they_are() -> None:
 async def test_a_transport_that_is_off_delivers_nothing() -> None:
     """It says so, and how to switch it on; the log itself is always there."""
     on = {"websocket": True, "sse": False}
-    factory = channel_factory(MemoryLog(), lambda file, credential: None, on.__getitem__)
+    factory = channel_factory(MemoryLog(), lambda file, credential: None, on.__getitem__, time=lambda: 0.0)
     channels = {channel.name: channel.readiness for channel in factory(NotificationsConfig())}
     assert {name for name, readiness in channels.items() if readiness.ready} >= {"log", "websocket"}
     assert channels["sse"] == (False, "sse is switched off: set sse.enabled: true and restart")

@@ -77,7 +77,7 @@ def engine(path: Path, port: int, log: MemoryLog) -> tuple[Store, NotificationEn
     settings = config(
         rule(channel="email"), email=EmailConfig(host="127.0.0.1", port=port, tls="none", to=["ops@example.org"])
     )
-    factory = channel_factory(log, lambda file, credential: None)
+    factory = channel_factory(log, lambda file, credential: None, time=SystemClock().time)
     return store, NotificationEngine(settings, log, store, factory, clock=SystemClock(), metrics=metrics())
 
 

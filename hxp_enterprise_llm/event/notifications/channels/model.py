@@ -54,6 +54,16 @@ class Secret(Protocol):
     def reveal(self) -> str: ...
 
 
+class Plain:
+    """A text that is no secret, where one may stand."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+
 class ChannelFault(ConfigError):
     """A channel that cannot be made from its configuration; `path` as `Loaded.fault` takes it."""
 

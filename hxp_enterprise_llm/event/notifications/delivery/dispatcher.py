@@ -15,6 +15,7 @@ from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.event.notifications.channels.model import Channel
 from hxp_enterprise_llm.event.notifications.delivery import dead, lease, rows
 from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings, Office
+from hxp_enterprise_llm.event.notifications.delivery.resender import Resender
 from hxp_enterprise_llm.event.notifications.delivery.worker import Worker
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -42,6 +43,7 @@ class Dispatcher:
         self.office = Office(store, clock, metrics, random)
         self._node, self._run = node, clock.new_id()
         self._workers = {name: Worker(name, self.office) for name in WORKERS}
+        self._resender = Resender("alertmanager", self.office)
         self._elsewhere = ""
 
     @property
@@ -82,6 +84,7 @@ class Dispatcher:
                     for name, worker in self._workers.items():
                         group.create_task(worker.run(), name=f"deliver-{name}")
                     group.create_task(self._renew(), name="delivery-lease")
+                    group.create_task(self._resender.run(), name="deliver-again")
             except* lease.LeaseLost as lost:
                 log.error("delivery.lease_lost", holder=str(_first(lost)))
             finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
 
 from hxp_enterprise_llm.event.notifications.delivery import lease
 from hxp_enterprise_llm.event.notifications.delivery.digest import DIGEST, merged
@@ -187,3 +187,33 @@ def keep(connection: Connection, thread: str, channel: str, target: str, kept: K
 def _same(thread: str, channel: str, target: str) -> Any:
     table = delivery_thread.c
     return and_(table.thread == thread, table.channel == channel, table.target == target)
+
+
+class KeptThread(NamedTuple):
+    """What a channel keeps of a thread with a recipient."""
+
+    thread: str
+    target: str
+    kept: Kept
+    updated: float
+
+
+def all_kept(connection: Connection, channel: str) -> list[KeptThread]:
+    """Everything that a channel keeps, except where an end could not be told: that is over for the recipient."""
+    untold = exists().where(
+        outbox.c.thread == delivery_thread.c.thread,
+        outbox.c.channel == delivery_thread.c.channel,
+        outbox.c.target == delivery_thread.c.target,
+        outbox.c.kind == "resolved",
+        outbox.c.state == "dead",
+    )
+    query = select(delivery_thread).where(delivery_thread.c.channel == channel, ~untold)
+    ordered = query.order_by(delivery_thread.c.updated, delivery_thread.c.thread)
+    return [KeptThread(row.thread, row.target, row.kept, row.updated) for row in connection.execute(ordered)]
+
+
+def forget(connection: Connection, channel: str, threads: Sequence[KeptThread]) -> None:
+    """Drop what is over, unless it was written anew since it was read."""
+    for each in threads:
+        same = and_(_same(each.thread, channel, each.target), delivery_thread.c.updated == each.updated)
+        connection.execute(delete(delivery_thread).where(same))
