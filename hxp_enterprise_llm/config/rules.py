@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.config.types import Duration, Section, about
 
 Priority = Literal["critical", "warning", "info"]
@@ -20,7 +19,7 @@ class RuleConfig(Section, frozen=True, kw_only=True):
         str, about("CEL over the metrics, e.g. `error_rate > 0.2`", live=True, min_length=1, max_length=1024)
     ]
     channel: Annotated[
-        DeliveryChannel | Literal["all"],
+        Literal["all", "websocket", "sse", "email", "slack", "webhook", "alertmanager"],
         about("Delivery channel; all: every one that is on", live=True),
     ] = "all"
     priority: Annotated[Priority, about("Severity of the alert", live=True)] = "warning"

@@ -11,6 +11,8 @@ from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
+from hxp_enterprise_llm.event.notifications.delivery import api as delivery_api
+from hxp_enterprise_llm.event.notifications.delivery.trials import Receivers, nobody
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.evaluation import Watched
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
@@ -27,8 +29,10 @@ MAX_BODY_BYTES = 64 * 1024
 _SETTINGS = "real_time_notifications"
 
 
-def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> list[Route]:
-    """The routes over an engine."""
+def routes(
+    engine: NotificationEngine, *, clock: Clock, budget: BodyBudget, receivers: Receivers = nobody
+) -> list[Route]:
+    """The routes over an engine. `receivers`: who is behind the name of one."""
     view = NotificationsApi(engine, clock, budget)
     return [
         Route(
@@ -56,6 +60,7 @@ def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> l
             "Delivery channels and how they do",
             described=described.CHANNELS,
         ),
+        *delivery_api.routes(engine, clock=clock, budget=budget, receivers=receivers),
     ]
 
 

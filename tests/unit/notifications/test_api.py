@@ -204,7 +204,7 @@ async def test_each_channel_says_how_it_does(tmp_path: Path) -> None:
     async with serving(tmp_path, config(notification_channels=["slack", "email"])) as (bench, client):
         await client.send(message="x", channel="slack")
         await until(lambda: _sent(bench, 1))
-        websocket, _, email, slack = (await client.get("/notifications/channels"))["channels"]
+        websocket, _, email, slack, *_ = (await client.get("/notifications/channels"))["channels"]
         assert websocket == {
             "name": "websocket",
             "enabled": False,
@@ -262,7 +262,7 @@ async def test_secrets_are_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.Log
 
                 async def both_refused() -> bool:
                     channels = (await client.get("/notifications/channels"))["channels"]
-                    return all(one["deliveries"] == {"retry": 1} for one in channels[2:])
+                    return all(one["deliveries"] == {"retry": 1} for one in channels[2:4])
 
                 await until(both_refused)
                 answers = repr([await client.get(f"/notifications/{name}") for name in ("status", "channels")])

@@ -171,6 +171,13 @@ def recover(connection: Connection, now: float, fence: int) -> int:
     return connection.execute(update(outbox).where(theirs).values(values)).rowcount
 
 
+def withdraw(connection: Connection, delivery_keys: Sequence[str], now: float) -> None:
+    """Call off what has not been tried."""
+    untried = and_(outbox.c.idempotency_key.in_(delivery_keys), outbox.c.state == "queued")
+    values = {"state": "dead", "finished_at": now, "last_error": "called off"}
+    connection.execute(update(outbox).where(untried).values(values))
+
+
 def _kept(connection: Connection, thread: str, channel: str, target: str) -> Kept | None:
     query = select(delivery_thread.c.kept).where(_same(thread, channel, target))
     kept: Kept | None = connection.scalar(query)
