@@ -11,6 +11,7 @@ import click
 
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import EX_REFUSED, failures
+from hxp_enterprise_llm.cli.rendering import render
 from hxp_enterprise_llm.client.notify import DeadLetter, dead_letters, try_out
 from hxp_enterprise_llm.client.notify import replay as replay_letters
 from hxp_enterprise_llm.telemetry.text import clean
@@ -65,6 +66,9 @@ def dead(url: str, key_file: str) -> None:
         click.echo("nothing was given up")
     for letter in letters:
         click.echo(_line(letter))
+
+
+notify.add_command(render)
 
 
 def _line(letter: DeadLetter) -> str:

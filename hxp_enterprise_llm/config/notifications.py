@@ -34,3 +34,7 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
     webhook: WebhookConfig = msgspec.field(default_factory=WebhookConfig)
     alertmanager: AlertmanagerConfig = msgspec.field(default_factory=AlertmanagerConfig)
+    templates: Annotated[
+        str,
+        about("Directory with templates title.j2, text.j2, html.j2, slack.j2; empty: the shipped ones", live=True),
+    ] = ""

@@ -15,6 +15,8 @@ from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.rules import check_rules
+from hxp_enterprise_llm.event.notifications.templates.loading import TemplateFaults
+from hxp_enterprise_llm.event.notifications.templates.loading import load as load_templates
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.security.keys import KeysError, load_keys
@@ -60,6 +62,14 @@ def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> Analytics
     return AnalyticsConfig()
 
 
+def _check_templates(directory: str) -> None:
+    try:
+        load_templates(directory)
+    except TemplateFaults as error:
+        faults = [Fault("file", each.path, each.line, int(bool(each.line)), "", each.message) for each in error.faults]
+        raise ConfigFaults(faults) from error
+
+
 def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
     """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
@@ -68,6 +78,7 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
     faults = check_rules(config.real_time_notifications, names)
     if faults:
         raise ConfigFaults(loaded.fault(fault.path, fault.message) for fault in faults)
+    _check_templates(config.real_time_notifications.templates)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {

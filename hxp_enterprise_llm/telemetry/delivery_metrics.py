@@ -40,6 +40,14 @@ class DeliveryMetrics:
             ["channel"],
             registry=registry,
         )
+        self.template_failures = Counter(
+            "citadel_notification_template_failures",
+            "Notifications that were told in plain words because a template failed",
+            ["template"],
+            registry=registry,
+        )
+        for template in ("title", "text", "html", "slack", "all"):
+            self.template_failures.labels(template)
         for channel in channels:
             self.latency.labels(channel)
             self.rate_limited.labels(channel)

@@ -51,7 +51,9 @@ def blocks(notification: Notification, worded: Worded | None = None) -> list[dic
         shown = [_section(f"*{title}*\n{text}")]
         if listed := alert_lines(notification):
             shown.append(_section(escaped("\n".join(f"• {line}" for line in listed), _SECTION_LENGTH)))
-    small = {"type": "context", "elements": [{"type": "mrkdwn", "text": _small_print(notification)}]}
+    small: dict[str, Any] = {"type": "context", "elements": [{"type": "mrkdwn", "text": _small_print(notification)}]}
+    if worded is not None and worded.note:
+        small["elements"].append({"type": "mrkdwn", "text": escaped(worded.note, _LINE_LENGTH)})
     return [*shown, small]
 
 

@@ -72,7 +72,8 @@ class EmailChannel:
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the server has taken the mail. Raises Retry, Dead."""
         client: aiosmtplib.SMTP | None = None
-        mail = compose(delivery, self._sender, await self._wording(delivery.notification)).as_bytes()
+        worded = await self._wording(delivery.notification, ("title", "text", "html"))
+        mail = compose(delivery, self._sender, worded).as_bytes()
         try:
             async with asyncio.timeout(timeout):
                 sock = await self._egress.connect(self._config.host, self._config.port)

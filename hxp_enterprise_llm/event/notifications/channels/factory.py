@@ -31,17 +31,18 @@ def channel_factory(
     egress: Egress | None = None,
     *,
     time: Callable[[], float],
-    wording: Wording = plainly,
+    words: Callable[[NotificationsConfig], Wording] = lambda config: plainly,
 ) -> ChannelFactory:
     """Makes all channels of a configuration; what `read` raises goes to the caller.
 
     `is_on`: whether clients can come by `websocket`, by `sse`; `egress`: to which addresses channels connect;
-    `time`: wall-clock seconds; `wording`: how people are told.
+    `time`: wall-clock seconds; `words`: how people are told.
     """
     egress = egress or Egress()
 
     def make(config: NotificationsConfig) -> list[Channel]:
         wanted = config.notification_channels
+        wording = words(config)
         streams = [StreamChannel(name, event_log, partial(is_on, name)) for name in ("websocket", "sse")]
         channels: list[Channel] = [StreamChannel(LOG_CHANNEL, event_log), *streams]
         if "email" in wanted:

@@ -85,7 +85,7 @@ class SlackChannel:
 
     async def send(self, delivery: Delivery, timeout: float) -> Kept | None:
         """Return once Slack has taken the message. Raises Retry, Dead."""
-        worded = await self._wording(delivery.notification)
+        worded = await self._wording(delivery.notification, ("title", "slack"))
         try:
             return await self._send(delivery, worded, timeout)
         except (Retry, Dead) as failure:

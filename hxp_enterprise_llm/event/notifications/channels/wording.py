@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from hxp_enterprise_llm.event.notifications.channels.words import Worded
 from hxp_enterprise_llm.event.notifications.model import Notification
 
-Wording = Callable[[Notification], Awaitable[Worded | None]]
-"""Puts a notification into words; never fails. None: plainly, as each channel does it."""
+Wording = Callable[[Notification, tuple[str, ...]], Awaitable[Worded | None]]
+"""Puts parts of a notification (title, text, html, slack) into words; never fails. None: each channel's own words."""
 
 
-async def plainly(notification: Notification) -> Worded | None:
+async def plainly(notification: Notification, parts: tuple[str, ...]) -> Worded | None:
     """No template is used."""
     return None

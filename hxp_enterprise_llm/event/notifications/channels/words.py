@@ -25,6 +25,8 @@ class Worded(NamedTuple):
     text: str
     html: str = ""
     slack: str = ""
+    note: str = ""
+    """Why it is in plain words, where templates would have other ones."""
 
 
 def one_line(text: str, length: int) -> str:
