@@ -75,6 +75,13 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver for ever; deliveries that are under way when this is cancelled are brought to their end, bounded."""
+        try:
+            await self._deliver()
+        except asyncio.CancelledError:
+            await self._release()
+            raise
+
+    async def _deliver(self) -> None:
         starts = True
         while True:
             await self._acquire(starts)
@@ -87,8 +94,6 @@ class Dispatcher:
                     group.create_task(self._resender.run(), name="deliver-again")
             except* lease.LeaseLost as lost:
                 log.error("delivery.lease_lost", holder=str(_first(lost)))
-            finally:
-                await self._release()
 
     async def _acquire(self, starts: bool) -> None:
         """Wait until this process may deliver, then take up what the one before had in flight."""

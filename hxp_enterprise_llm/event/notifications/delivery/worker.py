@@ -67,8 +67,9 @@ class Worker:
                 wait = await self._step()
                 if wait is None or wait > 0:
                     await self._wait(wait)
-        finally:
+        except (asyncio.CancelledError, lease.LeaseLost):
             await self._finish()
+            raise
 
     async def _step(self) -> float | None:
         """Start one delivery; answers the seconds until there is more to do, None when somebody must ring."""

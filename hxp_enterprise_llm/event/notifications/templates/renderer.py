@@ -82,7 +82,7 @@ class ProcessRenderer:
                 reason = f"the templates take longer than {WALL_SECONDS:g} s"
             except (asyncio.IncompleteReadError, ConnectionError, ValueError):
                 reason = "the templates take too much time or memory"
-            except BaseException:
+            except asyncio.CancelledError:
                 # Whoever asked has gone in the middle: what comes back would be taken for another's answer.
                 await self._end()
                 raise
@@ -115,7 +115,7 @@ class ProcessRenderer:
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             await self._end()
             raise RendererLost(f"the renderer does not start: {type(error).__name__}") from error
-        except BaseException:
+        except asyncio.CancelledError:
             await self._end()
             raise
         return self._process
