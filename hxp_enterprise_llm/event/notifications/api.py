@@ -27,6 +27,8 @@ from hxp_enterprise_llm.store.database import StoreUnavailable
 
 MAX_BODY_BYTES = 64 * 1024
 _SETTINGS = "real_time_notifications"
+_ALWAYS_SHOWN = ("websocket", "sse", "email", "slack")
+"""The seed's four; others are shown where they may be used."""
 
 
 def routes(
@@ -141,7 +143,8 @@ class NotificationsApi:
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
         recent = await _stored(self._engine.deliveries)
-        names = get_args(DeliveryChannel)
+        wanted = self._engine.config.notification_channels
+        names = [name for name in get_args(DeliveryChannel) if name in _ALWAYS_SHOWN or name in wanted]
         return json_response({"channels": [self._channel(name, recent.get(name)) for name in names]})
 
     def _channel(self, name: str, recent: Recent | None) -> dict[str, Any]:

@@ -17,6 +17,9 @@ SECONDS = 15.0
 RENEW_SECONDS = 5.0
 
 
+_HOLDER = select(lease.c.token, lease.c.holder).where(lease.c.name == NAME)
+
+
 class LeaseLost(Exception):
     """Another process delivers. `holder` is who."""
 
@@ -57,7 +60,7 @@ def acquire(connection: Connection, node: str, run: str, now: float, *, starts: 
 
 def check(connection: Connection, token: int) -> None:
     """Raises LeaseLost unless the token is still the holder's."""
-    row = connection.execute(select(lease.c.token, lease.c.holder).where(lease.c.name == NAME)).first()
+    row = connection.execute(_HOLDER).first()
     if row is None or row.token != token:
         raise LeaseLost("nobody" if row is None else row.holder)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, or_, select, update
 
 from hxp_enterprise_llm.event.notifications.delivery import lease
 from hxp_enterprise_llm.event.notifications.delivery.digest import DIGEST, merged
@@ -18,46 +18,7 @@ _MOST_MERGED = 100
 _READY = ("queued", "retry")
 
 
-class Wanted(NamedTuple):
-    """What a worker asks for: a delivery of its channel, under the lease's token."""
-
-    channel: str
-    fence: int
-    held: frozenset[str] = frozenset()
-    """Recipients to whom something is under way, or who must wait."""
-    limited_until: Mapping[str, float] = {}
-    """Recipients who had to wait, with the wall-clock time until which: what queued up meanwhile is told as one."""
-
-
-class Claim(NamedTuple):
-    """The next delivery of a channel, or when the next is due; and what waits there at all."""
-
-    delivery: Delivery | None
-    due: float | None
-    depth: int
-    oldest: float | None
-    queued_at: float = 0.0
-    """When the first of what it tells was queued."""
-
-
-def claim(connection: Connection, wanted: Wanted, now: float) -> Claim:
-    """Take what has been due longest; it is in flight from here on. Raises LeaseLost."""
-    lease.check(connection, wanted.fence)
-    depth, oldest = connection.execute(
-        select(func.count(), func.min(outbox.c.created_at)).where(
-            outbox.c.channel == wanted.channel, outbox.c.state.in_(WAITING)
-        )
-    ).one()
-    row = connection.execute(_next_of(wanted)).first()
-    if row is None or row.next_at > now:
-        return Claim(None, row.next_at if row else None, depth, oldest)
-    limited_until = wanted.limited_until.get(row.target)
-    together = [row] if limited_until is None else _queued_behind(connection, row, limited_until, now)
-    delivery = _take(connection, row, wanted.fence) if len(together) < 2 else _merge(connection, together, wanted, now)
-    return Claim(delivery, None, depth, oldest, min(each.queued_at for each in together))
-
-
-def _next_of(wanted: Wanted) -> Any:
+def _next_statement() -> Any:
     earlier = outbox.alias("earlier")
     # Nobody hears that an alert ended before hearing that it began.
     behind = exists().where(
@@ -69,17 +30,83 @@ def _next_of(wanted: Wanted) -> Any:
         or_(earlier.c.merged_into.is_(None), earlier.c.merged_into != outbox.c.id),
     )
     ready = and_(
-        outbox.c.channel == wanted.channel,
-        outbox.c.state.in_(_READY),
-        outbox.c.target.not_in(sorted(wanted.held)),
+        outbox.c.channel == bindparam("wanted_channel"),
+        outbox.c.state == bindparam("wanted_state"),
+        outbox.c.target.not_in(bindparam("held", expanding=True)),
         ~behind,
     )
     return select(outbox).where(ready).order_by(outbox.c.next_at, outbox.c.id).limit(1)
 
 
+# Made once: building them takes longer than running them.
+_NEXT = _next_statement()
+_TAKE = update(outbox).where(outbox.c.id == bindparam("row"))
+_KEPT = select(delivery_thread.c.kept).where(
+    delivery_thread.c.thread == bindparam("of_thread"),
+    delivery_thread.c.channel == bindparam("of_channel"),
+    delivery_thread.c.target == bindparam("of_target"),
+)
+
+
+class Wanted(NamedTuple):
+    """What a worker asks for: a delivery of its channel, under the lease's token."""
+
+    channel: str
+    fence: int
+    held: frozenset[str] = frozenset()
+    """Recipients to whom something is under way, or who must wait."""
+    limited_until: Mapping[str, float] = {}
+    """Recipients who had to wait, with the wall-clock time until which: what queued up meanwhile is told as one."""
+    counts: bool = True
+    """Whether what waits is counted even when there is something to deliver; that takes a look at every row."""
+
+
+class Waiting(NamedTuple):
+    """What waits in a channel: how much, and since when."""
+
+    depth: int
+    oldest: float | None
+
+
+class Claim(NamedTuple):
+    """The next delivery of a channel, or when the next is due; and what waits there at all, if that was counted."""
+
+    delivery: Delivery | None
+    due: float | None
+    waiting: Waiting | None
+    queued_at: float = 0.0
+    """When the first of what it tells was queued."""
+
+
+def claim(connection: Connection, wanted: Wanted, now: float) -> Claim:
+    """Take what has been due longest; it is in flight from here on. Raises LeaseLost."""
+    lease.check(connection, wanted.fence)
+    row = _next(connection, wanted)
+    if row is None or row.next_at > now:
+        return Claim(None, row.next_at if row else None, _waiting(connection, wanted.channel))
+    limited_until = wanted.limited_until.get(row.target)
+    together = [row] if limited_until is None else _queued_behind(connection, row, limited_until, now)
+    delivery = _take(connection, row, wanted.fence) if len(together) < 2 else _merge(connection, together, wanted, now)
+    waiting = _waiting(connection, wanted.channel) if wanted.counts else None
+    return Claim(delivery, None, waiting, min(each.queued_at for each in together))
+
+
+def _waiting(connection: Connection, channel: str) -> Waiting:
+    here = and_(outbox.c.channel == channel, outbox.c.state.in_(WAITING))
+    depth, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(here)).one()
+    return Waiting(depth, oldest)
+
+
+def _next(connection: Connection, wanted: Wanted) -> Row[Any] | None:
+    """What has been due longest. Each state by itself: so the index gives the order, however much waits."""
+    asked = {"wanted_channel": wanted.channel, "held": sorted(wanted.held)}
+    found = [connection.execute(_NEXT, asked | {"wanted_state": state}).first() for state in _READY]
+    return min((row for row in found if row is not None), key=lambda row: (row.next_at, row.id), default=None)
+
+
 def _take(connection: Connection, row: Row[Any], fence: int) -> Delivery:
-    values = {"state": "in_flight", "attempts": row.attempts + 1, "fence": fence}
-    connection.execute(update(outbox).where(outbox.c.id == row.id).values(values))
+    taken = {"row": row.id, "attempts": row.attempts + 1, "fence": fence, "state": "in_flight"}
+    connection.execute(_TAKE, taken)
     return Delivery(
         row.id,
         row.channel,
@@ -179,8 +206,7 @@ def withdraw(connection: Connection, delivery_keys: Sequence[str], now: float) -
 
 
 def _kept(connection: Connection, thread: str, channel: str, target: str) -> Kept | None:
-    query = select(delivery_thread.c.kept).where(_same(thread, channel, target))
-    kept: Kept | None = connection.scalar(query)
+    kept: Kept | None = connection.scalar(_KEPT, {"of_thread": thread, "of_channel": channel, "of_target": target})
     return kept
 
 

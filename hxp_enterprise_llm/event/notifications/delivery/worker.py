@@ -23,6 +23,8 @@ _GRACE_SECONDS = 2.0
 """Beyond the timeout that a channel keeps by itself; after it the attempt is cut off."""
 _FINISH_SECONDS = 5.0
 """For the deliveries that are under way when the process is asked to end: cut off, they might be sent twice."""
+_COUNT_SECONDS = 1.0
+"""Between two counts of what waits, while there is much to deliver."""
 _LONGEST_WAIT_SECONDS = 600.0
 """Wall clocks are set now and then; nothing is due later than they say for longer than that."""
 
@@ -39,6 +41,7 @@ class Worker:
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._crash: BaseException | None = None
         self._oldest: float | None = None
+        self._counted_at = float("-inf")
         office.metrics.outbox_oldest.labels(name).set_function(self._age)
 
     def use(self) -> None:
@@ -82,8 +85,10 @@ class Worker:
             return self._barred_until - now
         paused = self._limits.paused(now)
         claim = await self._claim(now, paused)
-        self._oldest = claim.oldest
-        office.metrics.outbox.labels(self._name).set(claim.depth)
+        if claim.waiting is not None:
+            self._counted_at = now
+            self._oldest = claim.waiting.oldest
+            office.metrics.outbox.labels(self._name).set(claim.waiting.depth)
         if claim.delivery is not None:
             self._start(claim.delivery, claim.queued_at)
             return 0.0
@@ -95,7 +100,8 @@ class Worker:
         wall = office.clock.time()
         limited = {target: wall - (now - held.until) for target, held in self._limits.ended(now).items()}
         held = frozenset((*self._attempts, *paused))
-        wanted = rows.Wanted(self._name, office.token, held, limited if self._joins else {})
+        counts = now - self._counted_at >= _COUNT_SECONDS
+        wanted = rows.Wanted(self._name, office.token, held, limited if self._joins else {}, counts)
         renews = now - office.renewed_at > lease.RENEW_SECONDS
 
         def work(connection: Connection) -> rows.Claim:
