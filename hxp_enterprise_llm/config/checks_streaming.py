@@ -133,7 +133,7 @@ def _rule_channels(section: NotificationsConfig, path: str, given: bool) -> Iter
 def _programs(section: NotificationsConfig) -> Iterator[Finding]:
     """Webhooks and Alertmanagers are URLs, named once, and may be used."""
     path = f"{_NOTIFICATIONS}.webhook.endpoints"
-    yield from unique(path, [each.name for each in section.webhook.endpoints])
+    yield from unique(path, [each.name for each in section.webhook.endpoints], "name")
     for index, each in enumerate(section.webhook.endpoints):
         if each.url:
             yield from endpoint(f"{path}[{index}].url", each.url)

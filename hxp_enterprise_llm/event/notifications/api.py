@@ -109,7 +109,7 @@ class NotificationsApi:
         engine = self._engine
         recent = await _stored(engine.deliveries)
         readiness = {name: self._readiness(name) for name in engine.config.notification_channels}
-        counts = dict.fromkeys(("queued", "in_flight", "retry", "sent", "dead"), 0)
+        counts = dict.fromkeys(("queued", "in_flight", "retry", "merged", "sent", "dead"), 0)
         for entry in recent.values():
             for state, count in entry.counts.items():
                 counts[state] += count

@@ -164,6 +164,8 @@ def prune(connection: Connection, before: float) -> int:
     old = and_(outbox.c.state.in_(("sent", "dead")), outbox.c.created_at < before)
     dropped = connection.execute(delete(outbox).where(old, outbox.c.episode.not_in(open_episodes))).rowcount
     told = select(outbox.c.thread)
-    forgotten = and_(delivery_thread.c.updated < before, delivery_thread.c.thread.not_in(told))
+    # What Alertmanager is told again and again is dropped when it is over, however long that takes.
+    ours = delivery_thread.c.channel != "alertmanager"
+    forgotten = and_(ours, delivery_thread.c.updated < before, delivery_thread.c.thread.not_in(told))
     connection.execute(delete(delivery_thread).where(forgotten))
     return dropped

@@ -25,7 +25,12 @@ from hxp_enterprise_llm.event.notifications.channels.wording import Wording
 from hxp_enterprise_llm.event.notifications.conditions import variable_names
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.templates.loading import load as load_templates
-from hxp_enterprise_llm.event.notifications.templates.renderer import ProcessRenderer, TemplateWording
+from hxp_enterprise_llm.event.notifications.templates.renderer import (
+    InlineRenderer,
+    ProcessRenderer,
+    Renderer,
+    TemplateWording,
+)
 from hxp_enterprise_llm.event.sources.strict_json import read as read_json
 from hxp_enterprise_llm.event.streaming import api as streaming_api
 from hxp_enterprise_llm.event.streaming.centrifuge import api as centrifuge_api
@@ -153,7 +158,7 @@ class StreamingService:
         await store.open()
         self._cleanup.push("store", store.close)
         metrics = NotificationMetrics(context.registry)
-        renderer = ProcessRenderer()
+        renderer: Renderer = ProcessRenderer() if context.processes else InlineRenderer()
         self._cleanup.push("renderer", renderer.stop)
 
         def words(config: NotificationsConfig) -> Wording:

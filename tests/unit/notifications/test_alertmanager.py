@@ -135,3 +135,20 @@ async def test_a_new_run_goes_on_telling_and_forgets_what_is_over(hook: Hook, po
 
         await until(forgotten)
     assert hook.seen.empty()
+
+
+async def test_an_end_that_could_not_be_told_is_over(hook: Hook, post: Post) -> None:
+    """Alertmanager ends it by itself: it is not told of it again as if it went on firing."""
+    hook.answers = [web.Response(), web.Response(status=400)]
+    async with post.running(channel(hook.url)):
+        for kind, states in (("firing", ["sent"]), ("resolved", ["sent", "dead"])):
+            await post.queue(kind, channel="alertmanager", target=hook.url, alerts=(alert(1, kind),))
+            await post.states(*states)
+    hook.seen = type(hook.seen)()
+    async with post.running(channel(hook.url)):
+
+        async def forgotten() -> bool:
+            return await post.store.run(lambda connection: rows.all_kept(connection, "alertmanager")) == []
+
+        await until(forgotten)
+    assert hook.seen.empty()

@@ -22,6 +22,7 @@ from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import BEGINNING, decode
 from hxp_enterprise_llm.event.notifications.api import routes
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
+from hxp_enterprise_llm.event.notifications.channels.model import Retry
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.security.body import BodyBudget
@@ -182,7 +183,7 @@ async def test_the_status_begins_with_the_keys_of_the_manual(tmp_path: Path) -> 
                 "health": "ok",
             }
         ]
-        assert status["outbox"] == {"queued": 0, "in_flight": 0, "retry": 0, "sent": 4, "dead": 0}
+        assert status["outbox"] == {"queued": 0, "in_flight": 0, "retry": 0, "merged": 0, "sent": 4, "dead": 0}
         assert status["last_snapshot"] == "2027-01-15T08:00:01.000Z"
 
 
@@ -198,6 +199,20 @@ async def test_before_the_first_snapshot_a_rule_has_no_data(tmp_path: Path) -> N
             "no_data",
             "no metrics snapshot has arrived yet",
         )
+
+
+async def test_the_status_counts_what_another_message_tells(tmp_path: Path) -> None:
+    """A resolve that took the place of a firing notice which nobody got."""
+    async with serving(tmp_path) as (bench, client):
+        bench.slack.failures = [Retry("busy")] * 9
+        await bench.tick(error_rate=0.5)
+        await bench.slack.attempts.get()
+        await bench.tick(error_rate=0.0)
+        await until(lambda: _counts(client, "merged", 1))
+
+
+async def _counts(client: Client, state: str, count: int) -> bool:
+    return (await client.get("/notifications/status"))["outbox"][state] == count
 
 
 async def test_each_channel_says_how_it_does(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Resender:
         by_target: defaultdict[str, list[Kept]] = defaultdict(list)
         over: list[rows.KeptThread] = []
         for each in kept:
-            if each.target not in targets or channel.over(each.kept):
+            if each.untold or each.target not in targets or channel.over(each.kept):
                 over.append(each)
             else:
                 by_target[each.target].append(each.kept)

@@ -229,10 +229,12 @@ class KeptThread(NamedTuple):
     target: str
     kept: Kept
     updated: float
+    untold: bool
+    """Whether an end could not be told to the recipient: then it is over for him."""
 
 
 def all_kept(connection: Connection, channel: str) -> list[KeptThread]:
-    """Everything that a channel keeps, except where an end could not be told: that is over for the recipient."""
+    """Everything that a channel keeps."""
     untold = exists().where(
         outbox.c.thread == delivery_thread.c.thread,
         outbox.c.channel == delivery_thread.c.channel,
@@ -240,9 +242,10 @@ def all_kept(connection: Connection, channel: str) -> list[KeptThread]:
         outbox.c.kind == "resolved",
         outbox.c.state == "dead",
     )
-    query = select(delivery_thread).where(delivery_thread.c.channel == channel, ~untold)
+    query = select(delivery_thread, untold.label("untold")).where(delivery_thread.c.channel == channel)
     ordered = query.order_by(delivery_thread.c.updated, delivery_thread.c.thread)
-    return [KeptThread(row.thread, row.target, row.kept, row.updated) for row in connection.execute(ordered)]
+    found = connection.execute(ordered)
+    return [KeptThread(row.thread, row.target, row.kept, row.updated, bool(row.untold)) for row in found]
 
 
 def forget(connection: Connection, channel: str, threads: Sequence[KeptThread]) -> None:
