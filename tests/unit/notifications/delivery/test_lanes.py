@@ -124,6 +124,24 @@ async def test_a_joined_message_that_fails_takes_its_parts_along(post: Post) -> 
     assert kinds == ["message", "resolved"]
 
 
+async def test_what_must_wait_for_its_predecessor_is_not_joined(post: Post) -> None:
+    """The second of a thread is due, the first is to be tried again later: the others are told meanwhile."""
+    slack = RecordingChannel()
+    slack.failures = [Retry("busy")]
+    async with post.running(slack, settings=SETTINGS._replace(rates={"slack": Rate(6, 1)})):
+        for name, thread in (("first", "t"), ("second", "t"), ("third", "u"), ("fourth", "v")):
+            await post.queue("firing", id=name, episode=thread)
+        await post.states("retry", "queued", "queued", "queued")
+        post.clock.advance(10)
+        post.dispatcher.wake(["slack"])
+        await post.states("retry", "queued", "sent", "sent", "sent")
+        assert slack.accepted.get_nowait().notification.id == "digest:3-4"
+        post.clock.advance(10)
+        post.dispatcher.wake(["slack"])
+        await post.states("sent", "sent", "sent", "sent", "sent", "sent")
+        assert slack.accepted.get_nowait().notification.id == "digest:1-2"
+
+
 def test_a_bucket_fills_with_time() -> None:
     limits = Limits(Rate(60, 3))
     for second in (0, 0, 0):
