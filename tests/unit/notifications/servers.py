@@ -29,6 +29,8 @@ class MailServer:
         self.faults: dict[str, list[str]] = {}
         self.refused_recipients: dict[str, str] = {}
         self.hang_before_data_answer = False
+        self.hangs_for = ""
+        """The recipient at whose name it falls silent."""
         self.hang_at_quit = False
         self.received: asyncio.Queue[tuple[Envelope, EmailMessage]] = asyncio.Queue()
         self.port = 0
@@ -79,6 +81,8 @@ class MailServer:
     async def handle_RCPT(
         self, server: object, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if address == self.hangs_for:
+            await asyncio.Event().wait()
         if self.faults.get("RCPT"):
             return self.faults["RCPT"].pop(0)
         if address in self.refused_recipients:
