@@ -1,10 +1,9 @@
-"""Sending a notification by hand, and asking why somebody was told or not."""
+"""Notifications by hand: sending, drills, what was given up, and why somebody was told or not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -19,6 +18,8 @@ class Delivery(msgspec.Struct, frozen=True):
 
     channel: str
     state: str
+    target: str = ""
+    reason: str = ""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -28,30 +29,87 @@ class Sent(msgspec.Struct, frozen=True):
     deliveries: tuple[Delivery, ...]
 
 
+class Drilled(msgspec.Struct, frozen=True):
+    """The outcome of a drill."""
+
+    id: str
+    delivered: bool
+    deliveries: tuple[Delivery, ...]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A delivery that was given up."""
+
+    id: int
+    channel: str
+    target: str
+    title: str
+    reason: str
+    given_up_at: str
+    attempts: int
+    tells: int
+
+
+class DeadLetters(msgspec.Struct, frozen=True):
+    """The newest first."""
+
+    dead: tuple[DeadLetter, ...]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """Which were queued again, and which are not dead."""
+
+    replayed: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
 async def send_notification(session: aiohttp.ClientSession, base_url: str, notification: Mapping[str, Any]) -> Sent:
     """Send `{type, message, channel, …}` through the gateway at `base_url`. Raises Unreachable, Refused, BadAnswer."""
-    url = base_url.rstrip("/") + "/notifications/send"
-    headers = {"Content-Type": "application/json"}
-    body = await _asked(url, session.post(url, data=msgspec.json.encode(notification), headers=headers))
-    return _read(url, body, Sent)
+    return await _ask(session, "POST", base_url, "/notifications/send", notification, Sent)
+
+
+async def try_out(session: aiohttp.ClientSession, base_url: str, drill: Mapping[str, Any]) -> Drilled:
+    """Send a drill by `{channel | receiver, target, message}` and wait for it. Raises as `send_notification`."""
+    return await _ask(session, "POST", base_url, "/notifications/test", drill, Drilled)
+
+
+async def dead_letters(session: aiohttp.ClientSession, base_url: str) -> DeadLetters:
+    """What was given up. Raises as `send_notification`."""
+    return await _ask(session, "GET", base_url, "/notifications/dead", None, DeadLetters)
+
+
+async def replay(session: aiohttp.ClientSession, base_url: str, ids: Sequence[int] | None) -> Replayed:
+    """Send again what was given up; None: all. Raises as `send_notification`."""
+    body = {"all": True} if ids is None else {"ids": list(ids)}
+    return await _ask(session, "POST", base_url, "/notifications/dead/replay", body, Replayed)
 
 
 async def notification_log(
     session: aiohttp.ClientSession, base_url: str, asked: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """What was decided about alerts: `asked` is the query of /notifications/log. Raises as `send_notification`."""
-    url = base_url.rstrip("/") + "/notifications/log"
-    return _read(url, await _asked(url, session.get(url, params=asked)), _Log).decisions
+    return (await _ask(session, "GET", base_url, "/notifications/log", None, _Log, asked)).decisions
 
 
 class _Log(msgspec.Struct):
     decisions: list[dict[str, Any]]
 
 
-async def _asked(url: str, request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> bytes:
+async def _ask(
+    session: aiohttp.ClientSession,
+    method: Literal["GET", "POST"],
+    base_url: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    type: type[T],
+    query: Mapping[str, str] | None = None,
+) -> T:
+    url = base_url.rstrip("/") + path
+    data = None if body is None else msgspec.json.encode(body)
+    headers = {} if body is None else {"Content-Type": "application/json"}
     try:
-        async with request as answer:
-            body = await answer.read()
+        async with session.request(method, url, data=data, headers=headers, params=query) as answer:
+            content = await answer.read()
     except aiohttp.ClientConnectorError as error:
         raise Unreachable(url, words(error.os_error)) from error
     except aiohttp.InvalidURL as error:
@@ -59,12 +117,8 @@ async def _asked(url: str, request: AbstractAsyncContextManager[aiohttp.ClientRe
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(url, words(error)) from error
     if answer.status not in {200, 202}:
-        raise refusal(answer.status, body)
-    return body
-
-
-def _read(url: str, body: bytes, type: type[T]) -> T:
+        raise refusal(answer.status, content)
     try:
-        return msgspec.json.decode(body, type=type)
+        return msgspec.json.decode(content, type=type)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise BadAnswer(url, found(body)) from error
+        raise BadAnswer(url, found(content)) from error

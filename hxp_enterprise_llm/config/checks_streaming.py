@@ -88,6 +88,7 @@ def notifications(config: StreamingConfig, given: Given) -> Iterator[Finding]:
     yield from routing(_NOTIFICATIONS, section)
     yield from _addresses(section.email)
     yield from endpoint(f"{_NOTIFICATIONS}.slack.api_url", section.slack.api_url)
+    yield from _programs(section)
 
 
 def endpoints(config: StreamingConfig, _given: Given) -> Iterator[Finding]:
@@ -127,6 +128,25 @@ def _rule_channels(section: NotificationsConfig, path: str, given: bool) -> Iter
         if rule.channel != "all" and rule.channel not in allowed:
             message = f"the rule {rule.name!r} goes to {rule.channel}, which notification_channels does not list"
             yield Finding(f"{path}[{index}].channel", message, warning=not given)
+
+
+def _programs(section: NotificationsConfig) -> Iterator[Finding]:
+    """Webhooks and Alertmanagers are URLs, named once, and may be used."""
+    path = f"{_NOTIFICATIONS}.webhook.endpoints"
+    yield from unique(path, [each.name for each in section.webhook.endpoints], "name")
+    for index, each in enumerate(section.webhook.endpoints):
+        if each.url:
+            yield from endpoint(f"{path}[{index}].url", each.url)
+    yield from unique(f"{_NOTIFICATIONS}.alertmanager.urls", section.alertmanager.urls)
+    for index, url in enumerate(section.alertmanager.urls):
+        yield from endpoint(f"{_NOTIFICATIONS}.alertmanager.urls[{index}]", url)
+    yield from duration(f"{_NOTIFICATIONS}.alertmanager.resend_interval", section.alertmanager.resend_interval)
+    named = {"webhook.endpoints": section.webhook.endpoints, "alertmanager.urls": section.alertmanager.urls}
+    for key, recipients in named.items():
+        channel = key.partition(".")[0]
+        if recipients and channel not in section.notification_channels:
+            message = f"nobody is told by {channel}: add it to {_NOTIFICATIONS}.notification_channels"
+            yield Finding(f"{_NOTIFICATIONS}.{key}", message, warning=True)
 
 
 def _addresses(email: EmailConfig) -> Iterator[Finding]:

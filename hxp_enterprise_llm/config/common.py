@@ -27,7 +27,7 @@ class PerformanceConfig(Section, frozen=True, kw_only=True):
 
 
 class EgressConfig(Section, frozen=True, kw_only=True):
-    """To whom the service connects on its own: Slack and the mail server. Link-local addresses never."""
+    """To whom the service connects on its own: Slack, mail server, webhooks. Link-local addresses never."""
 
     deny_private: Annotated[bool, about("Connect to no private address either, loopback included")] = False
 

@@ -6,7 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from hxp_enterprise_llm.config.delivery import DeliveryChannel, EmailConfig, SlackConfig
+from hxp_enterprise_llm.config.delivery import (
+    AlertmanagerConfig,
+    DeliveryChannel,
+    EmailConfig,
+    SlackConfig,
+    WebhookConfig,
+)
 from hxp_enterprise_llm.config.routing import (
     ForeignConfig,
     GroupingConfig,
@@ -51,3 +57,9 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     decisions: Annotated[
         int, about("Most decisions that GET /notifications/log can look back on", live=True, ge=100)
     ] = 100_000
+    webhook: WebhookConfig = msgspec.field(default_factory=WebhookConfig)
+    alertmanager: AlertmanagerConfig = msgspec.field(default_factory=AlertmanagerConfig)
+    templates: Annotated[
+        str,
+        about("Directory with templates title.j2, text.j2, html.j2, slack.j2; empty: the shipped ones", live=True),
+    ] = ""

@@ -25,7 +25,7 @@ class RuleConfig(Section, frozen=True, kw_only=True):
         str, about("CEL over the metrics, e.g. `error_rate > 0.2`", live=True, min_length=1, max_length=1024)
     ]
     channel: Annotated[
-        Literal["all", "websocket", "sse", "email", "slack"],
+        Literal["all", "websocket", "sse", "email", "slack", "webhook", "alertmanager"],
         about("Delivery channel; all: every one that is on", live=True),
     ] = "all"
     priority: Annotated[Priority, about("Severity of the alert", live=True)] = "warning"

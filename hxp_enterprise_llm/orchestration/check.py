@@ -17,6 +17,8 @@ from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.notifications.routing.table import check_routing
 from hxp_enterprise_llm.event.notifications.rules.compiled import check_rules
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
+from hxp_enterprise_llm.event.notifications.templates.loading import TemplateFaults
+from hxp_enterprise_llm.event.notifications.templates.loading import load as load_templates
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.security.keys import KeysError, load_keys
@@ -62,6 +64,14 @@ def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> Analytics
     return AnalyticsConfig()
 
 
+def _check_templates(directory: str) -> None:
+    try:
+        load_templates(directory)
+    except TemplateFaults as error:
+        faults = [Fault("file", each.path, each.line, int(bool(each.line)), "", each.message) for each in error.faults]
+        raise ConfigFaults(faults) from error
+
+
 def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
     """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
@@ -74,6 +84,7 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
     faults += [loaded.fault(path, message) for path, message in check_routing(notifications)]
     if faults:
         raise ConfigFaults(faults)
+    _check_templates(notifications.templates)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {

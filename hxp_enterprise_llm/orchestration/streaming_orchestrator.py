@@ -76,12 +76,14 @@ class StreamingOrchestrator:
         clock: Clock | None = None,
         seed: int | None = None,
         hide: Callable[[str], None] = lambda _: None,
+        processes: bool = True,
     ) -> None:
         self.settings = settings
         self._environ = environ or {}
         self._clock = clock or SystemClock()
         self._random = random.Random(seed)
         self._hide = hide
+        self._processes = processes
         self._cleanup = CleanupStack()
         self._servers: dict[str, ServiceServer] = {}
         self.supervisor = Supervisor(self._fatal)
@@ -167,6 +169,7 @@ class StreamingOrchestrator:
             environ=self._environ,
             node=socket.gethostname(),
             hide=self._hide,
+            processes=self._processes,
         )
 
     def _fatal(self, cause: BaseException) -> None:

@@ -25,3 +25,5 @@ class Context:
     node: str = "localhost"
     hide: Callable[[str], None] = lambda _: None
     """Takes secrets that must never stand in a log line."""
+    processes: bool = True
+    """Whether child processes can be started; in the simulator there are none."""

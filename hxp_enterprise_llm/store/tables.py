@@ -41,19 +41,45 @@ outbox = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("episode", String(64), nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("kind", String(16), nullable=False),  # pending | firing | resolved | message
+    Column("kind", String(16), nullable=False),  # pending | firing | resolved | message | test
     Column("channel", String(32), nullable=False),
     Column("target", String(320), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("state", String(16), nullable=False),  # queued | in_flight | sent | retry | dead
+    Column("state", String(16), nullable=False),  # queued | in_flight | retry | merged | sent | dead
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("sent_at", Float),
     Column("last_error", Text, nullable=False, default=""),
     Column("idempotency_key", String(512), nullable=False, unique=True),
+    Column("thread", String(320), nullable=False, server_default=""),  # deliveries of a thread go out in order
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # token of the lease under which it was taken
+    Column("queued_at", Float, nullable=False, server_default="0"),  # as created_at; later when it was replayed
+    Column("finished_at", Float),
+    Column("merged_into", BigInteger),  # id of the delivery that tells it as well
     Index("outbox_due", "channel", "state", "next_at"),
     Index("outbox_episode", "episode", "channel", "target"),
+    Index("outbox_thread", "thread", "channel", "target"),
+    Index("outbox_merged", "merged_into"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(320), nullable=False),
+    Column("token", BigInteger, nullable=False),  # grows with each change of the holder
+    Column("expires_at", Float, nullable=False),
+)
+
+delivery_thread = Table(
+    "delivery_thread",
+    metadata,
+    Column("thread", String(320), primary_key=True),
+    Column("channel", String(32), primary_key=True),
+    Column("target", String(320), primary_key=True),
+    Column("kept", JSON, nullable=False),  # what the channel needs to go on: the id of a message, alerts
+    Column("updated", Float, nullable=False),
 )
 
 cursor = Table(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hxp_enterprise_llm.telemetry.delivery_metrics import DeliveryMetrics
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 from hxp_enterprise_llm.telemetry.rules import RuleCollector
+
+CHANNELS = ("websocket", "sse", "email", "slack", "webhook", "alertmanager")
 
 
 class NotificationMetrics:
@@ -45,6 +48,9 @@ class NotificationMetrics:
             "When the rules were last evaluated over a snapshot; NaN while notifications are off",
             registry=registry,
         )
-        for channel in ("websocket", "sse", "email", "slack"):
+        self.deliveries = DeliveryMetrics(registry, CHANNELS)
+        for channel in CHANNELS:
+            self.outbox.labels(channel)
+            self.outbox_oldest.labels(channel)
             for result in ("delivered", "failed", "dead"):
                 self.delivery.labels(channel, result)

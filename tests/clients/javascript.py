@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json", "driver.mjs")
 
 
-def installed() -> Path:
+def installed(here: Path = HERE, files: Sequence[str] = FILES) -> Path:
     """A directory with the locked packages, made once for each state of the lock and the driver."""
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in files)).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"hxp-clients-{os.getuid()}-{digest}"
     if not place.exists():
         work = Path(tempfile.mkdtemp(prefix="hxp-clients-"))
-        for name in FILES:
-            shutil.copy(HERE / name, work / name)
+        for name in files:
+            shutil.copy(here / name, work / name)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         subprocess.run(command, cwd=work, check=True, capture_output=True, timeout=50)
         try:

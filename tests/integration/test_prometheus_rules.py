@@ -64,6 +64,10 @@ def alerts() -> list[dict[str, Any]]:
     return [rule for group in groups(RULES).values() for rule in group["rules"] if "alert" in rule]
 
 
+def rule_count() -> int:
+    return sum(len(group["rules"]) for group in yaml.safe_load(RULES.read_text())["groups"])
+
+
 def alert_names() -> list[str]:
     return [rule["alert"] for rule in alerts()]
 
@@ -82,7 +86,7 @@ class TestFiles:
     def test_the_rules_pass_the_lint(self) -> None:
         run = promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES))
         assert run.returncode == 0, run.stdout + run.stderr
-        assert "SUCCESS: 26 rules found" in run.stdout
+        assert f"SUCCESS: {rule_count()} rules found" in run.stdout
 
     def test_the_example_configuration_loads_the_rules(self) -> None:
         run = promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
@@ -277,6 +281,6 @@ async def test_a_real_prometheus_scrapes_the_page_and_answers_the_seeds_query(tm
     }
     assert [row["value"][1] for row in gauges] == ["1"]
     rules = [rule for group in loaded for rule in group["rules"]]
-    assert len(rules) == 26
+    assert len(rules) == rule_count()
     assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == set(alert_names())
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}

@@ -67,7 +67,7 @@ class Node:
 
     async def _main(self, loop: SimLoop) -> None:
         orchestrator = StreamingOrchestrator(
-            self._settings, environ={}, clock=self.clock, seed=self.world.seed * 1000 + self.starts
+            self._settings, environ={}, clock=self.clock, seed=self.world.seed * 1000 + self.starts, processes=False
         )
         self.orchestrator = orchestrator
         try:

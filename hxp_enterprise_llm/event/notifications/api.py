@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 
+from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
+from hxp_enterprise_llm.event.notifications.delivery import api as delivery_api
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
@@ -26,6 +28,8 @@ from hxp_enterprise_llm.store.database import StoreUnavailable
 
 MAX_BODY_BYTES = 64 * 1024
 _SETTINGS = "real_time_notifications"
+_ALWAYS_SHOWN = ("websocket", "sse", "email", "slack")
+"""The seed's four; others are shown where they may be used."""
 
 
 def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> list[Route]:
@@ -59,6 +63,7 @@ def routes(engine: NotificationEngine, *, clock: Clock, budget: BodyBudget) -> l
             "Delivery channels and how they do",
             described=described.CHANNELS,
         ),
+        *delivery_api.routes(engine, clock=clock, budget=budget, receivers=engine.receiver),
     ]
 
 
@@ -105,7 +110,7 @@ class NotificationsApi:
         engine = self._engine
         recent = await _stored(engine.deliveries)
         readiness = {name: self._readiness(name) for name in engine.config.notification_channels}
-        counts = dict.fromkeys(("queued", "in_flight", "retry", "sent", "dead"), 0)
+        counts = dict.fromkeys(("queued", "in_flight", "retry", "merged", "sent", "dead"), 0)
         for entry in recent.values():
             for state, count in entry.counts.items():
                 counts[state] += count
@@ -131,7 +136,8 @@ class NotificationsApi:
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
         recent = await _stored(self._engine.deliveries)
-        names = ("websocket", "sse", "email", "slack")
+        wanted = self._engine.config.notification_channels
+        names = [name for name in get_args(DeliveryChannel) if name in _ALWAYS_SHOWN or name in wanted]
         return json_response({"channels": [self._channel(name, recent.get(name)) for name in names]})
 
     def _channel(self, name: str, recent: Recent | None) -> dict[str, Any]:

@@ -12,16 +12,13 @@ import structlog
 from sqlalchemy import Connection
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
-from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError
 from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory
-from hxp_enterprise_llm.event.notifications.dispatcher import (
-    STORE_PAUSE_SECONDS,
-    DeliverySettings,
-    Dispatcher,
-)
+from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
+from hxp_enterprise_llm.event.notifications.delivery.office import STORE_PAUSE_SECONDS
+from hxp_enterprise_llm.event.notifications.delivery.settings import delivery_settings
 from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
@@ -94,6 +91,7 @@ class NotificationEngine:
         metric_names: Vocabulary | None = None,
         random: Callable[[], float] = _random.random,
         egress: Egress | None = None,
+        node: str = "localhost",
     ) -> None:
         """Raises RuleFaults, RoutingFaults, ChannelFault.
 
@@ -101,7 +99,7 @@ class NotificationEngine:
         """
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
         self._factory = channels
-        self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random)
+        self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random, node=node)
         self._router = Router(store, clock=clock, metrics=metrics.routing, queued=self._dispatcher.wake)
         self.desk = Desk(self._router, store, event_log, clock=clock, metrics=metrics.routing)
         """What people and programs ask of the way of alerts: silences, acknowledgements, alerts from outside."""
@@ -132,9 +130,18 @@ class NotificationEngine:
         return self._alerts
 
     @property
+    def dispatcher(self) -> Dispatcher:
+        """Who delivers, for what is asked of it by hand."""
+        return self._dispatcher
+
+    @property
     def channels(self) -> dict[str, Channel]:
         """The channels in use, by name."""
         return dict(self._dispatcher.channels)
+
+    def receiver(self, name: str) -> list[Recipient] | None:
+        """Recipients of a receiver; None when none has that name."""
+        return self._receivers.named(name)
 
     def prepare(self, config: NotificationsConfig, metric_names: Vocabulary | None = None) -> Callable[[], None]:
         """Check and compile everything; what is answered puts it in force. Raises RuleFaults, RoutingFaults,
@@ -153,9 +160,9 @@ class NotificationEngine:
     def _apply(self, prepared: Prepared) -> None:
         self._state = prepared
         config = prepared.config
-        settings = DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled)
-        self._dispatcher.use(prepared.channels, settings)
-        self._router.use(prepared.table, Receivers(config, self._dispatcher.channels), config)
+        self._dispatcher.use(prepared.channels, delivery_settings(config))
+        self._receivers = Receivers(config, self._dispatcher.channels)
+        self._router.use(prepared.table, self._receivers, config)
         self._heartbeats.use(config.heartbeats if config.enabled else {})
         self.monitor.use(prepared.rules)
         self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)

@@ -81,6 +81,10 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A drill: it says so wherever it is shown."""
 
 
+Kept = dict[str, Any]
+"""What a channel keeps of a thread with one recipient, from one delivery to the next; JSON."""
+
+
 class Delivery(NamedTuple):
     """A notification on its way to one recipient: a row of the outbox."""
 
@@ -93,7 +97,15 @@ class Delivery(NamedTuple):
     attempts: int
     """Including the one that is made now."""
     created_at: float
+    """Wall-clock seconds; of a replayed one, when it was replayed."""
     notification: Notification
+    kept: Kept | None = None
+    """What the channel returned last for this thread and recipient."""
+
+
+def thread_of(notification: Notification) -> str:
+    """What belongs together for the recipient."""
+    return notification.thread or notification.episode
 
 
 def delivery_key(notification: Notification, channel: str, target: str) -> str:

@@ -8,10 +8,13 @@ from typing import Literal, NamedTuple
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Dead, Retry
-from hxp_enterprise_llm.event.notifications.model import Delivery
+from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery
 
-DeliveryState = Literal["queued", "in_flight", "sent", "retry", "dead"]
-WAITING: tuple[DeliveryState, ...] = ("queued", "in_flight", "retry")
+DeliveryState = Literal["queued", "in_flight", "retry", "merged", "sent", "dead"]
+"""`merged`: another delivery tells it as well, and decides what becomes of it."""
+WAITING: tuple[DeliveryState, ...] = ("queued", "in_flight", "retry", "merged")
+STREAMS = (LOG_CHANNEL, "websocket", "sse")
+"""Channels that are events in the log: told one by one, never joined or left out."""
 
 BACKOFF_SECONDS = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Pause after the first, second, … failed attempt; the last one repeats."""
@@ -41,7 +44,8 @@ def judge(
     """The verdict on an attempt that ended at `now`; None means that the peer accepted."""
     if failure is None:
         return Verdict("sent", now)
-    if isinstance(failure, Dead):
+    # A drill is answered at once: who tries something out waits for the outcome.
+    if isinstance(failure, Dead) or delivery.notification.test:
         return Verdict("dead", now, failure.reason)
     delay = backoff(delivery.attempts, random) if failure.after is None else failure.after
     if now + delay - delivery.created_at > give_up_after:

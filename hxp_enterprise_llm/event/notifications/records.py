@@ -6,22 +6,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from hxp_enterprise_llm.event.model import Offset
-from hxp_enterprise_llm.event.notifications.model import Delivery, Notification, delivery_key
-from hxp_enterprise_llm.event.notifications.outbox import WAITING, Recipient, Verdict
+from hxp_enterprise_llm.event.notifications.model import Notification, delivery_key, thread_of
+from hxp_enterprise_llm.event.notifications.outbox import STREAMS, Recipient
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
-from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, outbox
-
-
-class Claim(NamedTuple):
-    """The next delivery of a channel, or when the next is due; and what waits there at all."""
-
-    delivery: Delivery | None
-    due: float | None
-    depth: int
-    oldest: float | None
+from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, delivery_thread, outbox
 
 
 class Recent(NamedTuple):
@@ -53,8 +44,9 @@ def enqueue(connection: Connection, notification: Notification, to: Iterable[Rec
             connection.execute(
                 outbox.insert().values(
                     episode=notification.episode,
+                    thread=thread_of(notification),
                     seq=notification.seq,
-                    kind=notification.kind,
+                    kind="test" if notification.test else notification.kind,
                     channel=channel,
                     target=target,
                     payload=payload,
@@ -62,66 +54,39 @@ def enqueue(connection: Connection, notification: Notification, to: Iterable[Rec
                     attempts=0,
                     next_at=now,
                     created_at=now,
+                    queued_at=now,
                     last_error="",
                     idempotency_key=key,
                 )
             )
+    if notification.kind == "resolved":
+        _supersede(connection, thread_of(notification))
+
+
+def _supersede(connection: Connection, thread: str) -> None:
+    """Where nobody has been told that an alert fires, its end alone is told, and says both."""
+    people = and_(outbox.c.thread == thread, outbox.c.channel.not_in(STREAMS))
+    told = and_(people, outbox.c.state.in_(("sent", "in_flight", "merged")))
+    if connection.scalar(select(func.count()).where(told)):
+        return
+    firing = connection.execute(
+        select(outbox.c.id, outbox.c.channel, outbox.c.target).where(
+            people, outbox.c.kind == "firing", outbox.c.state.in_(("queued", "retry"))
+        )
+    ).all()
+    for row in firing:
+        same = and_(people, outbox.c.channel == row.channel, outbox.c.target == row.target)
+        end = connection.scalar(
+            select(func.min(outbox.c.id)).where(same, outbox.c.kind == "resolved", outbox.c.state == "queued")
+        )
+        if end is not None:
+            connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="merged", merged_into=end))
 
 
 def told(connection: Connection, episode: str) -> list[Recipient]:
     """Who was told, or will be, that this alert fires: they are told its end."""
     query = select(outbox.c.channel, outbox.c.target).where(outbox.c.episode == episode, outbox.c.kind == "firing")
     return [(row.channel, row.target) for row in connection.execute(query.order_by(outbox.c.id))]
-
-
-def claim(connection: Connection, channel: str, now: float) -> Claim:
-    """Take the delivery of a channel that has been due longest; it is in flight from here on."""
-    waiting = connection.execute(
-        select(func.count(), func.min(outbox.c.created_at)).where(
-            outbox.c.channel == channel, outbox.c.state.in_(WAITING)
-        )
-    ).one()
-    row = connection.execute(_next_of(channel)).first()
-    if row is None or row.next_at > now:
-        return Claim(None, row.next_at if row else None, *waiting)
-    in_flight = {"state": "in_flight", "attempts": row.attempts + 1}
-    connection.execute(update(outbox).where(outbox.c.id == row.id).values(in_flight))
-    notification = msgspec.convert(row.payload, Notification)
-    delivery = Delivery(
-        row.id, channel, row.target, row.idempotency_key, row.attempts + 1, row.created_at, notification
-    )
-    return Claim(delivery, None, *waiting)
-
-
-def _next_of(channel: str) -> Any:
-    earlier = outbox.alias("earlier")
-    # Nobody hears that an alert ended before hearing that it began.
-    behind = exists().where(
-        earlier.c.episode == outbox.c.episode,
-        earlier.c.channel == outbox.c.channel,
-        earlier.c.target == outbox.c.target,
-        earlier.c.id < outbox.c.id,
-        earlier.c.state.in_(WAITING),
-    )
-    ready = and_(outbox.c.channel == channel, outbox.c.state.in_(("queued", "retry")), ~behind)
-    return select(outbox).where(ready).order_by(outbox.c.next_at, outbox.c.id).limit(1)
-
-
-def settle(connection: Connection, delivery: Delivery, verdict: Verdict, now: float) -> None:
-    """Write down what became of an attempt."""
-    values = {
-        "state": verdict.state,
-        "next_at": verdict.next_at,
-        "last_error": verdict.error,
-        "sent_at": now if verdict.state == "sent" else None,
-    }
-    connection.execute(update(outbox).where(outbox.c.id == delivery.id).values(values))
-
-
-def recover(connection: Connection, now: float) -> int:
-    """What was in flight when the process ended is tried again at once; answers how many."""
-    values = {"state": "retry", "next_at": now, "last_error": "the process ended during the attempt"}
-    return connection.execute(update(outbox).where(outbox.c.state == "in_flight").values(values)).rowcount
 
 
 def recent(connection: Connection) -> dict[str, Recent]:
@@ -147,4 +112,10 @@ def prune(connection: Connection, before: float) -> int:
     open_threads = select(alert_group.c.thread).where(alert_group.c.thread != "")
     old = and_(outbox.c.state.in_(("sent", "dead")), outbox.c.created_at < before)
     closed = and_(outbox.c.episode.not_in(open_episodes), outbox.c.episode.not_in(open_threads))
-    return connection.execute(delete(outbox).where(old, closed)).rowcount
+    dropped = connection.execute(delete(outbox).where(old, closed)).rowcount
+    told = select(outbox.c.thread)
+    # What Alertmanager is told again and again is dropped when it is over, however long that takes.
+    ours = delivery_thread.c.channel != "alertmanager"
+    forgotten = and_(ours, delivery_thread.c.updated < before, delivery_thread.c.thread.not_in(told))
+    connection.execute(delete(delivery_thread).where(forgotten))
+    return dropped

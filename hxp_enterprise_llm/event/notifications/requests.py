@@ -1,4 +1,4 @@
-"""What may be sent by hand: the body of POST /notifications/send. Pure."""
+"""What may be asked for by hand: the bodies of POST /notifications/send, /test and /dead/replay. Pure."""
 
 from __future__ import annotations
 
@@ -49,17 +49,8 @@ class SendRequest(NamedTuple):
 
 def parse_send(body: bytes) -> SendRequest:
     """The request in a JSON body. Raises Problem 400 that names every fault with its path."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, "bad_json", f"the body is no JSON: {error}", HINT) from None
-    if not isinstance(data, dict):
-        raise Problem(400, "bad_notification", "the body must be a JSON object", HINT)
-    faults = list(_faults(data))
-    if faults:
-        message = "; ".join(f"{path}: {text}" for path, text in faults)
-        listed = [{"path": path, "message": text} for path, text in faults]
-        raise Problem(400, "bad_notification", message, HINT, faults=listed)
+    data = _object(body, HINT)
+    _refuse(list(_faults(data)), HINT)
     return SendRequest(
         type=data.get("type", "message"),
         message=data["message"],
@@ -67,6 +58,92 @@ def parse_send(body: bytes) -> SendRequest:
         priority=data.get("priority", "info"),
         title=data.get("title", ""),
     )
+
+
+def _object(body: bytes, hint: str) -> dict[str, Any]:
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, "bad_json", f"the body is no JSON: {error}", hint) from None
+    if not isinstance(data, dict):
+        raise Problem(400, "bad_notification", "the body must be a JSON object", hint)
+    return data
+
+
+def _refuse(faults: list[tuple[str, str]], hint: str) -> None:
+    if faults:
+        message = "; ".join(f"{path}: {text}" for path, text in faults)
+        listed = [{"path": path, "message": text} for path, text in faults]
+        raise Problem(400, "bad_notification", message, hint, faults=listed)
+
+
+class DrillRequest(NamedTuple):
+    """A drill: by which channel, or to whom."""
+
+    channel: str
+    receiver: str
+    target: str
+    message: str
+
+    def notification(self, id: str, at: float) -> Notification:
+        """What is told; `at` in wall-clock seconds."""
+        return Notification(
+            id=id,
+            episode=id,
+            seq=0,
+            kind="message",
+            priority="info",
+            title="Test notification",
+            text=self.message,
+            at=at,
+            type="test",
+            why="test",
+            test=True,
+        )
+
+
+TEST_HINT = """send {"channel": "email"}, or {"receiver": "NAME"}; "target" names one recipient of several"""
+REPLAY_HINT = """send {"ids": [1, 2]} with ids of GET /notifications/dead, or {"all": true}"""
+MOST_IDS = 1000
+_TEST_KEYS = ("channel", "receiver", "target", "message")
+
+
+def parse_test(body: bytes) -> DrillRequest:
+    """The request in a JSON body. Raises Problem 400."""
+    data = _object(body, TEST_HINT)
+    faults = [(key, f"unknown key{suggestion(key, _TEST_KEYS)}") for key in data if key not in _TEST_KEYS]
+    texts = [key for key in _TEST_KEYS if key in data]
+    faults += [(key, f"must be a text, is {_shown(data[key])}") for key in texts if not isinstance(data[key], str)]
+    if not faults and bool(data.get("channel")) == bool(data.get("receiver")):
+        faults.append(("channel", "name either a channel or a receiver"))
+    if not faults and len(data.get("message", "")) > MAX_MESSAGE:
+        faults.append(("message", f"has {len(data['message']):,} characters, at most {MAX_MESSAGE:,} are taken"))
+    channel = data.get("channel", "")
+    if not faults and channel and channel not in CHANNELS[:-1]:
+        allowed = CHANNELS[:-1]
+        faults.append(("channel", f"{_shown(channel)} is none of {', '.join(allowed)}{suggestion(channel, allowed)}"))
+    _refuse(faults, TEST_HINT)
+    message = data.get("message") or "This is a drill: nothing has happened, and nothing is to be done."
+    return DrillRequest(channel, data.get("receiver", ""), data.get("target", ""), message)
+
+
+def parse_replay(body: bytes) -> list[int] | None:
+    """Ids of dead letters; None: all of them. Raises Problem 400."""
+    data = _object(body, REPLAY_HINT)
+    faults = [(key, f"unknown key{suggestion(key, ('ids', 'all'))}") for key in data if key not in ("ids", "all")]
+    ids, everything = data.get("ids"), data.get("all")
+    if not faults and (ids is None) == (everything is None):
+        faults.append(("ids", "name either ids or all"))
+    elif not faults and everything not in (None, True):
+        faults.append(("all", f"can only be true, is {_shown(everything)}"))
+    elif not faults and everything is None and not _are_ids(ids):
+        faults.append(("ids", f"must be a list of 1 to {MOST_IDS} whole numbers"))
+    _refuse(faults, REPLAY_HINT)
+    return None if everything else ids
+
+
+def _are_ids(ids: Any) -> bool:
+    return isinstance(ids, list) and 0 < len(ids) <= MOST_IDS and all(type(id) is int and 0 < id < 2**63 for id in ids)
 
 
 def _faults(data: dict[str, Any]) -> list[tuple[str, str]]:

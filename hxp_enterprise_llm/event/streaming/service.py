@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 
 from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.secrets import Secret, read_secret
 from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
@@ -20,8 +21,16 @@ from hxp_enterprise_llm.event.log import RemoteLog
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.notifications import api as notifications_api
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
+from hxp_enterprise_llm.event.notifications.channels.wording import Wording
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
+from hxp_enterprise_llm.event.notifications.templates.loading import load as load_templates
+from hxp_enterprise_llm.event.notifications.templates.renderer import (
+    InlineRenderer,
+    ProcessRenderer,
+    Renderer,
+    TemplateWording,
+)
 from hxp_enterprise_llm.event.sources.strict_json import read as read_json
 from hxp_enterprise_llm.event.streaming import api as streaming_api
 from hxp_enterprise_llm.event.streaming.centrifuge import api as centrifuge_api
@@ -148,16 +157,27 @@ class StreamingService:
         store = Store(Path(self.config.state.directory) / "state.db")
         await store.open()
         self._cleanup.push("store", store.close)
+        metrics = NotificationMetrics(context.registry)
+        renderer: Renderer = ProcessRenderer() if context.processes else InlineRenderer()
+        self._cleanup.push("renderer", renderer.stop)
+
+        def words(config: NotificationsConfig) -> Wording:
+            failures = metrics.deliveries.template_failures
+            return TemplateWording(renderer, load_templates(config.templates), clock=context.clock, failures=failures)
+
         self._notifications = NotificationEngine(
             self.config.real_time_notifications,
             self._log,
             store,
-            channel_factory(self._log, self._read_secret, self._is_on, self._egress),
+            channel_factory(
+                self._log, self._read_secret, self._is_on, self._egress, time=context.clock.time, words=words
+            ),
             clock=context.clock,
-            metrics=NotificationMetrics(context.registry),
+            metrics=metrics,
             metric_names=vocabulary(self._analytics),
             random=context.random.random,
             egress=self._egress,
+            node=context.node,
         )
         self._spawn("notifications", self._notifications.run())
 

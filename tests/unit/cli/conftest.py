@@ -61,6 +61,21 @@ class Service:
         self.queries.append(dict(request.query))
         return self._told() or web.json_response({"decisions": self.decisions})
 
+    async def drill(self, request: web.Request) -> web.StreamResponse:
+        self.credentials.append(request.headers.get("Authorization", ""))
+        self.notifications.append(await request.json())
+        told = self._told()
+        deliveries = [{"channel": "websocket", "target": "", "state": "delivered"}]
+        return told or web.json_response({"id": "n-1", "delivered": True, "deliveries": deliveries})
+
+    async def dead(self, request: web.Request) -> web.StreamResponse:
+        self.credentials.append(request.headers.get("Authorization", ""))
+        return self._told() or web.json_response({"dead": []})
+
+    async def replay(self, request: web.Request) -> web.StreamResponse:
+        self.notifications.append(await request.json())
+        return self._told() or web.json_response({"replayed": [], "unknown": []}, status=202)
+
     async def follow(self, request: web.Request) -> web.StreamResponse:
         self.credentials.append(request.headers.get("Authorization", ""))
         self.queries.append(dict(request.query))
@@ -82,6 +97,9 @@ class Service:
         app.router.add_post("/events", self.publish)
         app.router.add_post("/notifications/send", self.notify)
         app.router.add_get("/notifications/log", self.log)
+        app.router.add_post("/notifications/test", self.drill)
+        app.router.add_get("/notifications/dead", self.dead)
+        app.router.add_post("/notifications/dead/replay", self.replay)
         app.router.add_get("/ws/{channel}", self.follow)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()

@@ -1,4 +1,4 @@
-"""`hxp notify test`, `hxp --version`, and what all commands share."""
+"""`hxp notify`, `hxp --version`, and what all commands share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,58 @@ Hxp = Callable[..., Result]
 
 def test_a_test_notification(service: Any, hxp: Hxp) -> None:
     result = hxp("notify", "test", "--message", "hello", "--url", service.url)
-    assert (result.exit_code, result.stdout) == (0, "notification n-1\n  websocket: queued\n")
-    assert service.notifications == [{"type": "test", "message": "hello", "channel": "websocket"}]
+    assert (result.exit_code, result.stdout) == (0, "notification n-1\n  websocket: delivered\n")
+    assert service.notifications == [{"channel": "websocket", "message": "hello"}]
+
+
+def test_a_test_that_does_not_arrive_says_why(service: Any, hxp: Hxp) -> None:
+    deliveries = [
+        {"channel": "email", "target": "a@x", "state": "delivered"},
+        {"channel": "email", "target": "b@x", "state": "failed", "reason": "550 no such\x1b user"},
+    ]
+    service.answers = [(200, {"id": "n-2", "delivered": False, "deliveries": deliveries})]
+    result = hxp("notify", "test", "email", "--target", "b@x", "--url", service.url)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == [
+        "  email a@x: delivered",
+        "  email b@x: failed: 550 no such\\x1b user",
+    ]
+    assert service.notifications == [{"channel": "email", "target": "b@x"}]
+
+
+def test_a_receiver_is_tried_in_place_of_a_channel(service: Any, hxp: Hxp) -> None:
+    assert hxp("notify", "test", "--receiver", "team", "--url", service.url).exit_code == 0
+    assert service.notifications == [{"receiver": "team"}]
+    assert hxp("notify", "test", "email", "--receiver", "team", "--url", service.url).exit_code == 2
+
+
+LETTER = {
+    "id": 7,
+    "channel": "email",
+    "target": "a@x",
+    "title": "errors",
+    "reason": "554 never",
+    "given_up_at": "2027-01-15T08:00:00.000Z",
+    "attempts": 1,
+    "tells": 3,
+}
+
+
+def test_what_was_given_up_is_listed(service: Any, hxp: Hxp) -> None:
+    assert hxp("notify", "dead", "--url", service.url).stdout == "nothing was given up\n"
+    service.answers = [(200, {"dead": [LETTER]})]
+    assert hxp("notify", "dead", "--url", service.url).stdout == (
+        "7  2027-01-15T08:00:00.000Z  email a@x  errors (tells 3): 554 never (1 attempt)\n"
+    )
+
+
+def test_what_was_given_up_is_sent_again(service: Any, hxp: Hxp) -> None:
+    service.answers = [(202, {"replayed": [7], "unknown": [8]}), (202, {"replayed": [7], "unknown": []})]
+    result = hxp("notify", "replay", "7", "8", "--url", service.url)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "queued again: 7\n", "not given up: 8\n")
+    assert hxp("notify", "replay", "--all", "--url", service.url).exit_code == 0
+    assert service.notifications == [{"ids": [7, 8]}, {"all": True}]
+    assert hxp("notify", "replay", "--url", service.url).exit_code == 2
 
 
 def test_a_channel_that_is_off(service: Any, hxp: Hxp) -> None:
@@ -33,7 +83,7 @@ def test_nobody_there(hxp: Hxp) -> None:
     url = f"http://127.0.0.1:{unused_port()}"
     result = hxp("notify", "test", "--url", url)
     assert result.exit_code == 69
-    assert result.stderr.startswith(f"{url}/notifications/send does not answer: Connection refused.")
+    assert result.stderr.startswith(f"{url}/notifications/test does not answer: Connection refused.")
 
 
 def test_the_version(hxp: Hxp) -> None:

@@ -29,6 +29,8 @@ class MailServer:
         self.faults: dict[str, list[str]] = {}
         self.refused_recipients: dict[str, str] = {}
         self.hang_before_data_answer = False
+        self.hangs_for = ""
+        """The recipient at whose name it falls silent."""
         self.hang_at_quit = False
         self.received: asyncio.Queue[tuple[Envelope, EmailMessage]] = asyncio.Queue()
         self.port = 0
@@ -79,6 +81,8 @@ class MailServer:
     async def handle_RCPT(
         self, server: object, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if address == self.hangs_for:
+            await asyncio.Event().wait()
         if self.faults.get("RCPT"):
             return self.faults["RCPT"].pop(0)
         if address in self.refused_recipients:
@@ -134,6 +138,40 @@ class SlackServer:
         if request.path.startswith("/api/"):
             return web.json_response({"ok": True, "ts": "1.0", "channel": "C1"})
         return web.Response(text="ok")
+
+
+HOOK_SECRET = "canary-4711"
+"""Part of the address of a Hook."""
+
+
+class Hook:
+    """A receiver: keeps what comes and answers what it is told, then 200."""
+
+    def __init__(self) -> None:
+        self.answers: list[web.Response | asyncio.Event] = []
+        self.seen: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Hook]:
+        app = web.Application()
+        app.router.add_post("/{path:.*}", self._take)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/{HOOK_SECRET}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        self.seen.put_nowait((dict(request.headers), await request.read()))
+        answer = self.answers.pop(0) if self.answers else web.Response()
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return web.Response()
+        return answer
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -22,6 +22,7 @@ from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import BEGINNING, decode
 from hxp_enterprise_llm.event.notifications.api import routes
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
+from hxp_enterprise_llm.event.notifications.channels.model import Retry
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.security.body import BodyBudget
@@ -182,7 +183,7 @@ async def test_the_status_begins_with_the_keys_of_the_manual(tmp_path: Path) -> 
                 "health": "ok",
             }
         ]
-        assert status["outbox"] == {"queued": 0, "in_flight": 0, "retry": 0, "sent": 4, "dead": 0}
+        assert status["outbox"] == {"queued": 0, "in_flight": 0, "retry": 0, "merged": 0, "sent": 4, "dead": 0}
         assert status["last_snapshot"] == "2027-01-15T08:00:01.000Z"
 
 
@@ -200,11 +201,25 @@ async def test_before_the_first_snapshot_a_rule_has_no_data(tmp_path: Path) -> N
         )
 
 
+async def test_the_status_counts_what_another_message_tells(tmp_path: Path) -> None:
+    """A resolve that took the place of a firing notice which nobody got."""
+    async with serving(tmp_path) as (bench, client):
+        bench.slack.failures = [Retry("busy")] * 9
+        await bench.tick(error_rate=0.5)
+        await bench.slack.attempts.get()
+        await bench.tick(error_rate=0.0)
+        await until(lambda: _counts(client, "merged", 1))
+
+
+async def _counts(client: Client, state: str, count: int) -> bool:
+    return (await client.get("/notifications/status"))["outbox"][state] == count
+
+
 async def test_each_channel_says_how_it_does(tmp_path: Path) -> None:
     async with serving(tmp_path, config(notification_channels=["slack", "email"])) as (bench, client):
         await client.send(message="x", channel="slack")
         await until(lambda: _sent(bench, 1))
-        websocket, _, email, slack = (await client.get("/notifications/channels"))["channels"]
+        websocket, _, email, slack, *_ = (await client.get("/notifications/channels"))["channels"]
         assert websocket == {
             "name": "websocket",
             "enabled": False,
@@ -254,7 +269,7 @@ async def test_secrets_are_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.Log
         with capture_logs() as lines:
             slack.answers = [web.json_response({"ok": False, "error": "invalid_auth"})]
             engine = NotificationEngine(
-                settings, log, store, channel_factory(log, read), clock=clock, metrics=metrics()
+                settings, log, store, channel_factory(log, read, time=clock.time), clock=clock, metrics=metrics()
             )
             task = asyncio.create_task(engine.run())
             await log.append([snapshot(clock.time(), error_rate=0.9)])
@@ -262,7 +277,7 @@ async def test_secrets_are_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.Log
 
                 async def both_refused() -> bool:
                     channels = (await client.get("/notifications/channels"))["channels"]
-                    return all(one["deliveries"] == {"retry": 1} for one in channels[2:])
+                    return all(one["deliveries"] == {"retry": 1} for one in channels[2:4])
 
                 await until(both_refused)
                 answers = repr([await client.get(f"/notifications/{name}") for name in ("status", "channels")])

@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventTooLarge, LogClosed, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING
-from hxp_enterprise_llm.event.notifications import dispatcher as module
-from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
-from hxp_enterprise_llm.event.notifications.dispatcher import DeliverySettings, Dispatcher
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.event.notifications.delivery import office, worker
+from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings
+from hxp_enterprise_llm.store.database import StoreUnavailable
 from hxp_enterprise_llm.store.tables import outbox
-from tests.unit.notifications.support import ManualClock, RecordingChannel, delivery, metrics, notification, until
-
-SETTINGS = DeliverySettings(timeout=5, give_up_after=3600)
-
-
-class Post:
-    """A store, a dispatcher over it, and ways to look at both."""
-
-    def __init__(self, store: Store, clock: ManualClock) -> None:
-        self.store, self.clock, self.metrics = store, clock, metrics()
-        self.dispatcher = Dispatcher(store, clock=clock, metrics=self.metrics, random=lambda: 0.5)
-
-    async def queue(self, kind: str = "message", channel: str = "slack", target: str = "", **more: object) -> None:
-        told = notification(kind, **more)
-        now = self.clock.time()
-        await self.store.run(partial(records.enqueue, notification=told, to=[(channel, target)], now=now))
-        self.dispatcher.wake([channel])
-
-    async def rows(self) -> list[tuple[str, str, int, str]]:
-        columns = (outbox.c.episode, outbox.c.state, outbox.c.attempts, outbox.c.last_error)
-        query = select(*columns).order_by(outbox.c.id)
-        return await self.store.run(lambda connection: [tuple(row) for row in connection.execute(query)])
-
-    async def states(self, *expected: str) -> None:
-        async def reached() -> bool:
-            return [row[1] for row in await self.rows()] == list(expected)
-
-        await until(reached)
-
-    @asynccontextmanager
-    async def running(self, *channels: object, settings: DeliverySettings = SETTINGS):
-        self.dispatcher.use(channels, settings)
-        task = asyncio.create_task(self.dispatcher.run())
-        yield
-        task.cancel()
-        await asyncio.wait({task})
-        assert task.cancelled()
-
-
-@pytest.fixture
-async def post(tmp_path: Path):
-    store = Store(tmp_path / "store.db")
-    await store.open()
-    yield Post(store, ManualClock())
-    await store.close()
+from tests.unit.notifications.posts import SETTINGS, Post
+from tests.unit.notifications.support import RecordingChannel, delivery, until
 
 
 async def test_what_is_queued_is_sent_and_counted(post: Post) -> None:
@@ -121,18 +75,35 @@ async def test_a_refused_delivery_is_dead_and_the_next_one_goes_on(post: Post) -
 
 
 async def test_a_resolve_waits_for_its_alert(post: Post) -> None:
+    """Somebody else was told, so both go out, in their order."""
+    slack, email = RecordingChannel(), RecordingChannel("email")
+    slack.failures = [Retry("busy")]
+    async with post.running(slack, email):
+        await post.queue("firing", channel="email")
+        await email.accepted.get()
+        await post.queue("firing")
+        await post.states("sent", "retry")
+        await post.queue("resolved")
+        await post.queue(id="other", episode="other")
+        await post.states("sent", "retry", "queued", "sent")
+        post.clock.advance(15)
+        post.dispatcher.wake(["slack"])
+        await post.states("sent", "sent", "sent", "sent")
+    assert [slack.accepted.get_nowait().notification.kind for _ in range(3)] == ["message", "firing", "resolved"]
+
+
+async def test_an_end_takes_the_place_of_what_nobody_was_told(post: Post) -> None:
+    """One message says both; the row of the beginning shares its fate."""
     slack = RecordingChannel()
     slack.failures = [Retry("busy")]
     async with post.running(slack):
+        await post.queue("firing", channel="log")
         await post.queue("firing")
-        await post.states("retry")
+        await post.states("retry", "retry")
         await post.queue("resolved")
-        await post.queue(id="other", episode="other")
-        await post.states("retry", "queued", "sent")
-        post.clock.advance(15)
-        post.dispatcher.wake(["slack"])
-        await post.states("sent", "sent", "sent")
-    assert [slack.accepted.get_nowait().notification.kind for _ in range(3)] == ["message", "firing", "resolved"]
+        await post.states("retry", "sent", "sent")
+    assert slack.accepted.get_nowait().notification.kind == "resolved"
+    assert slack.accepted.empty()
 
 
 async def test_a_slow_channel_delays_no_other(post: Post) -> None:
@@ -191,7 +162,7 @@ async def test_a_delivery_is_woken_by_time_alone(post: Post) -> None:
 
 
 async def test_what_hangs_is_cut_off(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "_GRACE_SECONDS", 0.0)
     slack = RecordingChannel()
     slack.hold = asyncio.Event()
     async with post.running(slack, settings=DeliverySettings(0.05, 3600)):
@@ -265,7 +236,7 @@ async def test_an_orderly_end_finishes_what_is_under_way(post: Post) -> None:
 
 
 async def test_an_orderly_end_does_not_wait_for_ever(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FINISH_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_FINISH_SECONDS", 0.01)
     slack = RecordingChannel()
     slack.hold = asyncio.Event()
     async with post.running(slack):
@@ -277,14 +248,16 @@ async def test_an_orderly_end_does_not_wait_for_ever(post: Post, monkeypatch: py
 async def test_what_was_sent_is_written_down_as_soon_as_the_store_is_back(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STORE_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(office, "STORE_PAUSE_SECONDS", 0.005)
     slack, run, failures = RecordingChannel(), post.store.run, 3
+
+    faults: set[str] = set()
 
     async def failing(work):
         nonlocal failures
+        faults.add(post.dispatcher.store_fault)
         if slack.attempts.qsize() and failures:
             failures -= 1
-            assert failures == 2 or post.dispatcher.store_fault
             raise StoreUnavailable(Path("s.db"), "database or disk is full")
         return await run(work)
 
@@ -296,6 +269,7 @@ async def test_what_was_sent_is_written_down_as_soon_as_the_store_is_back(
         await post.states("sent")
     assert slack.attempts.qsize() == 1
     assert failures == 0
+    assert faults == {"", "the store s.db cannot be used: database or disk is full"}
     assert post.dispatcher.store_fault == ""
 
 
@@ -330,7 +304,7 @@ async def test_streams_get_one_event_however_many_they_are() -> None:
 async def test_a_transport_that_is_off_delivers_nothing() -> None:
     """It says so, and how to switch it on; the log itself is always there."""
     on = {"websocket": True, "sse": False}
-    factory = channel_factory(MemoryLog(), lambda file, credential: None, on.__getitem__)
+    factory = channel_factory(MemoryLog(), lambda file, credential: None, on.__getitem__, time=lambda: 0.0)
     channels = {channel.name: channel.readiness for channel in factory(NotificationsConfig())}
     assert {name for name, readiness in channels.items() if readiness.ready} >= {"log", "websocket"}
     assert channels["sse"] == (False, "sse is switched off: set sse.enabled: true and restart")

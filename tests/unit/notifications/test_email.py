@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.email import BLOCKED_SECONDS, EmailChannel
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Retry
+from hxp_enterprise_llm.event.notifications.model import Alert
 from tests.unit.notifications.servers import MailServer, raw_server, silent
-from tests.unit.notifications.support import delivery
+from tests.unit.notifications.support import NOW, delivery
 
 TO = "ops@example.org"
 
@@ -58,7 +60,7 @@ async def test_a_mail_arrives_over_starttls(mail_server: MailServer, authority_f
     assert mail["Subject"] == "[CRITICAL] critical_alert: firing"
     assert mail["To"] == TO
     assert mail["Date"] == "Fri, 15 Jan 2027 08:00:00 +0000"
-    assert mail["Message-ID"] == "<ep-1.1.firing.f8f0aca9@example.net>"
+    assert mail["Message-ID"] == "<ep-1.firing.f8f0aca9@example.net>"
     assert mail["References"] == mail["In-Reply-To"] == "<ep-1@example.net>"
     assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
     parts = [part.get_content_type() for part in mail.iter_parts()]
@@ -267,3 +269,65 @@ def test_a_resolve_says_why() -> None:
     mail = compose(delivery(TO, kind="resolved", reason="rule_changed"), "a@b")
     assert mail["Subject"] == "[CRITICAL] critical_alert: resolved"
     assert "Reason: rule_changed" in mail.get_body(("plain",)).get_content()
+
+
+def alert(number: int, status: str = "firing", **more) -> Alert:
+    values = {
+        "fingerprint": f"{number:016}",
+        "episode": f"ep-{number}",
+        "status": status,
+        "priority": "critical",
+        "labels": {"alertname": "errors", "severity": "critical", "agent": f"agent-{number}"},
+        "annotations": {"summary": f"error_rate is 0.{number}", "runbook_url": "https://wiki.example/errors"},
+        "starts_at": NOW - 60,
+    }
+    return Alert(**(values | more))
+
+
+def test_one_alert_is_told_with_its_labels_and_its_runbook() -> None:
+    mail = compose(delivery(TO, alerts=(alert(1),)), "a@b")
+    text = mail.get_body(("plain",)).get_content()
+    assert "Labels: agent=agent-1\n" in text
+    assert "Runbook: https://wiki.example/errors\n" in text
+
+
+def test_many_alerts_are_told_one_by_one() -> None:
+    """Text and HTML list them; what is too much is counted."""
+    alerts = (alert(1), alert(2, "resolved"), *(alert(number) for number in range(3, 31)))
+    mail = compose(delivery(TO, alerts=alerts, truncated=5), "a@b")
+    text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "- firing · errors (agent=agent-1) · error_rate is 0.1 · since 2027-01-15T07:59:00.000Z\n" in text
+    assert "- resolved · errors (agent=agent-2)" in text
+    assert "- and 15 more\n" in text
+    assert html.count("<li>") == 21
+    assert "width=device-width" in html
+
+
+def test_a_group_is_a_thread_of_its_own_whatever_its_key_looks_like() -> None:
+    """Root and id are the same for every attempt, and never break a header."""
+    thread = '{}:{agent="x\r\nBcc: evil@example.org"}'
+    mails = [
+        compose(delivery(TO, kind, id=f"{thread}/{number}", thread=thread), "a@b.example")
+        for number, kind in enumerate(("email", "email"))
+    ]
+    assert mails[0]["References"] == mails[1]["References"]
+    assert mails[0]["Message-ID"] != mails[1]["Message-ID"]
+    for mail in mails:
+        assert re.fullmatch(r"<[0-9a-f]{32}@b\.example>", mail["References"])
+        assert re.fullmatch(r"<[0-9a-f]{32}\.[0-9a-f]{8}@b\.example>", mail["Message-ID"])
+
+
+def test_a_drill_says_so() -> None:
+    assert compose(delivery(TO, test=True), "a@b")["Subject"] == "[TEST] [CRITICAL] critical_alert: firing"
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"), [("451 later", "serverError"), ("554 never", "clientError"), ("550 gone", "clientError")]
+)
+async def test_failures_are_counted_by_whose_they_are(
+    mail_server: MailServer, authority_file, fault: str, failure: str
+) -> None:
+    mail_server.faults["RCPT"] = [fault]
+    with pytest.raises((Retry, Dead)) as caught:
+        await channel(mail_server, authority_file).send(delivery(TO), 5)
+    assert caught.value.failure == failure

@@ -219,11 +219,12 @@ def test_a_message_alone_goes_to_all() -> None:
         (b'{"message": 1, "title": null}', "message: must be a text, is 1; title: must be a text, is null"),
         (
             b'{"message": "x", "channel": "webscoket"}',
-            'channel: "webscoket" is none of websocket, sse, email, slack, all (did you mean websocket?)',
+            'channel: "webscoket" is none of websocket, sse, email, slack, webhook, alertmanager, all'
+            " (did you mean websocket?)",
         ),
         (
             b'{"message": "x", "priority": "high", "channel": "fax"}',
-            'channel: "fax" is none of websocket, sse, email, slack, all;'
+            'channel: "fax" is none of websocket, sse, email, slack, webhook, alertmanager, all;'
             ' priority: "high" is none of critical, warning, info',
         ),
         (b'{"message": "x", "type": "a b"}', "type: must be a short word of letters, digits and _.-"),

@@ -30,7 +30,8 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
-from hxp_enterprise_llm.event.notifications.dispatcher import Dispatcher
+from hxp_enterprise_llm.event.notifications.delivery import rows
+from hxp_enterprise_llm.event.notifications.delivery.worker import Worker
 from hxp_enterprise_llm.event.notifications.routing import records as way
 from tests.unit.notifications.test_restart import run_until_killed
 
@@ -44,14 +45,14 @@ def dies_before(owner, name, unless=lambda *a, **k: False):
     setattr(owner, name, cut)
 
 def dies_after_delivery():
-    whole = Dispatcher._deliver
+    whole = Worker._deliver
     async def cut(self, delivery):
         await whole(self, delivery)
         if delivery.channel == "email":
             die()
-    Dispatcher._deliver = cut
+    Worker._deliver = cut
 
-def queued(connection, channel, now):
+def queued(connection, *_):
     from sqlalchemy import select
     from hxp_enterprise_llm.store.tables import outbox
     return connection.scalar(select(outbox.c.id).where(outbox.c.channel == "email")) is None
@@ -66,9 +67,9 @@ asyncio.run(run_until_killed(Path(sys.argv[1]), int(sys.argv[2])))
 STEPS = {
     "its group is stored": 'dies_before(way, "_write")',
     "it is stored": 'dies_before(records, "save_cursor")',
-    "it is taken from the outbox": 'dies_before(records, "claim", unless=queued)',
+    "it is taken from the outbox": 'dies_before(rows, "claim", unless=queued)',
     "it is handed to the mail server": 'dies_before(EmailChannel, "send")',
-    "the acceptance is written down": 'dies_before(records, "settle", unless=is_not_mail)',
+    "the acceptance is written down": 'dies_before(rows, "settle", unless=is_not_mail)',
     "the next one is looked for": "dies_after_delivery()",
 }
 
@@ -78,7 +79,7 @@ def engine(path: Path, port: int, log: MemoryLog) -> tuple[Store, NotificationEn
     settings = config(
         rule(channel="email"), email=EmailConfig(host="127.0.0.1", port=port, tls="none", to=["ops@example.org"])
     )
-    factory = channel_factory(log, lambda file, credential: None)
+    factory = channel_factory(log, lambda file, credential: None, time=SystemClock().time)
     return store, NotificationEngine(settings, log, store, factory, clock=SystemClock(), metrics=metrics())
 
 

@@ -11,9 +11,12 @@ from aiohttp import web
 from hxp_enterprise_llm.config.delivery import SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, escaped, fallback_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Retry
-from hxp_enterprise_llm.event.notifications.channels.slack import BLOCKED_SECONDS, SlackChannel
+from hxp_enterprise_llm.event.notifications.channels.slack import SlackChannel
+from hxp_enterprise_llm.event.notifications.channels.slack_failures import BLOCKED_SECONDS
+from hxp_enterprise_llm.event.notifications.channels.words import Worded
+from hxp_enterprise_llm.event.notifications.model import Alert
 from tests.unit.notifications.servers import SlackServer, raw_server, silent
-from tests.unit.notifications.support import delivery, notification
+from tests.unit.notifications.support import NOW, delivery, notification
 from tests.unit.notifications.test_email import Password as Text
 
 CANARY = "xoxb-canary-4711"
@@ -112,7 +115,8 @@ async def test_a_broken_slack_is_tried_again(slack: SlackServer, make, answer) -
     ],
 )
 async def test_ok_false_is_told_apart(slack: SlackServer, error: str, kind: type, after, reason: str) -> None:
-    slack.answers = [web.json_response({"ok": False, "error": error})]
+    # What is too long is tried once more, shorter.
+    slack.answers = [web.json_response({"ok": False, "error": error}) for _ in range(2)]
     with pytest.raises(kind) as caught:
         await by_token(slack).send(delivery("#ops", "slack"), 5)
     assert str(caught.value) == reason
@@ -225,3 +229,106 @@ def test_a_message_by_hand_shows_its_time() -> None:
     told = notification("message", rule="", since=None)
     assert blocks(told)[1]["elements"][0]["text"] == "2027-01-15T08:00:00.000Z"
     assert escaped("abc", 10) == "abc"
+
+
+KEPT = {"ts": "1.0", "channel": "C1"}
+
+
+def refused(error: str) -> web.Response:
+    return web.json_response({"ok": False, "error": error})
+
+
+def posts(slack: SlackServer) -> list[tuple[str, dict]]:
+    found = [slack.posts.get_nowait() for _ in range(slack.posts.qsize())]
+    return [(path.removeprefix("/api/"), body) for path, _, body in found]
+
+
+async def test_an_incident_is_one_message_that_is_changed_and_answered(slack: SlackServer) -> None:
+    channel = by_token(slack)
+    kept = await channel.send(delivery("#ops", "slack"), 5)
+    assert kept == KEPT
+    assert await channel.send(delivery("#ops", "slack", kind="resolved")._replace(kept=kept), 5) == KEPT
+    (_, first), (update, changed), (answer, reply) = posts(slack)
+    assert (update, answer) == ("chat.update", "chat.postMessage")
+    assert (changed["ts"], changed["channel"]) == ("1.0", "C1")
+    assert "critical_alert: resolved" in changed["text"]
+    assert (reply["thread_ts"], reply["channel"], reply["reply_broadcast"]) == ("1.0", "C1", True)
+    assert first["text"] != reply["text"]
+
+
+async def test_what_is_not_critical_is_answered_in_its_thread_alone(slack: SlackServer) -> None:
+    told = delivery("#ops", "slack", kind="resolved", priority="warning")._replace(kept=KEPT)
+    await by_token(slack).send(told, 5)
+    assert posts(slack)[1][1]["reply_broadcast"] is False
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["message_not_found"],
+        ["cant_update_message"],
+        ["edit_window_closed"],
+        [None, "thread_not_found"],
+    ],
+)
+async def test_a_message_that_is_gone_or_closed_is_followed_by_a_new_one(slack: SlackServer, answers) -> None:
+    slack.answers = [
+        refused(error) if error else web.json_response({"ok": True, "ts": "1.0", "channel": "C1"}) for error in answers
+    ]
+    slack.answers.append(web.json_response({"ok": True, "ts": "2.0", "channel": "C1"}))
+    told = delivery("#ops", "slack", kind="resolved")._replace(kept=KEPT)
+    assert await by_token(slack).send(told, 5) == {"ts": "2.0", "channel": "C1"}
+    path, body = posts(slack)[-1]
+    assert path == "chat.postMessage"
+    assert (body["channel"], "thread_ts" in body) == ("#ops", False)
+
+
+@pytest.mark.parametrize("error", ["msg_too_long", "msg_blocks_too_long", "invalid_blocks"])
+async def test_what_slack_finds_too_long_is_sent_shorter(slack: SlackServer, error: str) -> None:
+    slack.answers = [refused(error)]
+    assert await by_token(slack).send(delivery("#ops", "slack"), 5) == KEPT
+    (_, long), (_, short) = posts(slack)
+    assert (bool(long["blocks"]), short["blocks"]) == (True, [])
+    assert short["text"] == long["text"]
+
+
+async def test_a_limit_holds_the_slack_channel_alone(slack: SlackServer) -> None:
+    slack.answers = [web.json_response({"ok": False}, status=429, headers={"Retry-After": "7"})]
+    with pytest.raises(Retry) as caught:
+        await by_token(slack).send(delivery("#ops", "slack"), 5)
+    assert (caught.value.scope, caught.value.failure) == ("target", "rateLimited")
+
+
+async def test_a_failure_between_change_and_answer_is_tried_again(slack: SlackServer) -> None:
+    slack.answers = [web.json_response({"ok": True}), web.Response(status=503)]
+    told = delivery("#ops", "slack", kind="resolved")._replace(kept=KEPT)
+    with pytest.raises(Retry):
+        await by_token(slack).send(told, 5)
+    assert await by_token(slack).send(told, 5) == KEPT
+    assert [path for path, _ in posts(slack)] == ["chat.update", "chat.postMessage"] * 2
+
+
+def test_many_alerts_are_listed_within_the_limits() -> None:
+    alerts = tuple(
+        Alert(
+            fingerprint=f"{number:016}",
+            episode=f"e{number}",
+            status="firing",
+            priority="critical",
+            labels={"alertname": "<!channel>" * 20, "agent": "&" * 200},
+            starts_at=NOW,
+        )
+        for number in range(99)
+    )
+    shown = blocks(notification(alerts=alerts))
+    assert len(shown) == 3
+    assert all(len(block["text"]["text"]) <= 3000 for block in shown[:2])
+    assert "<" not in shown[1]["text"]["text"]
+
+
+def test_words_of_a_template_are_cut_but_no_escape_is() -> None:
+    worded = Worded("title", "text", slack="&lt;" * 2000)
+    (section, _) = blocks(notification(), worded)
+    text = section["text"]["text"]
+    assert len(text) <= 2900
+    assert text.rstrip("…").replace("&lt;", "") == ""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hxp_enterprise_llm.event.model import rfc3339
-from hxp_enterprise_llm.event.notifications.channels.words import headline, one_line, shown_values
+from hxp_enterprise_llm.event.notifications.channels.words import (
+    Worded,
+    alert_lines,
+    headline,
+    one_line,
+    several_lines,
+    shown_values,
+)
 from hxp_enterprise_llm.event.notifications.model import Notification
 
 _SECTION_LENGTH = 2900
 _LINE_LENGTH = 600
+_HALF_ENTITY = re.compile(r"&[a-z]{0,3}$")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -26,19 +35,35 @@ def escaped(text: str, length: int) -> str:
     return "".join(parts)
 
 
-def fallback_text(notification: Notification) -> str:
+def fallback_text(notification: Notification, worded: Worded | None = None) -> str:
     """What a phone shows before the message is opened."""
-    return escaped(one_line(f"{headline(notification)} · {notification.text}", _LINE_LENGTH), _LINE_LENGTH)
+    title = worded.title if worded else headline(notification)
+    return escaped(one_line(f"{title} · {notification.text}", _LINE_LENGTH), _LINE_LENGTH)
 
 
-def blocks(notification: Notification) -> list[dict[str, Any]]:
-    """Headline, sentence, and the facts in small print."""
-    title = escaped(one_line(headline(notification), _LINE_LENGTH), _LINE_LENGTH)
-    text = escaped(notification.text, _SECTION_LENGTH - len(title) - 3)
-    return [
-        {"type": "section", "text": {"type": "mrkdwn", "text": f"*{title}*\n{text}"}},
-        {"type": "context", "elements": [{"type": "mrkdwn", "text": _small_print(notification)}]},
-    ]
+def blocks(notification: Notification, worded: Worded | None = None) -> list[dict[str, Any]]:
+    """Headline, sentence, the alerts when there are several, and the facts in small print."""
+    if worded is not None and worded.slack:
+        shown = [_section(_cut(several_lines(worded.slack), _SECTION_LENGTH))]
+    else:
+        title = escaped(one_line(headline(notification), _LINE_LENGTH), _LINE_LENGTH)
+        text = escaped(notification.text, _SECTION_LENGTH - len(title) - 3)
+        shown = [_section(f"*{title}*\n{text}")]
+        if listed := alert_lines(notification):
+            shown.append(_section(escaped("\n".join(f"• {line}" for line in listed), _SECTION_LENGTH)))
+    small: dict[str, Any] = {"type": "context", "elements": [{"type": "mrkdwn", "text": _small_print(notification)}]}
+    if worded is not None and worded.note:
+        small["elements"].append({"type": "mrkdwn", "text": escaped(worded.note, _LINE_LENGTH)})
+    return [*shown, small]
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _cut(text: str, length: int) -> str:
+    """At most so much of a text that is escaped already; no escape is cut in two."""
+    return text if len(text) <= length else _HALF_ENTITY.sub("", text[: length - 1]) + "…"
 
 
 def _small_print(notification: Notification) -> str:

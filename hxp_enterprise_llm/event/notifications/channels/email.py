@@ -14,6 +14,7 @@ import aiosmtplib
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
+from hxp_enterprise_llm.event.notifications.channels.wording import Wording, plainly
 from hxp_enterprise_llm.event.notifications.model import Delivery
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.telemetry.redaction import Redactor
@@ -29,9 +30,15 @@ _PATH = "real_time_notifications.email"
 class EmailChannel:
     """Sends each delivery as a mail of its own to one recipient."""
 
-    def __init__(self, config: EmailConfig, password: Secret | None = None, egress: Egress = ANYWHERE) -> None:
+    def __init__(
+        self,
+        config: EmailConfig,
+        password: Secret | None = None,
+        egress: Egress = ANYWHERE,
+        wording: Wording = plainly,
+    ) -> None:
         """Raises ChannelFault for addresses and files that cannot be used."""
-        self._config, self._password, self._egress = config, password, egress
+        self._config, self._password, self._egress, self._wording = config, password, egress, wording
         self._redact = Redactor()
         if password is not None:
             self._redact.hide(password.reveal())
@@ -65,17 +72,18 @@ class EmailChannel:
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the server has taken the mail. Raises Retry, Dead."""
         client: aiosmtplib.SMTP | None = None
+        worded = await self._wording(delivery.notification, ("title", "text", "html"))
+        mail = compose(delivery, self._sender, worded).as_bytes()
         try:
             async with asyncio.timeout(timeout):
                 sock = await self._egress.connect(self._config.host, self._config.port)
                 client = self._client(timeout, sock)
                 await client.connect()
-                mail = compose(delivery, self._sender).as_bytes()
                 await client.sendmail(self._sender, [delivery.target], mail)
             # Taken: from here on nothing may make it look as if it were not.
             await _leave(client)
         except TimeoutError as error:
-            raise Retry(f"the mail server did not answer within {timeout:g} s") from error
+            raise Retry(f"the mail server did not answer within {timeout:g} s", failure="timeout") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _failure(error).redacted(self._redact) from None
         finally:
@@ -125,11 +133,11 @@ def _failure(error: Exception) -> Retry | Dead:
 def _refusal(error: aiosmtplib.SMTPResponseException) -> Retry | Dead:
     text = f"{error.code} {error.message}".replace("\n", " ").strip()
     if isinstance(error, aiosmtplib.SMTPAuthenticationError) or error.code in _LOGIN_CODES:
-        return Retry(f"the mail server refuses the log-in: {text}", after=BLOCKED_SECONDS)
+        return Retry(f"the mail server refuses the log-in: {text}", after=BLOCKED_SECONDS, failure="authError")
     # A greeting or EHLO that is refused says nothing about the mail.
     about_the_server = isinstance(error, aiosmtplib.SMTPConnectResponseError | aiosmtplib.SMTPHeloError)
     if about_the_server or error.code < 500:
-        return Retry(f"the mail server says {text}")
+        return Retry(f"the mail server says {text}", failure="serverError")
     return Dead(f"the mail server says {text}")
 
 

@@ -1,11 +1,11 @@
-"""Slack: `chat.postMessage` with a bot token, else an incoming webhook."""
+"""Slack: with a bot token one message an incident, changed in place and answered in its thread; else a webhook."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,50 +17,25 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from hxp_enterprise_llm.config.delivery import SlackConfig
 from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, fallback_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
-from hxp_enterprise_llm.event.notifications.model import Delivery
+from hxp_enterprise_llm.event.notifications.channels.slack_failures import (
+    CANNOT_BE_CHANGED,
+    TOO_MUCH,
+    api_error,
+    api_failure,
+    webhook_failure,
+)
+from hxp_enterprise_llm.event.notifications.channels.wording import Wording, plainly
+from hxp_enterprise_llm.event.notifications.channels.words import Worded
+from hxp_enterprise_llm.event.notifications.model import Delivery, Kept
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.telemetry.redaction import Redactor
 
 ANYWHERE = Egress()
-BLOCKED_SECONDS = 300.0
-"""Pause after a refusal that only the operator can end: a token or a URL that is not accepted."""
-_RATE_LIMIT_SECONDS = 30.0
 _PATH = "real_time_notifications.slack"
-_NOT_LET_IN = frozenset(
-    [
-        "not_authed",
-        "invalid_auth",
-        "token_revoked",
-        "token_expired",
-        "account_inactive",
-        "missing_scope",
-        "no_permission",
-        "not_allowed_token_type",
-        "org_login_required",
-        "ekm_access_denied",
-        "access_denied",
-    ]
-)
-_FOR_GOOD = frozenset(
-    [
-        "channel_not_found",
-        "not_in_channel",
-        "is_archived",
-        "restricted_action",
-        "no_text",
-        "msg_too_long",
-        "msg_blocks_too_long",
-        "invalid_blocks",
-        "invalid_blocks_format",
-        "invalid_arguments",
-        "invalid_arg_name",
-        "invalid_charset",
-    ]
-)
 
 
 class SlackChannel:
-    """Posts each delivery as one message."""
+    """Posts the first delivery of a thread as a message; later ones change that message and answer it."""
 
     def __init__(
         self,
@@ -68,9 +43,11 @@ class SlackChannel:
         token: Secret | None = None,
         webhook_url: Secret | None = None,
         egress: Egress = ANYWHERE,
+        wording: Wording = plainly,
     ) -> None:
         """Raises ChannelFault when the token would travel in clear text."""
         self._config, self._token, self._webhook_url, self._egress = config, token, webhook_url, egress
+        self._wording = wording
         self._redact = Redactor()
         for secret in (token, webhook_url):
             if secret is not None:
@@ -106,29 +83,35 @@ class SlackChannel:
             " or give the credential slack-bot-token or slack-webhook-url",
         )
 
-    async def send(self, delivery: Delivery, timeout: float) -> None:
+    async def send(self, delivery: Delivery, timeout: float) -> Kept | None:
         """Return once Slack has taken the message. Raises Retry, Dead."""
+        worded = await self._wording(delivery.notification, ("title", "slack"))
         try:
-            await self._send(delivery, timeout)
+            return await self._send(delivery, worded, timeout)
         except (Retry, Dead) as failure:
             raise failure.redacted(self._redact) from None
 
-    async def _send(self, delivery: Delivery, timeout: float) -> None:
+    async def _send(self, delivery: Delivery, worded: Worded | None, timeout: float) -> Kept | None:
         try:
             async with asyncio.timeout(timeout):
                 async with self._egress.session(timeout) as session:
-                    await (self._post if self._by_token else self._call_webhook)(delivery, timeout, session)
+                    if self._by_token:
+                        return await self._tell(delivery, worded, self._client(timeout, session))
+                    await self._call_webhook(delivery, worded, timeout, session)
+                    return None
         except TimeoutError as error:
-            raise Retry(f"Slack did not answer within {timeout:g} s") from error
+            raise Retry(f"Slack did not answer within {timeout:g} s", failure="timeout") from error
+        except SlackApiError as error:
+            raise api_failure(error.response) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Retry(f"Slack cannot be reached: {self._brief(error)}") from None
         except (SlackClientError, AttributeError, TypeError) as error:
             # The library trips over answers that are no JSON objects.
             raise Retry(f"Slack gave an answer that cannot be read: {type(error).__name__}") from None
 
-    async def _post(self, delivery: Delivery, timeout: float, session: aiohttp.ClientSession) -> None:
+    def _client(self, timeout: float, session: aiohttp.ClientSession) -> AsyncWebClient:
         assert self._token is not None
-        client = AsyncWebClient(
+        return AsyncWebClient(
             token=self._token.reveal(),
             base_url=self._config.api_url,
             timeout=math.ceil(timeout),
@@ -136,18 +119,37 @@ class SlackChannel:
             retry_handlers=[],
             logger=self._logger,
         )
-        try:
-            await client.chat_postMessage(
-                channel=delivery.target or self._config.channel,
-                text=fallback_text(delivery.notification),
-                blocks=blocks(delivery.notification),
-                unfurl_links=False,
-                unfurl_media=False,
-            )
-        except SlackApiError as error:
-            raise _api_failure(error.response) from None
 
-    async def _call_webhook(self, delivery: Delivery, timeout: float, session: aiohttp.ClientSession) -> None:
+    async def _tell(self, delivery: Delivery, worded: Worded | None, client: AsyncWebClient) -> Kept | None:
+        """Change the root of the thread and answer it, else begin one; answers what the next one needs."""
+        kept = delivery.kept
+        message = _message(delivery, worded)
+        if kept is not None:
+            try:
+                # First the change, which may be repeated without harm.
+                await _shortened(client.chat_update, message, channel=kept["channel"], ts=kept["ts"])
+                broadcast = delivery.notification.kind == "resolved" and delivery.notification.priority == "critical"
+                await _shortened(
+                    client.chat_postMessage,
+                    message | _QUIET,
+                    channel=kept["channel"],
+                    thread_ts=kept["ts"],
+                    reply_broadcast=broadcast,
+                )
+            except SlackApiError as error:
+                if api_error(error.response) not in CANNOT_BE_CHANGED:
+                    raise
+            else:
+                return kept
+        answer = await _shortened(
+            client.chat_postMessage, message | _QUIET, channel=delivery.target or self._config.channel
+        )
+        ts, channel = answer.get("ts"), answer.get("channel")
+        return {"ts": ts, "channel": channel} if isinstance(ts, str) and isinstance(channel, str) else None
+
+    async def _call_webhook(
+        self, delivery: Delivery, worded: Worded | None, timeout: float, session: aiohttp.ClientSession
+    ) -> None:
         assert self._webhook_url is not None
         client = AsyncWebhookClient(
             self._webhook_url.reveal(),
@@ -156,8 +158,8 @@ class SlackChannel:
             retry_handlers=[],
             logger=self._logger,
         )
-        answer = await client.send(text=fallback_text(delivery.notification), blocks=blocks(delivery.notification))
-        failure = _webhook_failure(answer.status_code, self._redact(answer.body or ""), answer.headers)
+        answer = await client.send(**_message(delivery, worded))
+        failure = webhook_failure(answer.status_code, self._redact(answer.body or ""), answer.headers)
         if failure:
             raise failure
 
@@ -166,38 +168,19 @@ class SlackChannel:
         return self._redact(str(error) or type(error).__name__)[:300]
 
 
-def _api_failure(response: Any) -> Retry | Dead:
-    """What an answer of the Web API means; `response` is the library's, or aiohttp's when it was no JSON."""
-    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
-    data = getattr(response, "data", None)
-    error = str(data.get("error", "")) if isinstance(data, Mapping) else ""
-    if status == 429 or error in ("ratelimited", "rate_limited"):
-        return _rate_limited(response.headers)
-    if error in _NOT_LET_IN:
-        return Retry(f"Slack refuses the token: {error}", after=BLOCKED_SECONDS)
-    if error in _FOR_GOOD:
-        return Dead(f"Slack says {error}")
-    return Retry(f"Slack says {error or f'HTTP {status}'}")
+_QUIET = {"unfurl_links": False, "unfurl_media": False}
 
 
-def _webhook_failure(status: int, body: str, headers: Mapping[str, str]) -> Retry | Dead | None:
-    if status == 200:
-        return None
-    if status == 429:
-        return _rate_limited(headers)
-    said = f"HTTP {status} {body[:100]}".strip()
-    if status in (401, 403, 404):
-        return Retry(f"Slack does not know the webhook: {said}", after=BLOCKED_SECONDS)
-    if 400 <= status < 500:
-        return Dead(f"Slack says {said}")
-    return Retry(f"Slack says {said}")
+def _message(delivery: Delivery, worded: Worded | None) -> dict[str, Any]:
+    notification = delivery.notification
+    return {"text": fallback_text(notification, worded), "blocks": blocks(notification, worded)}
 
 
-def _rate_limited(headers: Mapping[str, str]) -> Retry:
-    # Header names are compared without case: the library hands over plain maps as well.
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+async def _shortened(call: Callable[..., Awaitable[Any]], message: dict[str, Any], **more: Any) -> Any:
+    """Make the call; when Slack finds the message too long or badly laid out, once more with its first line alone."""
     try:
-        after = float(value)
-    except ValueError:
-        after = math.nan
-    return Retry("Slack limits the rate", after=after if 0 <= after <= 86400 else _RATE_LIMIT_SECONDS)
+        return await call(**message, **more)
+    except SlackApiError as error:
+        if api_error(error.response) not in TOO_MUCH:
+            raise
+    return await call(**(message | {"blocks": []}), **more)

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from hxp_enterprise_llm.event.notifications.model import Notification, Values
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.model import Alert, Notification, Values
 
 # Control characters and the line separators that some programs take for line feeds.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_FACT_LENGTH = 2000
+_ALERT_LENGTH = 300
+MOST_ALERTS = 20
+"""Alerts that a message for people lists one by one."""
+_NOT_SHOWN = ("alertname", "severity")
+
+
+class Worded(NamedTuple):
+    """A notification in words. An empty `html` or `slack`: there is none, and the text stands for it."""
+
+    title: str
+    text: str
+    html: str = ""
+    slack: str = ""
+    note: str = ""
+    """Why it is in plain words, where templates would have other ones."""
 
 
 def one_line(text: str, length: int) -> str:
@@ -27,12 +46,70 @@ def several_lines(text: str) -> str:
 
 def headline(notification: Notification) -> str:
     """One line that says what happened, e.g. `[CRITICAL] critical_alert: firing`."""
+    drill = "[TEST] " if notification.test else ""
     priority = notification.priority.upper()
     if notification.kind == "message":
-        return f"[{priority}] {notification.title}"
-    return f"[{priority}] {notification.title}: {notification.kind}"
+        return f"{drill}[{priority}] {notification.title}"
+    return f"{drill}[{priority}] {notification.title}: {notification.kind}"
 
 
 def shown_values(values: Values) -> str:
     """Metric values on one line, e.g. `error_rate = 0.31, latency = no value`."""
     return ", ".join(f"{name} = {'no value' if value is None else f'{value:g}'}" for name, value in values.items())
+
+
+def shown_labels(labels: Mapping[str, str]) -> str:
+    """Labels beside name and severity on one line, e.g. `agent=planner, model=m`."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in _NOT_SHOWN)
+
+
+def alert_line(alert: Alert) -> str:
+    """One alert of several, e.g. `firing · errors (agent=planner) · error_rate is 0.31 · since …`."""
+    labels = shown_labels(alert.labels)
+    name = alert.labels.get("alertname", alert.rule)
+    parts = [alert.status, f"{name} ({labels})" if labels else name, alert.annotations.get("summary", "")]
+    parts.append(f"since {rfc3339(alert.starts_at)}")
+    return one_line(" · ".join(part for part in parts if part), _ALERT_LENGTH)
+
+
+def alert_lines(notification: Notification) -> list[str]:
+    """The alerts one by one, when there are several, and how many are left out."""
+    if len(notification.alerts) < 2:
+        return []
+    shown = [alert_line(alert) for alert in notification.alerts[:MOST_ALERTS]]
+    more = len(notification.alerts) - len(shown) + notification.truncated
+    return [*shown, f"and {more} more"] if more else shown
+
+
+def facts(notification: Notification) -> Iterator[tuple[str, str]]:
+    """What is known, label by label."""
+    alone = notification.alerts[0] if len(notification.alerts) == 1 else None
+    if notification.rule:
+        yield "Rule", notification.rule
+        yield "Condition", notification.condition
+        yield "Values", shown_values(notification.values)
+    if alone is not None and (labels := shown_labels(alone.labels)):
+        yield "Labels", labels
+    if alone is not None and (runbook := alone.annotations.get("runbook_url")):
+        yield "Runbook", runbook
+    yield "Priority", notification.priority
+    if notification.since is not None:
+        yield "Since", rfc3339(notification.since)
+    yield "Time", rfc3339(notification.at)
+    if notification.reason:
+        yield "Reason", notification.reason
+    yield "Id", notification.id
+
+
+def plain_text(notification: Notification) -> str:
+    """Everything, line by line."""
+    lines = [several_lines(notification.text), ""]
+    if listed := alert_lines(notification):
+        lines += [*(f"- {line}" for line in listed), ""]
+    lines += [f"{label}: {one_line(value, _FACT_LENGTH)}" for label, value in facts(notification)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def plain(notification: Notification) -> Worded:
+    """In words that need no template."""
+    return Worded(headline(notification), plain_text(notification))

@@ -30,6 +30,10 @@ class Receivers:
         usable = channel is not None and channel.readiness.ready and given.channel in self._config.notification_channels
         return [(given.channel, target) for target in given.to] if usable else []
 
+    def named(self, name: str) -> list[Recipient] | None:
+        """Recipients of a receiver; None when none has that name."""
+        return self.recipients(name) if name in self._config.receivers else None
+
     def tells_ends(self, name: str) -> bool:
         """Whether the receiver is told that alerts end."""
         given = self._config.receivers.get(name)
