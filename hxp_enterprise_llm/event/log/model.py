@@ -144,6 +144,17 @@ class BeginsAppends(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsNow(Protocol):
+    """What a log that keeps its newest events in memory may offer beside EventLog."""
+
+    def read_nowait(
+        self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
+    ) -> Batch | None:
+        """`read` without a pause; None when it takes more than memory."""
+        ...
+
+
 class LogError(Exception):
     """Base of what a log raises."""
 

@@ -7,9 +7,10 @@ well. However the same values are cut into batches, the aggregate is the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import blake2b
 from heapq import nsmallest
+from operator import add
 from typing import Any, Protocol, Self
 
 
@@ -70,11 +71,9 @@ class Numbers:
         self.maximum = max(self.maximum, highest) if self.n else highest
         self.n += len(values)
         self.last = values[-1]
-        # Not sum(): from Python 3.12 on it rounds otherwise, and the total would depend on how batches are cut.
-        total = self.total
-        for value in values:
-            total += value
-        self.total = total
+        total = sum(values, self.total)
+        # Floats not by sum(): from Python 3.12 on it rounds otherwise, and the total would depend on the cut.
+        self.total = total if type(total) is int else reduce(add, values, self.total)
 
     def absorb(self, later: Self, /) -> None:
         if not later.n:

@@ -159,10 +159,11 @@ class Analytics:
         self, views: Sequence[Any], kinds: Sequence[int], plan: Plan, arrived: Arrival
     ) -> Iterable[tuple[int | None, Sequence[Any], Sequence[int]]]:
         """The events of each slot with their kinds, in their order; those that came too late have none."""
-        slots = self._times.slots(plan.times(views))
-        placed = {slot: self._place(slot, arrived) for slot in set(slots)}
-        if len(placed) == 1:
-            return [(placed[slots[0]], views, kinds)]
+        times = plan.times(views)
+        placed = {slot: self._place(slot, arrived) for slot in self._times.different(times)}
+        if len(set(placed.values())) <= 1:
+            return [(slot, views, kinds) for slot in set(placed.values())]
+        slots = self._times.slots(times)
         groups: dict[int | None, tuple[list[Any], list[int]]] = {slot: ([], []) for slot in placed.values()}
         for slot, view, kind in zip(slots, views, kinds, strict=True):
             those, of_kinds = groups[placed[slot]]

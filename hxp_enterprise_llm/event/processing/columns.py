@@ -19,6 +19,7 @@ Column = Callable[[Views], tuple[Sequence[Any], int]]
 """Reads one field: the values that count, and the number of those that were refused."""
 
 _INTEGERS = range(-(2**63), 2**64)
+_SMALL = range(-(2**48), 2**48)
 _NONE, _TEXTS, _NUMBERS = {type(None)}, {str}, {int, float}
 
 
@@ -31,13 +32,16 @@ def numbers(readers: Sequence[Reader]) -> Column:
     """Numbers, those of several paths added; what is no number is refused."""
     if len(readers) == 1:
         return lambda views: _accepted(readers[0](views), _all_numbers, is_number)
-    return lambda views: _accepted(_added([read(views) for read in readers]), _all_numbers, is_number)
+    return lambda views: _accepted_sums([read(views) for read in readers])
 
 
 def scalars(readers: Sequence[Reader]) -> Column:
-    """Texts, numbers, true and false, to be told from each other; of several paths their sum, as with `numbers`."""
+    """Texts, numbers, true and false, to be told from each other; of several paths their sum, as with `numbers`.
+
+    Of texts each stands once for all that are equal: what counts is which there are.
+    """
     if len(readers) == 1:
-        return lambda views: _accepted(readers[0](views), _all_texts, is_scalar)
+        return lambda views: _accepted_texts(readers[0](views))
     return lambda views: _accepted(_added([read(views) for read in readers]), _all_numbers, is_scalar)
 
 
@@ -51,6 +55,35 @@ def _accepted(
     return taken, len(present) - len(taken)
 
 
+def _accepted_texts(values: list[Any]) -> tuple[list[Any], int]:
+    try:
+        different = set(values)
+    except TypeError:
+        # A list or an object among them.
+        different = set()
+    # What equals a text is one, so that the types of the different values are the types of all.
+    if set(map(type, different)) == _TEXTS:
+        return list(different), 0
+    return _accepted(values, _never, is_scalar)
+
+
+def _never(_: list[Any]) -> bool:
+    return False
+
+
+def _accepted_sums(paths: list[list[Any]]) -> tuple[list[Any], int]:
+    if all(map(_all_small, paths)):
+        return _sums(paths), 0
+    return _accepted(_added(paths), _all_numbers, is_number)
+
+
+def _sums(paths: list[list[Any]]) -> list[Any]:
+    total, *others = paths
+    for values in others:
+        total = list(map(add, total, values))
+    return total
+
+
 def _added(paths: list[list[Any]]) -> list[Any]:
     """For each event the sum of what is there: None when nothing is, and the first value that is no number as it is."""
     if not all(map(_all_numbers, paths)):
@@ -59,10 +92,7 @@ def _added(paths: list[list[Any]]) -> list[Any]:
         if not all(map(_all_numbers, filled)):
             return [_sum(row) for row in zip(*filled, strict=True)]
         paths = filled or paths[:1]
-    total, *others = paths
-    for values in others:
-        total = list(map(add, total, values))
-    return total
+    return _sums(paths)
 
 
 def _sum(row: tuple[Any, ...]) -> Any:
@@ -83,8 +113,12 @@ def _all_numbers(values: list[Any]) -> bool:
     return kinds <= _NUMBERS and min(values) >= _INTEGERS.start and max(values) < _INTEGERS.stop
 
 
-def _all_texts(values: list[Any]) -> bool:
-    return set(map(type, values)) == _TEXTS
+def _all_small(values: list[Any]) -> bool:
+    """Whether they are numbers of which even many added are numbers that count."""
+    kinds = set(map(type, values))
+    if int not in kinds:
+        return kinds == {float}
+    return kinds <= _NUMBERS and min(values) >= _SMALL.start and max(values) < _SMALL.stop
 
 
 def is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ what is beyond LARGEST as LARGEST, so that there are at most 2,764 buckets on ei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, inf, log
 from typing import Self
 
@@ -19,6 +19,8 @@ LARGEST = 1e15
 
 _GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 _PER_LOG = 1 / log(_GAMMA)
+_SAMPLE = 32
+"""Values by which it is judged whether many are equal."""
 _ROUNDED_DOWN = 1 - 1e-15
 """0.07 * 100 is 7.000000000000001 in floating point, and yet rank 7."""
 
@@ -41,13 +43,23 @@ class Sketch:
         self.count += len(values)
         self.minimum, self.maximum = min(self.minimum, lowest), max(self.maximum, highest)
         if lowest > SMALLEST and highest <= LARGEST:
-            self._positive.update(_keys(values))
+            self._count(values)
             return
         positive = [min(value, LARGEST) for value in values if value > SMALLEST]
         negative = [min(-value, LARGEST) for value in values if value < -SMALLEST]
         self._zeros += len(values) - len(positive) - len(negative)
         self._positive.update(_keys(positive))
         self._negative.update(_keys(negative))
+
+    def _count(self, sizes: Sequence[float]) -> None:
+        """Count values between SMALLEST and LARGEST."""
+        if 2 * len(set(sizes[:_SAMPLE])) > len(sizes[:_SAMPLE]):
+            self._positive.update(_keys(sizes))
+            return
+        # Whole milliseconds and the like: equal values are counted first, and their bucket is found once.
+        counts = Counter(sizes)
+        for key, times in zip(_keys(counts), counts.values(), strict=True):
+            self._positive[key] += times
 
     def absorb(self, other: Self) -> None:
         """Add what another sketch has seen."""
@@ -112,7 +124,7 @@ def _middle(key: int) -> float:
     return float(2 * _GAMMA**key / (_GAMMA + 1))
 
 
-def _keys(sizes: Sequence[float]) -> list[int]:
+def _keys(sizes: Iterable[float]) -> list[int]:
     """Numbers of the buckets of values above 0."""
     per_log = _PER_LOG
     return [ceil(log(size) * per_log) for size in sizes]

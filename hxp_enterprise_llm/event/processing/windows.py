@@ -57,6 +57,13 @@ class Times:
             # A list or an object among them cannot be looked up.
             return [self._slots[time] if isinstance(time, str) else None for time in times]
 
+    def different(self, times: Sequence[Any]) -> set[int | None]:
+        """The slots that these times are in."""
+        try:
+            return set(self.slots(list(set(times))))
+        except TypeError:
+            return set(self.slots(times))
+
     def _look(self, time: Any) -> int | None:
         try:
             return self._timeline.slot(parse_rfc3339(time))

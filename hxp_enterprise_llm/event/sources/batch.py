@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from hxp_enterprise_llm.event.model import EncodedColumns
-from hxp_enterprise_llm.event.sources.decode import MAX_ID, MAX_TEXT, Terms, fill, names_pass, time_passes
+from hxp_enterprise_llm.event.sources.decode import MAX_ID, MAX_TEXT, Terms, fill, names_pass
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault, check_objects
+from hxp_enterprise_llm.event.sources.times import times_pass
 
 _REQUIRED = ("specversion", "source", "id", "type", "time", "data")
 _SENT = frozenset({"type", "data"})
@@ -71,7 +72,7 @@ def _decode_values(events: list[Any], text: bytes, terms: Terms, accepts: Accept
     texts = (_present(name, events) for name in names & _TEXTS)
     if versions.count("1.0") < len(events) or not _are_texts(ids, MAX_ID):
         return None
-    if not all(names_pass(*kind, terms) for kind in kinds) or not all(time_passes(time, terms) for time in moments):
+    if not all(names_pass(*kind, terms) for kind in kinds) or not times_pass(moments, terms):
         return None
     if not all(_are_texts(text, MAX_TEXT) for text in texts):
         return None

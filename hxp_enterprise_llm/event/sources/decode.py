@@ -100,10 +100,19 @@ def _is_plain(members: dict[str, Any], terms: Terms) -> bool:
     return 0 < len(id) <= MAX_ID and id.isprintable() and (source, type_, time) in terms.passed
 
 
+def source_passes(source: Any, terms: Terms) -> bool:
+    """Whether an event from here would pass the check of it."""
+    return _check_source({"source": source}, terms) is None
+
+
+def type_passes(type: str) -> bool:
+    """Whether a type would pass the check of it."""
+    return len(type) <= MAX_TYPE and _TYPE.fullmatch(type) is not None
+
+
 def names_pass(source: Any, type: Any, terms: Terms) -> bool:
     """Whether an event from here and of this type would pass the checks of both."""
-    members = {"source": source, "type": type}
-    return _check_source(members, terms) is None and _check_type(members, terms) is None
+    return source_passes(source, terms) and _check_type({"type": type}, terms) is None
 
 
 def time_passes(time: Any, terms: Terms) -> bool:

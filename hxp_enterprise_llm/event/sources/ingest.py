@@ -26,6 +26,7 @@ from hxp_enterprise_llm.event.sources.decode import Decoded, Item, Terms, decode
 from hxp_enterprise_llm.event.sources.faults import SHOWN_FAULTS, Fault, Finding, Interrupted, Invalid, Rejected
 from hxp_enterprise_llm.event.sources.forms import Elements
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.event.sources.typed import TypedReader
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
@@ -39,6 +40,7 @@ class _Rules(NamedTuple):
 
     config: IngestConfig
     catalogue: SchemaCatalogue
+    reader: TypedReader
     max_future_seconds: float
     max_age_seconds: float
 
@@ -47,6 +49,14 @@ class _Rules(NamedTuple):
         if self.config.unknown_types == "refuse" and not self.catalogue.knows(types):
             return False
         return self.catalogue.accepts(types, datas)
+
+    def read_array(self, body: bytes, most: int, terms: Terms) -> EncodedColumns | None:
+        """The events of a JSON array, at most so many; None: they are to be looked at singly."""
+        return self.reader.read_array(body, most, terms) or decode_array(body, most, terms, self.accepts)
+
+    def read_texts(self, texts: Sequence[bytes], terms: Terms) -> EncodedColumns | None:
+        """The events of JSON texts of one each; None: they are to be looked at singly."""
+        return self.reader.read_texts(texts, terms) or decode_texts(texts, terms, self.accepts)
 
 
 class Ingest:
@@ -70,7 +80,8 @@ class Ingest:
 
     def configure(self, config: IngestConfig, catalogue: SchemaCatalogue) -> None:
         """Use these from the next submission on. Cannot fail with a configuration that was checked."""
-        self._rules = _Rules(config, catalogue, seconds(config.max_future), seconds(config.max_age))
+        reader = TypedReader(catalogue.all)
+        self._rules = _Rules(config, catalogue, reader, seconds(config.max_future), seconds(config.max_age))
         self._newest = None
 
     @property
@@ -120,7 +131,7 @@ class Ingest:
         limits = self._log.limits
         if len(texts) > limits.max_batch_events or max(map(len, texts)) > limits.max_event_bytes:
             return None
-        events = decode_texts(texts, self._terms(source), self._rules.accepts)
+        events = self._rules.read_texts(texts, self._terms(source))
         # What was missing has been filled in: they may be more now than one append takes.
         if events is None or sum(map(len, events.raws)) > limits.max_batch_bytes:
             return None
@@ -130,7 +141,8 @@ class Ingest:
         if len(body) > min(SLICE_BYTES, self._log.limits.max_event_bytes):
             return None
         try:
-            return (_validated(decode_item(body, terms), self._rules),)
+            read = self._rules.reader.read_one(body, terms)
+            return (read or _validated(decode_item(body, terms), self._rules),)
         except Invalid:
             return None
 
@@ -139,7 +151,7 @@ class Ingest:
         limits = self._log.limits
         if len(body) > min(SLICE_BYTES, limits.max_event_bytes):
             return None
-        return decode_array(body, limits.max_batch_events, terms, self._rules.accepts)
+        return self._rules.read_array(body, limits.max_batch_events, terms)
 
     def _begin_append(self, events: Sequence[Encoded], way: str) -> asyncio.Future[list[Appended]]:
         if self._beginner is not None:
@@ -199,7 +211,7 @@ class Ingest:
         if max(map(len, texts), default=0) > limit:
             at = next(at for at, item in enumerate(items) if isinstance(item, bytes) and len(item) > limit)
             raise EventTooLarge(limit, len(items[at]), first + at)
-        if 1 < len(texts) == len(items) and (columns := decode_texts(texts, terms, rules.accepts)) is not None:
+        if 1 < len(texts) == len(items) and (columns := rules.read_texts(texts, terms)) is not None:
             return columns, []
         events: list[Encoded] = []
         wrong: list[tuple[int, tuple[Finding, ...]]] = []

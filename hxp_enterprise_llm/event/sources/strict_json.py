@@ -77,7 +77,7 @@ def read(text: bytes) -> tuple[Any, bytes]:
     compact = _encode(value)
     if _may_be_deep_or_wide(compact):
         _check_shape(value)
-    if text != compact and _may_repeat_keys(text, compact):
+    if may_repeat_keys(text, compact):
         _check_keys(text)
     if _BIG in compact.translate(_DIGITS):
         _check_numbers(value, "")
@@ -90,7 +90,7 @@ def check_objects(values: Sequence[Any], compacts: Sequence[bytes], text: bytes,
     `least_brackets`: so many opening ones there are at least, one or two an object. Raises JsonFault.
     """
     whole = b",".join(compacts)
-    if whole not in (text, text[1:-1]) and _may_repeat_keys(text, whole):
+    if may_repeat_keys(text, whole):
         raise JsonFault("", "a key may be there twice")
     marks = whole.translate(_MARKS)
     # One that is too deep would have more than MAX_DEPTH of them; of those counted on it has at most two.
@@ -113,10 +113,17 @@ def _may_be_deep_or_wide(compact: bytes) -> bool:
     return size > 2 * MAX_KEYS and compact.count(b":") > MAX_KEYS
 
 
-def _may_repeat_keys(text: bytes, compact: bytes) -> bool:
-    # A repeated key is lost in decoding, and its colon with it; only an escaped colon could make up for that. A text
-    # that is encoded again to the same bytes, which is the common case, has lost nothing: it does not come here.
-    return text.count(b":") != compact.count(b":") or b"\\u003" in text
+def may_repeat_keys(text: bytes, compact: bytes) -> bool:
+    """Whether an object in `text` may have a key twice, of which `compact`, its value encoded again, tells nothing.
+
+    `compact` may leave out the brackets of an array.
+    """
+    # What is encoded again to the same bytes, which is the common case, has lost nothing.
+    if text in (compact, b"[%b]" % compact):
+        return False
+    # A repeated key is lost in decoding, and its colon with it; only an escaped colon could make up for that. Most
+    # texts have no escape at all, which one byte tells sooner than five.
+    return text.count(b":") != compact.count(b":") or (b"\\" in text and b"\\u003" in text)
 
 
 def _check_shape(value: Any) -> None:

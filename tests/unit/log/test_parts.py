@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -182,6 +183,50 @@ async def test_a_ring_between_look_and_wait_is_not_missed() -> None:
     batches = follow(read, bell, BEGINNING, progress=60)
     async with asyncio.timeout(1):
         assert [(await anext(batches)).next for _ in range(4)] == [0, 1, 2, 3]
+
+
+async def test_a_follower_is_woken_by_each_ring_and_waits_no_longer_than_it_said() -> None:
+    bell, loop = Bell(), asyncio.get_running_loop()
+    came: list[Offset] = []
+
+    async def read(after: Offset) -> Batch:
+        came.append(Offset(bell.rings))
+        return Batch((), after, after)
+
+    async def run() -> None:
+        async for _ in follow(read, bell, BEGINNING, progress=0.05):
+            pass
+
+    task = asyncio.create_task(run())
+    for rings in range(1, 4):
+        async with asyncio.timeout(5):
+            while not came or came[-1] < rings - 1:
+                await asyncio.sleep(0)
+        bell.ring()
+    begun = loop.time()
+    async with asyncio.timeout(5):
+        while came.count(Offset(3)) < 3:
+            await asyncio.sleep(0.001)
+    assert loop.time() - begun >= 0.09, "twice the time that it waits when nobody rings"
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert not bell.waiting, "who has gone is forgotten"
+
+
+async def test_all_are_woken_in_the_order_in_which_they_came() -> None:
+    bell, woken = Bell(), []
+
+    async def wait(number: int) -> None:
+        await bell.wait()
+        woken.append(number)
+
+    tasks = [asyncio.create_task(wait(number)) for number in range(20)]
+    await asyncio.sleep(0)
+    tasks[7].cancel()
+    bell.ring()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert woken == [number for number in range(20) if number != 7]
 
 
 def test_the_queue_is_bounded_and_keeps_the_order() -> None:

@@ -41,6 +41,19 @@ def test_numbers_merge_in_order(earlier: list[float], later: list[float]) -> Non
         assert (merged.minimum, merged.maximum, merged.last) == (min(values), max(values), values[-1])
 
 
+ROUNDED = st.lists(st.one_of(st.integers(-(2**63), 2**63), st.floats(-1e6, 1e6), st.sampled_from([0.1, -0.0])))
+
+
+@given(ROUNDED, ROUNDED)
+def test_numbers_at_once_are_as_one_by_one_to_the_last_bit(some: list[float], others: list[float]) -> None:
+    one_by_one, at_once = Numbers(), Numbers()
+    for part in filter(None, (some, others)):
+        at_once.update(part)
+    for value in [*some, *others]:
+        one_by_one.update([value])
+    assert repr(at_once.total) == repr(one_by_one.total)
+
+
 def test_a_sum_of_integers_stays_exact() -> None:
     total = filled(Numbers(), [2**60, 1]).total
     assert total == 2**60 + 1

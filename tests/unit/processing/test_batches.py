@@ -130,7 +130,9 @@ def both_of(event: Any) -> Any:
 SECONDS = [-4000, -301, -300, -299, -60, -11, -10, -1.25, -1, -0.5, 0, 0.5, 2, 7, 100]
 SLOTS = {rfc3339(NOW + seconds): int(NOW + seconds) for seconds in SECONDS}
 TIMES = st.one_of(st.sampled_from(list(SLOTS)), st.sampled_from([None, "yesterday", 42, True, [1], {"t": 1}, ""]))
-NUMBERS = st.one_of(st.integers(-50, 5000), st.sampled_from([0, 0.5, -2.25, 1e-12, 1024.0, 2**63, -(2**63)]))
+NUMBERS = st.one_of(
+    st.integers(-50, 5000), st.sampled_from([0, 0.5, -2.25, 1e-12, 1024.0, 2**63, -(2**63), 2**48, 2**48 - 1])
+)
 ODD: st.SearchStrategy[Any] = st.sampled_from([None, True, "12", [], {"x": 1}, 2**64, 2**70])
 VALUES = st.one_of(NUMBERS, NUMBERS, NUMBERS, ODD)
 OBJECTS = st.fixed_dictionaries({}, optional={"x": VALUES, "y": VALUES, "z": VALUES, "d": st.one_of(VALUES, ODD)})

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -280,12 +282,17 @@ async def test_stored_events_without_metrics_are_passed_over() -> None:
 
 
 class Wide(MemoryLog):
-    """Answers with as many events as there are."""
+    """Answers with as many events as there are, but nothing at once."""
 
     async def read(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> Batch:
-        return await super().read(after, 10_000, types=types, epoch=epoch)
+        return super().read_nowait(after, 10_000, types=types, epoch=epoch)
+
+    def read_nowait(
+        self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
+    ) -> None:
+        return None
 
 
 async def test_a_large_batch_leaves_the_loop_to_others_and_every_stop_is_whole() -> None:
@@ -298,11 +305,64 @@ async def test_a_large_batch_leaves_the_loop_to_others_and_every_stop_is_whole()
     await log.append([event(n, "bench.tick") for n in range(4096, 5000)])
     follow = asyncio.create_task(engine.run_follow())
     stops: set[tuple[int, float | None, int, int]] = set()
-    while not stops or engine.lag:
+    position = 0
+    while position < 5000:
         await asyncio.sleep(0)
         now = engine.snapshot()
+        position = now.position
         stops.add((now.position, now.metrics["count"], now.events_total, engine.lag))
     follow.cancel()
     assert {0, 1024, 2048, 3072, 4096, 5000} >= {position for position, *_ in stops} >= {1024, 2048, 3072, 4096, 5000}
     assert all(position == count == total for position, count, total, _ in stops)
     assert (4096, 4096, 4096, 904) in stops
+
+
+async def test_a_snapshot_holds_what_came_while_the_engine_rested() -> None:
+    clock = VirtualClock(NOW + 0.5)
+    log = await opened(clock)
+    async with running(engine_of(log, clock, AnalyticsConfig(metrics=[COUNT]))) as engine:
+        await log.append([event(1, "bench.tick")])
+        await clock.advance(0.495)
+        await log.append([event(2, "bench.tick")])
+        await settle()
+        await log.append([event(3, "bench.tick")])
+        await clock.advance(0.005)
+        (first,) = await snapshots(log)
+        assert (first["data"]["metrics"]["count"], first["data"]["position"]) == (3, 9)
+        await clock.advance(0.2)
+        assert engine.snapshot().metrics["count"] == 3, "none is taken in twice"
+
+
+async def test_small_appends_are_taken_in_together() -> None:
+    clock = VirtualClock()
+    log = await opened(clock)
+    async with running(engine_of(log, clock, AnalyticsConfig(metrics=[COUNT]))) as engine:
+        positions = set()
+        for number in range(1, 41):
+            await log.append([event(number, "bench.tick")])
+            await clock.advance(0.002)
+            positions.add(engine.health().facts["position"])
+        await clock.advance(0.1)
+        assert engine.lag == 0
+    assert 3 <= len(positions) <= 6
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1500), st.sampled_from([0, 0.001, 0.019, 0.02, 0.3, 1.1]), st.booleans())))
+def test_whoever_asks_hears_of_all_that_is_in_the_log(steps: list[tuple[int, float, bool]]) -> None:
+    async def run() -> None:
+        clock, total = VirtualClock(), 0
+        log = await opened(clock)
+        async with running(engine_of(log, clock, AnalyticsConfig(metrics=[COUNT]))) as engine:
+            for count, seconds, asked in steps:
+                if count:
+                    await log.append([event(total + n, "bench.tick", clock.time()) for n in range(count)])
+                total += count
+                if asked:
+                    assert engine.snapshot().events_total == total
+                await clock.advance(seconds)
+            await clock.advance(0.1)
+            assert (engine.lag, engine.health().facts["position"]) == (0, (await log.bounds()).head)
+            assert engine.snapshot().events_total == total
+
+    asyncio.run(run())

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, default_metrics
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Batch, Bounds, Gone, LogClosed, LogUnavailable
-from hxp_enterprise_llm.event.model import Event, Offset, encode
+from hxp_enterprise_llm.event.model import Event, Offset, TypePatterns, encode
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.rebuild import survey
 from hxp_enterprise_llm.event.processing.snapshot import read_mark
@@ -177,7 +177,9 @@ async def test_a_log_that_is_trimmed_meanwhile_is_surveyed_again() -> None:
 class Stuck(MemoryLog):
     """Tells of a head that it does not let anybody read up to, as a lagging member of a cluster may."""
 
-    async def read(self, after, limit=1000, *, types=None, epoch=None):  # type: ignore[no-untyped-def]
+    def read_nowait(
+        self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
+    ) -> Batch:
         return Batch((), after, Offset(after + 1))
 
 

@@ -43,6 +43,17 @@ def test_merging_gives_the_sketch_of_all_values(some: list[float], others: list[
     assert merged == sketch_of(some + others) == sketch_of(others + some)
 
 
+FEW = st.lists(VALUES, min_size=1, max_size=5).flatmap(lambda few: st.lists(st.sampled_from(few), min_size=1))
+
+
+@given(st.one_of(FEW, st.lists(VALUES, min_size=1)), st.one_of(FEW, st.lists(VALUES, min_size=1, max_size=80)))
+def test_values_at_once_give_what_they_give_one_by_one(some: list[float], others: list[float]) -> None:
+    one_by_one = Sketch()
+    for value in [*some, *others]:
+        one_by_one.update([value])
+    assert sketch_of([*some, *others]) == one_by_one
+
+
 @given(st.lists(VALUES, min_size=1, max_size=50))
 def test_a_copy_goes_its_own_way(values: list[float]) -> None:
     original = sketch_of(values)

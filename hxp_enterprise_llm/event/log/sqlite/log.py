@@ -227,14 +227,12 @@ class SqliteLog:
             return None
         return scan(recent.after(after), after, bounds.head, limit, types)
 
-    async def follow(
+    def follow(
         self, after: Offset, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> AsyncIterator[Batch]:
         """Read on for ever; see EventLog."""
-        self._require_open()
         read = partial(self.read, types=types, epoch=epoch or self._state.view.bounds.epoch)
-        async for batch in follow(read, self._state.bell, after, progress=self._progress):
-            yield batch
+        return follow(read, self._state.bell, after, progress=self._progress)
 
     async def bounds(self) -> Bounds:
         """Epoch, first and head."""
@@ -316,12 +314,14 @@ class _State:
 
     def changed(self, view: View) -> None:
         """Take over bounds and sizes."""
-        self.view = view
-        self.recent.drop(Offset(view.bounds.first - 1))
-        self._findings.trimmed(view.bounds.first)
+        before, self.view = self.view, view
         self._metrics.head.set(view.bounds.head)
-        self._metrics.first.set(view.bounds.first)
         self._metrics.bytes.set(view.bytes)
+        # Also when nothing was trimmed: damage may have been found in a segment that was dropped meanwhile.
+        self._findings.trimmed(view.bounds.first)
+        if view.bounds.first != before.bounds.first or view.bounds.epoch != before.bounds.epoch:
+            self.recent.drop(Offset(view.bounds.first - 1))
+            self._metrics.first.set(view.bounds.first)
 
     def failed(self, error: LogError) -> None:
         """Keep why nothing can be stored; tell the owner when only a new process can help."""
