@@ -25,7 +25,7 @@ KILLED, WENT_ON = -9, None
         ("streaming", [("all:40:kill", KILLED), ("all:35:kill", KILLED), ("all:42:short", KILLED)]),
         (
             "streaming",
-            [("all:30:stay-eio", EX_CANTCREAT), ("all:45:stay-eio", WENT_ON), ("all:40:stay-enospc", WENT_ON)],
+            [("all:30:stay-eio", EX_CANTCREAT), ("all:90:stay-eio", WENT_ON), ("all:60:stay-enospc", WENT_ON)],
         ),
     ],
 )

@@ -13,6 +13,7 @@ from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.records import told
 from hxp_enterprise_llm.event.notifications.routing.draft import State
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
+from hxp_enterprise_llm.event.notifications.rules.compiled import fingerprint
 
 
 class Adopted(NamedTuple):
@@ -47,12 +48,14 @@ def whole(notification: Notification) -> Notification:
     """What an earlier release wrote names no alert: it is made up from what is said of it."""
     if notification.alerts:
         return notification
+    labels = {"alertname": notification.rule, "severity": notification.priority}
     alert = Alert(
-        fingerprint=notification.episode.partition("-")[0],
+        # As the rule has it now; in the episode is that of the earlier release.
+        fingerprint=fingerprint(labels),
         episode=notification.episode,
         status="resolved" if notification.kind == "resolved" else "firing",
         priority=notification.priority,
-        labels={"alertname": notification.rule, "severity": notification.priority},
+        labels=labels,
         annotations={"summary": notification.text},
         starts_at=notification.since or notification.at,
         ends_at=notification.at if notification.kind == "resolved" else None,
