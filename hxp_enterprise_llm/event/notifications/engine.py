@@ -172,12 +172,24 @@ class NotificationEngine:
 
     async def run(self) -> None:
         """Follow the log and deliver, until cancelled."""
-        await self._load()
+        await self._begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="rules")
             group.create_task(self._router.run(), name="routes")
             group.create_task(self._heartbeats.run(), name="heartbeats")
             group.create_task(self._dispatcher.run(), name="deliveries")
+
+    async def _begin(self) -> None:
+        """Take up what is stored, however long the store takes to come back."""
+        while True:
+            try:
+                await self._load()
+            except StoreUnavailable as error:
+                self._fault("store", str(error))
+                await asyncio.sleep(STORE_PAUSE_SECONDS)
+            else:
+                self._fault("store", "")
+                return
 
     async def _load(self) -> None:
         found = await self._store.run(partial(_load, fresh=self._clock.new_id()))
