@@ -58,10 +58,13 @@ class ProcessingService:
         return self._log
 
     async def start(self) -> None:
-        """Open the log, bring analytics to its head, and begin to count and to read the host."""
+        """Open the log, and begin to count and to read the host.
+
+        Analytics fills its windows from the log meanwhile: with a million events that takes seconds, for which nobody
+        who sends events should wait. Until then it says so, and there are no snapshots.
+        """
         self._cleanup.push("log", lambda: self._log.close(5.0))
         await self._log.open()
-        await self._engine.rebuild()
         spawn = self._context.supervisor.spawn
         tasks = [
             spawn("processing.follow", self._engine.run_follow()),
