@@ -26,7 +26,7 @@ def look_up(connection: Connection, fired: Iterable[Notification | None], state:
     """The alerts that fire and that the way does not know."""
     known = {each.alert.episode for each in state.alerts.values()}
     return [
-        Adopted(whole(each), tuple(to for to in told(connection, each.episode) if to[0] != LOG_CHANNEL))
+        Adopted(each, tuple(to for to in told(connection, each.episode) if to[0] != LOG_CHANNEL))
         for each in fired
         if each is not None and each.episode not in known
     ]
@@ -43,12 +43,12 @@ def adopt(found: Iterable[Adopted], choices: Mapping[str, str]) -> Callable[[Pas
     return fill
 
 
-def whole(notification: Notification) -> Notification:
+def whole(notification: Notification | None, fingerprint: str) -> Notification | None:
     """What an earlier release wrote names no alert: it is made up from what is said of it."""
-    if notification.alerts:
+    if notification is None or notification.alerts:
         return notification
     alert = Alert(
-        fingerprint=notification.episode.partition("-")[0],
+        fingerprint=fingerprint,
         episode=notification.episode,
         status="resolved" if notification.kind == "resolved" else "firing",
         priority=notification.priority,
