@@ -69,6 +69,7 @@ torture: dev
 	$(BIN)/python -m tests.torture siege 3
 	$(BIN)/python -m tests.torture slow 1000
 	$(BIN)/python -m tests.torture partition 30
+	$(BIN)/python -m tests.torture notifications 200
 
 docs: dev
 	$(BIN)/python scripts/generate_docs.py

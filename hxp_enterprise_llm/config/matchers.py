@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from hxp_enterprise_llm.config.patterns import Pattern, PatternFault
+
 Operator = Literal["=", "!=", "=~", "!~"]
 MAX_VALUE = 1024
 
@@ -37,21 +39,21 @@ class Matcher:
     name: str
     operator: Operator
     value: str
-    _pattern: re.Pattern[str] | None = field(init=False, default=None, compare=False, repr=False)
+    _pattern: Pattern | None = field(init=False, default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.value) > MAX_VALUE:
             raise MatcherFault(self.name, f"its value has {len(self.value):,} characters, at most {MAX_VALUE:,} do")
         if self.operator in ("=~", "!~"):
             try:
-                object.__setattr__(self, "_pattern", re.compile(self.value))
-            except (re.error, RecursionError, OverflowError) as error:
+                object.__setattr__(self, "_pattern", Pattern(self.value))
+            except PatternFault as error:
                 raise MatcherFault(str(self), f"the regular expression cannot be read: {error}") from None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether labels satisfy it; a regular expression must match the whole value."""
         value = labels.get(self.name, "")
-        same = value == self.value if self._pattern is None else self._pattern.fullmatch(value) is not None
+        same = value == self.value if self._pattern is None else self._pattern.matches(value)
         return same is (self.operator in ("=", "=~"))
 
     def __str__(self) -> str:

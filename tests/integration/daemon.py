@@ -116,6 +116,11 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    async def wait(self) -> int:
+        """Wait until it ends by itself; answers the exit status."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; answers the exit status."""
         assert self._process is not None

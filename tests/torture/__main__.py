@@ -1,7 +1,7 @@
 """Each says its figures, and fails on a finding.
 
 python -m tests.torture cuts COUNT | flips EVERY | kills COUNT | decoders COUNT | endpoints COUNT | faults EVERY |
-    siege TIMES | slow CONNECTIONS | partition HEARTBEAT
+    siege TIMES | slow CONNECTIONS | partition HEARTBEAT | notifications KILLS [SEED]
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from tests.faults import cuts, flips, kills
+from tests.faults import cuts, flips, kills, tellings
 from tests.fuzz.endpoints import all_endpoints
 from tests.fuzz.targets import campaigns
+from tests.integration.daemon import Daemon
 from tests.torture import attacks, daemon
 
 _CUTS_A_RUN = 1000
@@ -97,6 +98,17 @@ def torture_partition(heartbeat: int) -> int:
     return attacks.partition(heartbeat, say)
 
 
+def torture_notifications(count: int, seed: int | None = None) -> int:
+    """The daemon killed so often between a condition and those who are told of it."""
+    chosen = int(time.time()) if seed is None else seed
+    say(f"seed {chosen}")
+    with tempfile.TemporaryDirectory() as scratch:
+        verdicts = asyncio.run(tellings.tellings(Path(scratch), count, chosen, Daemon, say))
+    found = tellings.total(verdicts)
+    say(f"together: {tellings.words(found)}")
+    return len(found.faults)
+
+
 def say(line: str) -> None:
     """A line at once, also into a file."""
     sys.stdout.write(line + "\n")
@@ -113,6 +125,7 @@ RUNS = {
     "siege": (torture_siege, 3),
     "slow": (torture_slow, 1000),
     "partition": (torture_partition, 30),
+    "notifications": (torture_notifications, 200),
 }
 
 
@@ -121,7 +134,7 @@ def main(name: str, *numbers: str) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), logger_factory=_silent)
     run, usual = RUNS[name]
     begun = time.monotonic()
-    failed = run(int(numbers[0]) if numbers else usual)
+    failed = run(*map(int, numbers or (str(usual),)))
     say(f"in {time.monotonic() - begun:,.0f} s")
     return 1 if failed else 0
 

@@ -296,7 +296,7 @@ class NotificationEngine:
 
     def _route(self, work: Pass, told: Told) -> None:
         """Send an alert on its way. In the log it is whatever becomes of it, unless nobody knows that it began."""
-        notification, choice = whole(told.notification), told.choice
+        notification, choice = told
         if notification.kind == "resolved":
             if work.take(notification, choice):
                 work.draft.queue.append(log_only(notification))
@@ -352,6 +352,7 @@ class _Found(NamedTuple):
 
 
 def _load(connection: Connection, fresh: str) -> _Found:
-    alerts, way = rows.load_alerts(connection), load(connection, fresh)
+    stored, way = rows.load_alerts(connection), load(connection, fresh)
+    alerts = [alert._replace(notification=whole(alert.notification, alert.fingerprint)) for alert in stored]
     fired = [alert.notification for alert in alerts if alert.state.open]
     return _Found(rows.load_watched(connection), alerts, way, look_up(connection, fired, way.state))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,8 @@ from hxp_enterprise_llm.event.notifications.model import Notification, delivery_
 from hxp_enterprise_llm.event.notifications.outbox import STREAMS, Recipient
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
 from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, delivery_thread, outbox
+
+_MOST_PARAMETERS = 500
 
 
 class Recent(NamedTuple):
@@ -37,30 +39,54 @@ def save_cursor(connection: Connection, name: str, place: Place) -> None:
 
 def enqueue(connection: Connection, notification: Notification, to: Iterable[Recipient], now: float) -> None:
     """Queue a notification for its recipients. What is already there is left alone."""
-    payload = msgspec.to_builtins(notification)
-    for channel, target in to:
-        key = delivery_key(notification, channel, target)
-        if connection.scalar(select(outbox.c.id).where(outbox.c.idempotency_key == key)) is None:
-            connection.execute(
-                outbox.insert().values(
-                    episode=notification.episode,
-                    thread=thread_of(notification),
-                    seq=notification.seq,
-                    kind="test" if notification.test else notification.kind,
-                    channel=channel,
-                    target=target,
-                    payload=payload,
-                    state="queued",
-                    attempts=0,
-                    next_at=now,
-                    created_at=now,
-                    queued_at=now,
-                    last_error="",
-                    idempotency_key=key,
-                )
-            )
-    if notification.kind == "resolved":
-        _supersede(connection, thread_of(notification))
+    enqueue_all(connection, [(notification, to)], now)
+
+
+def enqueue_all(connection: Connection, queue: Iterable[tuple[Notification, Iterable[Recipient]]], now: float) -> None:
+    """Queue notifications in their order; only then see which ends are to be told alone."""
+    rows: dict[str, dict[str, Any]] = {}
+    ended: dict[str, None] = {}
+    for notification, to in queue:
+        payload, thread = msgspec.to_builtins(notification), thread_of(notification)
+        for channel, target in to:
+            row = _queued(notification, payload, thread, channel, target, now)
+            rows.setdefault(row["idempotency_key"], row)
+        if notification.kind == "resolved":
+            ended[thread] = None
+    for keys in _chunks(list(rows)):
+        known = select(outbox.c.idempotency_key).where(outbox.c.idempotency_key.in_(keys))
+        for key in connection.scalars(known):
+            del rows[key]
+    if rows:
+        connection.execute(outbox.insert(), list(rows.values()))
+    for thread in ended:
+        _supersede(connection, thread)
+
+
+def _queued(
+    notification: Notification, payload: Any, thread: str, channel: str, target: str, now: float
+) -> dict[str, Any]:
+    return {
+        "episode": notification.episode,
+        "thread": thread,
+        "seq": notification.seq,
+        "kind": "test" if notification.test else notification.kind,
+        "channel": channel,
+        "target": target,
+        "payload": payload,
+        "state": "queued",
+        "attempts": 0,
+        "next_at": now,
+        "created_at": now,
+        "queued_at": now,
+        "last_error": "",
+        "idempotency_key": delivery_key(notification, channel, target),
+    }
+
+
+def _chunks(keys: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), _MOST_PARAMETERS):
+        yield keys[start : start + _MOST_PARAMETERS]
 
 
 def _supersede(connection: Connection, thread: str) -> None:

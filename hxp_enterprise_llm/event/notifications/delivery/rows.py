@@ -123,7 +123,8 @@ def _queued_behind(connection: Connection, first: Row[Any], until: float, now: f
     """What waits for the same recipient since before `until`, in its order, as far as its turn has come."""
     same = and_(outbox.c.channel == first.channel, outbox.c.target == first.target, outbox.c.state.in_(WAITING))
     rows = connection.execute(select(outbox).where(same).order_by(outbox.c.id)).all()
-    present = {row.id for row in rows if row.state in _READY}
+    # What a joined message tells that must wait itself is ahead of what came after it.
+    present = {row.id for row in rows if row.state in _READY and row.kind != DIGEST}
     found: list[Row[Any]] = []
     barred: set[str] = set()
     for row in rows:

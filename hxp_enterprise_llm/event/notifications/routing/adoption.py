@@ -13,7 +13,6 @@ from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.records import told
 from hxp_enterprise_llm.event.notifications.routing.draft import State
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
-from hxp_enterprise_llm.event.notifications.rules.compiled import fingerprint
 
 
 class Adopted(NamedTuple):
@@ -27,7 +26,7 @@ def look_up(connection: Connection, fired: Iterable[Notification | None], state:
     """The alerts that fire and that the way does not know."""
     known = {each.alert.episode for each in state.alerts.values()}
     return [
-        Adopted(whole(each), tuple(to for to in told(connection, each.episode) if to[0] != LOG_CHANNEL))
+        Adopted(each, tuple(to for to in told(connection, each.episode) if to[0] != LOG_CHANNEL))
         for each in fired
         if each is not None and each.episode not in known
     ]
@@ -44,18 +43,16 @@ def adopt(found: Iterable[Adopted], choices: Mapping[str, str]) -> Callable[[Pas
     return fill
 
 
-def whole(notification: Notification) -> Notification:
+def whole(notification: Notification | None, fingerprint: str) -> Notification | None:
     """What an earlier release wrote names no alert: it is made up from what is said of it."""
-    if notification.alerts:
+    if notification is None or notification.alerts:
         return notification
-    labels = {"alertname": notification.rule, "severity": notification.priority}
     alert = Alert(
-        # As the rule has it now; in the episode is that of the earlier release.
-        fingerprint=fingerprint(labels),
+        fingerprint=fingerprint,
         episode=notification.episode,
         status="resolved" if notification.kind == "resolved" else "firing",
         priority=notification.priority,
-        labels=labels,
+        labels={"alertname": notification.rule, "severity": notification.priority},
         annotations={"summary": notification.text},
         starts_at=notification.since or notification.at,
         ends_at=notification.at if notification.kind == "resolved" else None,

@@ -9,6 +9,7 @@ import msgspec
 from multidict import MultiMapping
 
 from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, parse_matchers
+from hxp_enterprise_llm.config.patterns import Pattern, PatternFault
 from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.notifications.routing.described import MOST_DECISIONS, PostableSilence
 from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, read_time
@@ -56,8 +57,8 @@ def chosen(query: MultiMapping[str]) -> Chosen:
     receiver = None
     if query.get("receiver"):
         try:
-            receiver = re.compile(query["receiver"])
-        except (re.error, RecursionError, OverflowError) as error:
+            receiver = Pattern(query["receiver"])
+        except PatternFault as error:
             raise _bad("bad_receiver", f"receiver: the regular expression cannot be read: {error}") from None
     kinds = {name: _switch(query, name) for name in ("active", "silenced", "inhibited")}
     _switch(query, "unprocessed")

@@ -52,8 +52,7 @@ def _state(connection: Connection) -> State:
 
 def save(connection: Connection, draft: Draft, now: float) -> None:
     """Write a draft: states, deliveries, decisions."""
-    for queued in draft.queue:
-        records.enqueue(connection, queued.notification, queued.to, now)
+    records.enqueue_all(connection, draft.queue, now)
     _write(connection, routed_alert, "fingerprint", draft.alerts, _alert_row)
     _write(connection, alert_group, "id", draft.groups, _group_row)
     _write(connection, silence, "id", draft.silences, _silence_row)

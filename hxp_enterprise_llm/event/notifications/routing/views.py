@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from hxp_enterprise_llm.config.matchers import Matcher, all_match
+from hxp_enterprise_llm.config.patterns import Pattern
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.routing.described import (
     AlertGroup,
@@ -31,7 +31,7 @@ class Chosen(NamedTuple):
     active: bool = True
     silenced: bool = True
     inhibited: bool = True
-    receiver: re.Pattern[str] | None = None
+    receiver: Pattern | None = None
 
     def takes(self, alert: GettableAlert) -> bool:
         """Whether an alert is among them."""
@@ -41,7 +41,7 @@ class Chosen(NamedTuple):
             and (self.active or status["state"] != "active")
             and (self.silenced or not status["silencedBy"])
             and (self.inhibited or not status["inhibitedBy"])
-            and (self.receiver is None or any(self.receiver.fullmatch(each["name"]) for each in alert["receivers"]))
+            and (self.receiver is None or any(self.receiver.matches(each["name"]) for each in alert["receivers"]))
         )
 
 
@@ -61,7 +61,7 @@ class Views:
         """The groups with their alerts."""
         found: list[AlertGroup] = []
         for group in sorted(self._state.groups.values(), key=lambda each: (each.key, each.receiver)):
-            if chosen.receiver is not None and not chosen.receiver.fullmatch(group.receiver):
+            if chosen.receiver is not None and not chosen.receiver.matches(group.receiver):
                 continue
             known = (self._state.alerts[fp] for fp in group.members if fp in self._state.alerts)
             alerts = [alert for alert in map(self._alert, _firing(known)) if chosen.takes(alert)]
