@@ -62,6 +62,8 @@ _PRUNE_SECONDS = 3600.0
 _KEEP_SECONDS = 30 * 86400.0
 """How long finished deliveries stay in the outbox."""
 _LOG_PAUSE_SECONDS = 1.0
+_PATIENCE_SECONDS = 3.0
+"""After a reload routes wait so long for the rules, so that no one is told of an alert that ends with its rule."""
 _SILENCE_SECONDS = 10.0
 """After so long without a snapshot the metrics have no values."""
 
@@ -162,7 +164,7 @@ class NotificationEngine:
         config = prepared.config
         self._dispatcher.use(prepared.channels, delivery_settings(config))
         self._receivers = Receivers(config, self._dispatcher.channels)
-        self._router.use(prepared.table, self._receivers, config)
+        self._router.use(prepared.table, self._receivers, config, _PATIENCE_SECONDS if config.enabled else 0.0)
         self._heartbeats.use(config.heartbeats if config.enabled else {})
         self.monitor.use(prepared.rules)
         self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)
