@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +32,8 @@ _LONGEST_WAIT_SECONDS = 60.0
 _PRUNE_EVERY = 1000
 """Decisions between two looks at how many there are."""
 
-Fill = Callable[[Pass], None]
+Fill = Callable[[Pass], Iterator[None] | None]
+"""Gives a pass what has changed; what it yields between are places at which others may run."""
 Also = Callable[[Connection, float], None]
 
 
@@ -138,9 +139,9 @@ class Router:
         await self._taken_up.wait()
         async with self._lock:
             work = self._begin(also is not None)
-            if fill is not None:
-                fill(work)
-            work.settle()
+            for stretches in (fill(work) if fill is not None else None, work.settling()):
+                for _ in stretches or ():
+                    await asyncio.sleep(0)
             draft, now = work.draft, work.now.wall
             prune = self._unpruned + len(draft.decisions) >= _PRUNE_EVERY
             most = self._in_force.config.decisions
