@@ -210,6 +210,16 @@ def settle(
     return True
 
 
+def settle_sent(connection: Connection, deliveries: Sequence[Delivery], now: float, fence: int) -> set[int]:
+    """Write down that these were accepted, none of which tells others as well; answers which were ours to settle."""
+    ids = outbox.c.id.in_([each.id for each in deliveries])
+    ours = and_(ids, outbox.c.state == "in_flight", outbox.c.fence == fence)
+    found = set(connection.scalars(select(outbox.c.id).where(ours)))
+    sent = {"state": "sent", "last_error": "", "sent_at": now, "finished_at": now, "next_at": now}
+    connection.execute(update(outbox).where(ours).values(sent))
+    return found
+
+
 def recover(connection: Connection, now: float, fence: int) -> int:
     """What an earlier holder of the lease had in flight is tried again at once; answers how many."""
     values = {"state": "retry", "next_at": now, "last_error": "the process ended during the attempt"}

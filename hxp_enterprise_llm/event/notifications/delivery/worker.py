@@ -204,14 +204,10 @@ class Worker:
         now = office.clock.time()
         verdict = Verdict("sent", now)
 
-        def work(connection: Connection) -> list[bool]:
-            settled = partial(rows.settle, connection, verdict=verdict, now=now, fence=office.token)
-            return [settled(delivery) for delivery in deliveries]
-
-        ours = await office.stored(work)
+        ours = await office.stored(partial(rows.settle_sent, deliveries=deliveries, now=now, fence=office.token))
         each_took = (office.clock.monotonic() - started) / len(deliveries)
-        for number, (delivery, settled) in enumerate(zip(deliveries, ours, strict=True), 1):
-            if settled:
+        for number, delivery in enumerate(deliveries, 1):
+            if delivery.id in ours:
                 self._count(delivery, verdict, None, now, each_took)
             else:
                 log.error("delivery.fenced", channel=delivery.channel, notification=delivery.notification.id)
