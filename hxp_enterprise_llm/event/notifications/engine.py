@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,6 +62,10 @@ _PRUNE_SECONDS = 3600.0
 _KEEP_SECONDS = 30 * 86400.0
 """How long finished deliveries stay in the outbox."""
 _LOG_PAUSE_SECONDS = 1.0
+_ALERTS_AT_ONCE = 50
+"""Others run between so many of them."""
+_PATIENCE_SECONDS = 3.0
+"""After a reload routes wait so long for the rules, so that no one is told of an alert that ends with its rule."""
 _SILENCE_SECONDS = 10.0
 """After so long without a snapshot the metrics have no values."""
 
@@ -162,7 +166,7 @@ class NotificationEngine:
         config = prepared.config
         self._dispatcher.use(prepared.channels, delivery_settings(config))
         self._receivers = Receivers(config, self._dispatcher.channels)
-        self._router.use(prepared.table, self._receivers, config)
+        self._router.use(prepared.table, self._receivers, config, _PATIENCE_SECONDS if config.enabled else 0.0)
         self._heartbeats.use(config.heartbeats if config.enabled else {})
         self.monitor.use(prepared.rules)
         self._names, self._evaluator = prepared.names, Evaluator(prepared.rules)
@@ -277,9 +281,11 @@ class NotificationEngine:
         now, mono = self._now()
         prune_before = now - _KEEP_SECONDS if mono - self._pruned_at >= _PRUNE_SECONDS else None
 
-        def route(work: Pass) -> None:
-            for one in result.told:
+        def route(work: Pass) -> Iterator[None]:
+            for number, one in enumerate(result.told, 1):
                 self._route(work, one)
+                if number % _ALERTS_AT_ONCE == 0:
+                    yield
 
         def write(connection: Connection, now: float) -> None:
             rows.save_alerts(connection, result.changed, now)

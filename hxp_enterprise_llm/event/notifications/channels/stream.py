@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hxp_enterprise_llm.event.log.model import (
     BatchTooLarge,
@@ -41,8 +41,12 @@ class StreamChannel:
 
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the event is in the log. Raises Retry, Dead."""
+        await self.send_all([delivery], timeout)
+
+    async def send_all(self, deliveries: Sequence[Delivery], timeout: float) -> None:
+        """Return once all of their events are in the log, in this order; none of them is otherwise. As `send`."""
         try:
-            await self._log.append([event_of(delivery.notification)], deadline=timeout)
+            await self._log.append([event_of(each.notification) for each in deliveries], deadline=timeout)
         except (EventTooLarge, BatchTooLarge) as error:
             raise Dead(str(error)) from error
         except LogFull as error:

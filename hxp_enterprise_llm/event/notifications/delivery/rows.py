@@ -91,6 +91,27 @@ def claim(connection: Connection, wanted: Wanted, now: float) -> Claim:
     return Claim(delivery, None, waiting, min(each.queued_at for each in together))
 
 
+def claim_many(connection: Connection, wanted: Wanted, now: float, most: int) -> tuple[list[Delivery], Claim]:
+    """Take what is due of a channel that has one recipient, in order; and as `claim` when that is nothing."""
+    lease.check(connection, wanted.fence)
+    here = and_(outbox.c.channel == wanted.channel, outbox.c.state.in_(_READY))
+    found: list[Row[Any]] = []
+    barred: set[str] = set()
+    for row in connection.execute(select(outbox).where(here).order_by(outbox.c.id).limit(most)):
+        if row.next_at <= now and row.thread not in barred:
+            found.append(row)
+        else:
+            barred.add(row.thread)
+    if len(found) < 2:
+        return [], claim(connection, wanted, now)
+    taken = [
+        {"row": row.id, "attempts": row.attempts + 1, "fence": wanted.fence, "state": "in_flight"} for row in found
+    ]
+    connection.execute(_TAKE, taken)
+    waiting = _waiting(connection, wanted.channel) if wanted.counts else None
+    return [_delivery(row, None) for row in found], Claim(None, None, waiting, min(row.queued_at for row in found))
+
+
 def _waiting(connection: Connection, channel: str) -> Waiting:
     here = and_(outbox.c.channel == channel, outbox.c.state.in_(WAITING))
     depth, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(here)).one()
@@ -107,16 +128,13 @@ def _next(connection: Connection, wanted: Wanted) -> Row[Any] | None:
 def _take(connection: Connection, row: Row[Any], fence: int) -> Delivery:
     taken = {"row": row.id, "attempts": row.attempts + 1, "fence": fence, "state": "in_flight"}
     connection.execute(_TAKE, taken)
-    return Delivery(
-        row.id,
-        row.channel,
-        row.target,
-        row.idempotency_key,
-        row.attempts + 1,
-        row.queued_at,
-        msgspec.convert(row.payload, Notification),
-        _kept(connection, row.thread, row.channel, row.target),
-    )
+    return _delivery(row, _kept(connection, row.thread, row.channel, row.target))
+
+
+def _delivery(row: Row[Any], kept: Kept | None) -> Delivery:
+    notification = msgspec.convert(row.payload, Notification)
+    key, attempts = row.idempotency_key, row.attempts + 1
+    return Delivery(row.id, row.channel, row.target, key, attempts, row.queued_at, notification, kept)
 
 
 def _queued_behind(connection: Connection, first: Row[Any], until: float, now: float) -> list[Row[Any]]:
@@ -190,6 +208,16 @@ def settle(
     if kept is not None:
         keep(connection, thread_of(delivery.notification), delivery.channel, delivery.target, kept, now)
     return True
+
+
+def settle_sent(connection: Connection, deliveries: Sequence[Delivery], now: float, fence: int) -> set[int]:
+    """Write down that these were accepted, none of which tells others as well; answers which were ours to settle."""
+    ids = outbox.c.id.in_([each.id for each in deliveries])
+    ours = and_(ids, outbox.c.state == "in_flight", outbox.c.fence == fence)
+    found = set(connection.scalars(select(outbox.c.id).where(ours)))
+    sent = {"state": "sent", "last_error": "", "sent_at": now, "finished_at": now, "next_at": now}
+    connection.execute(update(outbox).where(ours).values(sent))
+    return found
 
 
 def recover(connection: Connection, now: float, fence: int) -> int:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, FailureClass, Retry
+from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
 from hxp_enterprise_llm.event.notifications.delivery.limits import Limits
 from hxp_enterprise_llm.event.notifications.delivery.office import Office
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery, Kept
-from hxp_enterprise_llm.event.notifications.outbox import Verdict, judge
+from hxp_enterprise_llm.event.notifications.outbox import STREAMS, Verdict, judge
 
 log = structlog.get_logger("notifications")
 
 CONCURRENCY = 8
 """Recipients of one channel that are written to at the same time."""
+_EVENTS_AT_ONCE = 100
+"""Of one append, where what is told is events."""
+_TOLD_AT_ONCE = 25
 _GRACE_SECONDS = 2.0
 """Beyond the timeout that a channel keeps by itself; after it the attempt is cut off."""
 _FINISH_SECONDS = 5.0
@@ -84,18 +90,21 @@ class Worker:
         if self._barred_until > now:
             return self._barred_until - now
         paused = self._limits.paused(now)
-        claim = await self._claim(now, paused)
+        many, claim = await self._claim(now, paused)
         if claim.waiting is not None:
             self._counted_at = now
             self._oldest = claim.waiting.oldest
             office.metrics.outbox.labels(self._name).set(claim.waiting.depth)
+        if many:
+            self._begin(many[0].target, self._deliver_all(many))
+            return None
         if claim.delivery is not None:
             self._start(claim.delivery, claim.queued_at)
             return 0.0
         due = [] if claim.due is None else [claim.due - office.clock.time()]
         return min((*due, *paused.values()), default=None)
 
-    async def _claim(self, now: float, paused: dict[str, float]) -> rows.Claim:
+    async def _claim(self, now: float, paused: dict[str, float]) -> tuple[list[Delivery], rows.Claim]:
         office = self._office
         wall = office.clock.time()
         limited = {target: wall - (now - held.until) for target, held in self._limits.ended(now).items()}
@@ -104,15 +113,19 @@ class Worker:
         wanted = rows.Wanted(self._name, office.token, held, limited if self._joins else {}, counts)
         renews = now - office.renewed_at > lease.RENEW_SECONDS
 
-        def work(connection: Connection) -> rows.Claim:
+        bulk = self._name in STREAMS and not self._attempts
+
+        def work(connection: Connection) -> tuple[list[Delivery], rows.Claim]:
             if renews:
                 lease.renew(connection, office.token, wall)
-            return rows.claim(connection, wanted, wall)
+            if bulk:
+                return rows.claim_many(connection, wanted, wall, _EVENTS_AT_ONCE)
+            return [], rows.claim(connection, wanted, wall)
 
-        claim = await office.stored(work)
+        found = await office.stored(work)
         if renews:
             office.renewed_at = now
-        return claim
+        return found
 
     @property
     def _joins(self) -> bool:
@@ -126,7 +139,10 @@ class Worker:
             began = max(held.since, now - (office.clock.time() - queued_at))
             office.metrics.deliveries.rate_limited.labels(self._name).inc(max(0.0, held.until - began))
         self._limits.take(target, now)
-        task = asyncio.create_task(self._deliver(delivery), name=f"delivery-{self._name}")
+        self._begin(target, self._deliver(delivery))
+
+    def _begin(self, target: str, attempt: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(attempt, name=f"delivery-{self._name}")
         self._attempts[target] = task
         task.add_done_callback(partial(self._done, target))
 
@@ -169,6 +185,36 @@ class Worker:
         else:
             log.error("delivery.fenced", channel=delivery.channel, notification=delivery.notification.id)
         office.report(delivery, verdict)
+
+    async def _deliver_all(self, deliveries: Sequence[Delivery]) -> None:
+        """One append for all. When it is refused, each is settled by itself: one of them may be at fault."""
+        office = self._office
+        channel, started = office.channels.get(self._name), office.clock.monotonic()
+        late = office.clock.time() - min(each.created_at for each in deliveries) > office.settings.give_up_after
+        try:
+            if late or office.stale or not isinstance(channel, StreamChannel) or not channel.readiness.ready:
+                raise Retry("each by itself")
+            await channel.send_all(deliveries, office.settings.timeout)
+        except (Retry, Dead, TimeoutError) as error:
+            # One of them may be the reason: the others must not wait for it.
+            log.debug("delivery.one_by_one", channel=self._name, reason=f"{type(error).__name__}: {error}")
+            for delivery in deliveries:
+                await self._deliver(delivery)
+            return
+        now = office.clock.time()
+        verdict = Verdict("sent", now)
+
+        ours = await office.stored(partial(rows.settle_sent, deliveries=deliveries, now=now, fence=office.token))
+        each_took = (office.clock.monotonic() - started) / len(deliveries)
+        for number, delivery in enumerate(deliveries, 1):
+            if delivery.id in ours:
+                self._count(delivery, verdict, None, now, each_took)
+            else:
+                log.error("delivery.fenced", channel=delivery.channel, notification=delivery.notification.id)
+            office.report(delivery, verdict)
+            if number % _TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        log.info("delivery.sent", channel=self._name, count=len(deliveries))
 
     def _hold(self, delivery: Delivery, failure: Retry | Dead | None) -> None:
         if not isinstance(failure, Retry) or failure.after is None:

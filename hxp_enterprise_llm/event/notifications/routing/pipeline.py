@@ -7,6 +7,8 @@ Pure: a pass reads a state and writes a draft; the draft becomes the state once 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from hxp_enterprise_llm.event.model import rfc3339
@@ -33,6 +35,7 @@ _REASONS = {
     "some_resolved": "alerts of the group ended",
     "all_resolved": "all alerts of the group ended",
 }
+GROUPS_AT_ONCE = 25
 _MOVED = "the routes no longer lead here"
 
 
@@ -59,11 +62,18 @@ class Pass(Intake):
 
     def settle(self) -> None:
         """Tell what is due, and find out when the next is."""
+        for _ in self.settling():
+            continue
+
+    def settling(self) -> Iterator[None]:
+        """The same in stretches of a few milliseconds; between them others may run."""
         suppression = Suppression(self._table, self.draft, self.now)
         touched = [group.id for group in self.draft.all_groups()] if self._everything else list(self._touched)
-        for id in touched:
+        for number, id in enumerate(touched, 1):
             group = self.draft.group(id)
             self.wakes[id] = None if group is None else self._settle(group, suppression)
+            if number % GROUPS_AT_ONCE == 0:
+                yield
         self._forget()
 
     def _settle(self, group: Group, suppression: Suppression) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import Connection, Table, bindparam, delete, func, select
 
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, State
@@ -63,9 +63,8 @@ def save(connection: Connection, draft: Draft, now: float) -> None:
 def _write(connection: Connection, table: Table, key: str, changes: Mapping[str, T | None], row: Any) -> None:
     if not changes:
         return
-    column = table.c[key]
-    for name in changes:
-        connection.execute(delete(table).where(column == name))
+    gone = delete(table).where(table.c[key] == bindparam("gone"))
+    connection.execute(gone, [{"gone": name} for name in changes])
     rows = [{key: name, **row(value)} for name, value in changes.items() if value is not None]
     if rows:
         connection.execute(table.insert(), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +32,8 @@ _LONGEST_WAIT_SECONDS = 60.0
 _PRUNE_EVERY = 1000
 """Decisions between two looks at how many there are."""
 
-Fill = Callable[[Pass], None]
+Fill = Callable[[Pass], Iterator[None] | None]
+"""Gives a pass what has changed; what it yields between are places at which others may run."""
 Also = Callable[[Connection, float], None]
 
 
@@ -61,6 +62,7 @@ class Router:
         """Name of this daemon among others, for as long as its store lives."""
         self._in_force: InForce
         self._reroute = False
+        self._patient_until = float("-inf")
         self._wakes: dict[str, float] = {}
         self._boundary = float("-inf")
         self._anchor = Instant(0.0, 0.0)
@@ -68,10 +70,17 @@ class Router:
         self.fault = ""
         """Why nothing can be told; empty while it can."""
 
-    def use(self, table: RoutingTable, receivers: Receivers, config: NotificationsConfig) -> None:
-        """Other routes are in force: everything is looked at with the next pass, which is due at once."""
+    def use(
+        self, table: RoutingTable, receivers: Receivers, config: NotificationsConfig, patience: float = 0.0
+    ) -> None:
+        """Other routes are in force: everything is looked at by them.
+
+        That is done with the next pass of the rules, or after `patience` seconds: an alert whose rule has gone with the
+        same change ends for those who were told, and no one else hears of it.
+        """
         self._in_force = InForce(table, receivers, config, seconds(config.silence_notice))
         self._reroute = True
+        self._patient_until = self._clock.monotonic() + patience
         self._bell.set()
 
     @property
@@ -115,9 +124,9 @@ class Router:
     def due(self) -> float | None:
         """Seconds until something is due; None: nothing is."""
         now = self.now()
-        if self._reroute:
-            return 0.0
         ahead = [at - now.steady for at in self._wakes.values()]
+        if self._reroute:
+            ahead.append(self._patient_until - self._clock.monotonic())
         if self._boundary != float("inf"):
             ahead.append(self._boundary - now.wall)
         return max(0.0, min(ahead)) if ahead else None
@@ -129,10 +138,10 @@ class Router:
         """
         await self._taken_up.wait()
         async with self._lock:
-            work = self._begin()
-            if fill is not None:
-                fill(work)
-            work.settle()
+            work = self._begin(also is not None)
+            for stretches in (fill(work) if fill is not None else None, work.settling()):
+                for _ in stretches or ():
+                    await asyncio.sleep(0)
             draft, now = work.draft, work.now.wall
             prune = self._unpruned + len(draft.decisions) >= _PRUNE_EVERY
             most = self._in_force.config.decisions
@@ -149,15 +158,16 @@ class Router:
                 self._unpruned = 0 if prune else self._unpruned + len(draft.decisions)
             self._adopt(work)
 
-    def _begin(self) -> Pass:
+    def _begin(self, by_rules: bool) -> Pass:
         force, now = self._in_force, self.now()
+        reroutes = self._reroute and (by_rules or self._clock.monotonic() >= self._patient_until)
         work = Pass(self.state, force.table, force.receivers, now, self.instance)
-        if now.wall >= self._boundary or self._reroute:
+        if now.wall >= self._boundary or reroutes:
             lapse(work, self.state, force.notice)
-        if self._reroute:
+        if reroutes:
             work.reroute()
         work.look_at(id for id, at in self._wakes.items() if at <= now.steady)
-        self._began_with = force
+        self._rerouted_by = force if reroutes else None
         return work
 
     def _adopt(self, work: Pass) -> None:
@@ -168,7 +178,7 @@ class Router:
             else:
                 self._wakes[id] = at
         force = self._in_force
-        self._reroute = self._reroute and force is not self._began_with
+        self._reroute = self._reroute and force is not self._rerouted_by
         self._boundary = boundary(self.state, force.table.timed, force.notice, work.now)
         self._bell.set()
         for reason in work.draft.suppressed:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
 from hxp_enterprise_llm.event.notifications.model import Notification
 from hxp_enterprise_llm.event.notifications.rules.alerts import AlertState, Moment
@@ -58,11 +58,14 @@ def _moment(row: Any, name: str) -> Moment | None:
 
 def save_alerts(connection: Connection, alerts: Iterable[Watched], now: float) -> None:
     """Write alert states."""
-    for alert in alerts:
-        values = _row(alert, now)
-        same = and_(alert_state.c.rule == alert.rule, alert_state.c.labels_fingerprint == alert.fingerprint)
-        if not connection.execute(update(alert_state).where(same).values(values)).rowcount:
-            connection.execute(alert_state.insert().values(values))
+    written = [_row(alert, now) for alert in alerts]
+    if written:
+        same = and_(
+            alert_state.c.rule == bindparam("of_rule"), alert_state.c.labels_fingerprint == bindparam("of_labels")
+        )
+        keys = [{"of_rule": row["rule"], "of_labels": row["labels_fingerprint"]} for row in written]
+        connection.execute(delete(alert_state).where(same), keys)
+        connection.execute(alert_state.insert(), written)
 
 
 def _row(alert: Watched, now: float) -> dict[str, Any]:
