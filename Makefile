@@ -8,13 +8,20 @@ SIM_SEEDS ?= 500
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 
-.PHONY: help run test lint types floors unit integration sim bench coverage lock docs torture clean
+# Where `make install` puts things; DESTDIR=/some/where stages it. WHEELS: a directory of `make wheels`, instead of the network.
+export PREFIX ?= /opt/citadel
+export DESTDIR WHEELS PYTHON UNITDIR SYSUSERSDIR TMPFILESDIR BINDIR OUT
+
+.PHONY: help run test lint types floors unit integration sim bench coverage lock docs torture clean install uninstall wheels deb
 
 help:
 	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 5')"
 	@echo "make test         lint, types, import floors, all tests with coverage"
 	@echo "make lint types floors unit integration    one part of it"
 	@echo "make sim            the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
+	@echo "make install      below PREFIX=$(PREFIX) with systemd units, or upgrade what is there; make uninstall (DESTDIR, WHEELS)"
+	@echo "make wheels       fetch into WHEELS=… what make install needs on a host without a network"
+	@echo "make deb          the same as a Debian package in dist/"
 	@echo "make bench        performance, as ratios within one run"
 	@echo "make torture      power cuts, kills, flipped bits and hostile input by the thousand; hours"
 	@echo "make docs         write the generated pages anew"
@@ -70,6 +77,13 @@ torture: dev
 	$(BIN)/python -m tests.torture slow 1000
 	$(BIN)/python -m tests.torture partition 30
 	$(BIN)/python -m tests.torture notifications 200
+
+# These need the system's Python alone, nothing of the development environment.
+install uninstall wheels:
+	@scripts/install $@
+
+deb:
+	@scripts/deb
 
 docs: dev
 	$(BIN)/python scripts/generate_docs.py

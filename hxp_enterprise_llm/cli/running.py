@@ -13,9 +13,10 @@ from rich.console import Console
 
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError
+from hxp_enterprise_llm.orchestration.activation import handed_sockets
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
-from hxp_enterprise_llm.orchestration.systemd import process_notifier
+from hxp_enterprise_llm.orchestration.systemd import process_notifier, watchdog_seconds
 from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
 from hxp_enterprise_llm.store.database import StoreError
@@ -54,18 +55,23 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
 
 
 async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None, records: logs.Logs) -> int:
-    orchestrator = StreamingOrchestrator(settings, environ=os.environ, hide=records.hide)
+    handed = handed_sockets(os.environ)
+    orchestrator = StreamingOrchestrator(settings, environ=os.environ, hide=records.hide, handed=handed)
 
     def applied(reloaded: Settings) -> None:
         records.set_level(reloaded.performance.log_level)
 
-    process = Process(orchestrator, load, notify=process_notifier(), applied=applied)
+    watchdog = watchdog_seconds(os.environ, os.getpid())
+    process = Process(orchestrator, load, notify=process_notifier(), applied=applied, watchdog=watchdog)
 
     async def ready() -> None:
         if on_ready is not None:
             await on_ready(orchestrator)
 
-    return await process.run(ready)
+    try:
+        return await process.run(ready)
+    finally:
+        handed.close()
 
 
 def fill_standard_descriptors() -> None:

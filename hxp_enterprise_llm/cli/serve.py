@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -21,11 +22,13 @@ from hxp_enterprise_llm.orchestration.check import (
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
 
 INSTALLED = Path("/opt/citadel/config/services")
+BESIDE = Path(sys.prefix).parent / "config" / "services"
+"""Beside the environment that this runs in: an installation with another PREFIX, or a checkout."""
 
 
 def default_file(name: str) -> Path | None:
     """The service's file where an installation keeps it, else the checkout's; None when there is neither."""
-    for directory in (INSTALLED, Path("config/services")):
+    for directory in (BESIDE, INSTALLED, Path("config/services")):
         if (directory / name).is_file():
             return directory / name
     return None

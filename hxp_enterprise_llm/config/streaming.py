@@ -73,6 +73,10 @@ class LiveDashboardConfig(Section, frozen=True, kw_only=True):
         )
     )
 
+    def own_ports(self) -> dict[str, int]:
+        """The ports of the dashboards that are served."""
+        return {name: port for name, port in self.ports.items() if self.enabled and name in self.dashboards}
+
 
 class WebSocketConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Whether /ws/{channel} is served")] = True

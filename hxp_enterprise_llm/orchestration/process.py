@@ -12,6 +12,7 @@ import structlog
 
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
+from hxp_enterprise_llm.orchestration.systemd import feed_watchdog
 
 log = structlog.get_logger("process")
 
@@ -41,8 +42,13 @@ class Process:
         *,
         notify: Callable[[str], None] = lambda _: None,
         applied: Callable[[Settings], None] = lambda _: None,
+        watchdog: float | None = None,
     ) -> None:
-        """`applied` is told each configuration that a reload has taken."""
+        """`applied` is told each configuration that a reload has taken.
+
+        `watchdog`: seconds within which the service manager wants each sign of life.
+        """
+        self._watchdog = watchdog
         self._orchestrator, self._load, self._notify, self._applied = orchestrator, load, notify, applied
         self._stop = asyncio.Event()
         self._reload_due = asyncio.Event()
@@ -58,7 +64,8 @@ class Process:
         with _signals(loop, handlers):
             try:
                 await self._orchestrator.start()
-                self._notify("READY=1")
+                self._notify(f"READY=1\nSTATUS={self._status()}")
+                self._feed_watchdog()
                 if on_ready is not None:
                     await on_ready()
                 await self._until_stopped()
@@ -71,6 +78,16 @@ class Process:
             return EX_SOFTWARE
         log.info("process.stopped")
         return EX_OK
+
+    def _status(self) -> str:
+        where = ", ".join(f"{name} on {host}:{port}" for name, (host, port) in self._orchestrator.addresses.items())
+        return f"Serving {where}"
+
+    def _feed_watchdog(self) -> None:
+        if self._watchdog is not None:
+            clock = asyncio.get_running_loop().time
+            feeding = feed_watchdog(self._notify, self._orchestrator.trouble, self._watchdog, clock=clock)
+            self._orchestrator.supervisor.spawn("watchdog", feeding)
 
     def _asked_to_stop(self, name: str) -> None:
         if self._stop.is_set():
@@ -103,16 +120,18 @@ class Process:
     def reload(self) -> bool:
         """Take the configuration anew, or keep the old one and say why; answers whether it was taken."""
         self._notify("RELOADING=1")
+        status = self._status()
         try:
             settings = self._load()
             report = self._orchestrator.reload(settings)
         except ConfigError as error:
             self._orchestrator.reload_failed()
             log.error("config.refused", kept="the configuration in force", reason=str(error))
+            status = f"Configuration refused, the one before is in force: {str(error).splitlines()[0]}"
             return False
         else:
             self._applied(settings)
             log.info("config.reloaded", applied=list(report.applied), needs_restart=list(report.restart))
             return True
         finally:
-            self._notify("READY=1")
+            self._notify(f"READY=1\nSTATUS={status}")

@@ -20,6 +20,7 @@ from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.orchestration import asyncapi, openapi
+from hxp_enterprise_llm.orchestration.activation import HandedSockets
 from hxp_enterprise_llm.orchestration.described import DOCUMENT, HEALTH, LIVE, METRICS, READY
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
@@ -75,10 +76,15 @@ class ServiceServer:
     """Starts a service, then listens; says goodbye, stops listening, then stops the service."""
 
     def __init__(
-        self, config: ServedConfig, service: Service, context: Context, sock: socket.socket | None = None
+        self,
+        config: ServedConfig,
+        service: Service,
+        context: Context,
+        sock: socket.socket | None = None,
+        handed: HandedSockets | None = None,
     ) -> None:
-        """`sock` listens already on the service's port; without it one is opened."""
-        self._sock = sock
+        """`sock` listens already on the service's port, `handed` on any of its ports; others are opened."""
+        self._sock, self._handed = sock, handed or HandedSockets()
         self.config, self.service, self.context = config, service, context
         self.metrics = ServiceMetrics(context.registry)
         instrument_process(context.registry)
@@ -140,10 +146,20 @@ class ServiceServer:
 
     async def _listen(self, name: str, port: int) -> None:
         listener = Listener(self.app, self.config.service.host, port, name=name, capacity=self.capacity)
-        await listener.start(self._sock if name == self.name else None)
+        sockets = self._sockets(name, port)
+        await listener.start(sockets[0] if sockets else None)
+        for sock in sockets[1:]:
+            # A queue of the same port: whoever waits in it is served here as well.
+            await listener.serve_also(sock)
         self._listeners[name] = listener
         self.service.bound(name, listener.address[1])
         self._cleanup.push(f"listener {name}", lambda: listener.stop(2.0))
+
+    def _sockets(self, name: str, port: int) -> list[socket.socket]:
+        """Those that listen already on a port of ours."""
+        if name == self.name and self._sock is not None:
+            return [self._sock]
+        return self._handed.take(self.config.service.host, port)
 
     async def stop(self, within: float) -> None:
         """Idempotent and bounded: not ready, farewell, listeners closed, rooms stopped."""

@@ -18,6 +18,7 @@ from hxp_enterprise_llm.config.reload import differences
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.processing.service import ProcessingService
 from hxp_enterprise_llm.event.streaming.service import StreamingService
+from hxp_enterprise_llm.orchestration.activation import HandedSockets
 from hxp_enterprise_llm.orchestration.server import ServiceServer
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.first import FirstServer
@@ -52,6 +53,17 @@ class Settings:
         return (self.streaming or self.processing or ProcessingConfig()).logging
 
     @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the services are to listen."""
+        found = []
+        if self.processing is not None:
+            found.append((self.processing.service.host, self.processing.service.port))
+        if self.streaming is not None:
+            ports = [self.streaming.service.port, *self.streaming.live_dashboard.own_ports().values()]
+            found.extend((self.streaming.service.host, port) for port in ports)
+        return found
+
+    @property
     def analytics(self) -> AnalyticsConfig:
         """The metrics that conditions refer to."""
         return self.processing.analytics if self.processing is not None else self.declared
@@ -77,7 +89,10 @@ class StreamingOrchestrator:
         seed: int | None = None,
         hide: Callable[[str], None] = lambda _: None,
         processes: bool = True,
+        handed: HandedSockets | None = None,
     ) -> None:
+        """`handed` are the listening sockets that a service manager keeps for us."""
+        self._handed = handed or HandedSockets()
         self.settings = settings
         self._environ = environ or {}
         self._clock = clock or SystemClock()
@@ -112,6 +127,7 @@ class StreamingOrchestrator:
         """Start event processing first: the gateway follows its log. Undone when a step fails."""
         self._cleanup.push("tasks", self.supervisor.stop)
         try:
+            self._handed.check(self.settings.addresses)
             await self._start_processing()
             await self._start_streaming()
         except BaseException:
@@ -123,7 +139,7 @@ class StreamingOrchestrator:
         if config is not None:
             context = self._context()
             service = ProcessingService(config, context)
-            server = ServiceServer(config, service, context)
+            server = ServiceServer(config, service, context, handed=self._handed)
             server.schemas = lambda: service.catalogue
             await self._serve("processing", server)
 
@@ -143,8 +159,8 @@ class StreamingOrchestrator:
         shared = self.event_log if "processing" in self._servers else None
         service = StreamingService(config, context, event_log=shared, analytics=self.settings.analytics, census=counts)
         if counts is None:
-            return ServiceServer(config, service, context)
-        return FirstServer(config, service, context, counts=counts, log_routes=self._log_routes())
+            return ServiceServer(config, service, context, handed=self._handed)
+        return FirstServer(config, service, context, counts=counts, log_routes=self._log_routes(), handed=self._handed)
 
     def _log_routes(self) -> list[Route]:
         """The routes by which other processes follow and feed the log of this one."""
@@ -175,6 +191,14 @@ class StreamingOrchestrator:
     def _fatal(self, cause: BaseException) -> None:
         self.fatal = self.fatal or cause
         self.ended.set()
+
+    async def trouble(self) -> str:
+        """What keeps a service from working, in words; empty: nothing does."""
+        down = []
+        for server in self._servers.values():
+            parts = (await server.parts()).items()
+            down += [f"{server.name}: {name}: {part.reason}" for name, part in parts if part.status == "down"]
+        return "; ".join(down)
 
     def reload(self, settings: Settings) -> ReloadReport:
         """Prepare everything, then swap. Raises what a preparation raises, and then nothing has changed."""

@@ -159,6 +159,10 @@ class Listener:
         self._newcomers.start()
         await self._serve(sock)
 
+    async def serve_also(self, sock: socket.socket) -> None:
+        """Serve what comes in on a further listening socket, which is now the listener's."""
+        await self._open(sock)
+
     async def add_site(self, host: str, port: int) -> tuple[str, int]:
         """Serve the same on a further address; answers it. Raises ListenError."""
         return await self._serve(open_socket(host, port))

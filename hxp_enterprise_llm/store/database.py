@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,11 +22,14 @@ from typing import Any, TypeVar
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
+
+from hxp_enterprise_llm.store.keeping import keep_copy
 
 T = TypeVar("T")
 log = structlog.get_logger("store")
@@ -172,7 +176,9 @@ def _begin(connection: Connection) -> None:
 def _migrate(engine: Engine, path: Path) -> str:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    head = ScriptDirectory.from_config(config).get_current_head() or ""
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head() or ""
+    _keep_what_was(engine, path, scripts)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         try:
@@ -180,3 +186,17 @@ def _migrate(engine: Engine, path: Path) -> str:
         except CommandError as error:
             raise StoreTooNew(path, str(error).rpartition(" ")[2].strip("'\"")) from error
     return head
+
+
+def _keep_what_was(engine: Engine, path: Path, scripts: ScriptDirectory) -> None:
+    """Before a store of an earlier release is changed, a copy of it is kept for the way back."""
+    with engine.begin() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if revision not in known - {scripts.get_current_head()} or revision is None:
+        return
+    try:
+        kept = keep_copy(path, revision)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(path, f"no copy of it could be made before the upgrade: {error}") from error
+    log.info("store.kept", path=str(kept), revision=revision)

@@ -255,8 +255,7 @@ class StreamingService:
 
     def extra_ports(self) -> Mapping[str, int]:
         """The own ports of the dashboards that are served."""
-        live = self.config.live_dashboard
-        return {name: port for name, port in live.ports.items() if live.enabled and name in live.dashboards}
+        return self.config.live_dashboard.own_ports()
 
     def bound(self, name: str, port: int) -> None:
         """A listener of ours is up: a dashboard's own port answers with its page."""

@@ -16,6 +16,7 @@ from aiohttp import web
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.service import StreamingService
+from hxp_enterprise_llm.orchestration.activation import HandedSockets
 from hxp_enterprise_llm.orchestration.server import ServedConfig, ServiceServer
 from hxp_enterprise_llm.orchestration.workers.control import Start
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
@@ -23,7 +24,7 @@ from hxp_enterprise_llm.orchestration.workers.forward import open_session
 from hxp_enterprise_llm.orchestration.workers.joined import Joined
 from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
 from hxp_enterprise_llm.orchestration.workers.presence import Gathering, Relay
-from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory, open_group
+from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory, dealt, open_group
 from hxp_enterprise_llm.orchestration.workers.worker import OURS
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.security.edge import build_app
@@ -46,9 +47,10 @@ class FirstServer(ServiceServer):
         *,
         counts: SharedCounts,
         log_routes: Sequence[Route] = (),
+        handed: HandedSockets | None = None,
     ) -> None:
         """`log_routes` serve the log of this process; without them the workers follow the one `monitoring` names."""
-        super().__init__(config, service, context)
+        super().__init__(config, service, context, handed=handed)
         self._streaming = service
         self._directory = Path(config.state.directory) / "workers"
         self._counts, self._log_routes = counts, log_routes
@@ -64,10 +66,12 @@ class FirstServer(ServiceServer):
     async def _start(self) -> None:
         self._cleanup.push("counts", partial(_close_all, [self._counts]))
         service = self.config.service
-        group = open_group(service.host, service.port, service.workers)
-        self._sock, *others = group
+        group = self._handed.take(service.host, service.port) or open_group(service.host, service.port, service.workers)
+        self._sock, *others = dealt(group, service.workers)
         self._cleanup.push("ports", partial(_close_all, others))
         await super()._start()
+        for sock in group[service.workers :]:
+            await self.listener.serve_also(sock)
         self._streaming.reach_sessions(self._joined.hand_out)
         self._streaming.who.elsewhere = self._joined.known
         directory = SocketDirectory(self._directory)

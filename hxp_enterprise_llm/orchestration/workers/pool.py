@@ -29,6 +29,7 @@ STABLE_SECONDS = 30.0
 """A worker that lived so long died of something new: its successor starts at once."""
 END_SECONDS = 2.0
 """How long a worker that has closed its end of the control may take to be gone."""
+_NOT_FOR_CHILDREN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 START_SECONDS = 60.0
 """How long a worker may be silent before it serves; afterwards `service.worker_timeout` holds."""
 
@@ -219,5 +220,5 @@ def _environment() -> dict[str, str]:
     """Ours, without what is meant for this process alone; the package is found where we found it."""
     root = str(Path(hxp_enterprise_llm.__file__).parents[1])
     path = [*filter(None, [os.environ.get("PYTHONPATH", "")]), root]
-    mine = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    mine = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
     return mine | {"PYTHONPATH": os.pathsep.join(path)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def open_group(host: str, port: int, count: int) -> list[socket.socket]:
         group = [opened.enter_context(open_socket(host, port, shared=True)) for _ in range(count)]
         opened.pop_all()
     return group
+
+
+def dealt(group: Sequence[socket.socket], count: int) -> list[socket.socket]:
+    """One socket for each of so many processes; where there are fewer, several have the same queue."""
+    return [group[number] if number < len(group) else group[number % len(group)].dup() for number in range(count)]
 
 
 class SocketDirectory:

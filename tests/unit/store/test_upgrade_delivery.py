@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, select, text
 
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
 from hxp_enterprise_llm.store import database
-from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.keeping import kept_path
 from hxp_enterprise_llm.store.tables import outbox
 from tests.unit.notifications.support import NOW, notification
 
@@ -57,3 +59,41 @@ async def test_what_waited_is_delivered_after_the_upgrade(tmp_path: Path) -> Non
     assert delivery is not None
     assert (delivery.id, delivery.target, delivery.attempts, delivery.notification) == (2, "2@x", 2, notification())
     await store.close()
+
+
+def deliveries(path: Path) -> tuple[str, int]:
+    """Revision of a store, and how many deliveries are in it."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        count = connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+    engine.dispose()
+    return revision, count
+
+
+async def test_a_copy_is_kept_before_the_upgrade_and_only_then(tmp_path: Path) -> None:
+    """The release before can run on the copy; the next start makes none."""
+    path = tmp_path / "store.db"
+    old_store(path)
+    kept = kept_path(path, "0001")
+    kept.with_name(f"{kept.name}.making").write_text("cut off")
+    store = Store(path)
+    await store.open()
+    await store.close()
+    assert deliveries(kept) == ("0001", 3)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.unlink()
+    again = Store(path)
+    await again.open()
+    await again.close()
+    assert [each.name for each in tmp_path.glob("store.db.*")] == []
+
+
+async def test_without_a_copy_nothing_is_changed(tmp_path: Path) -> None:
+    """What stands in its way is named, and the store is as it was."""
+    path = tmp_path / "store.db"
+    old_store(path)
+    kept_path(path, "0001").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"no copy of it could be made before the upgrade: .*revision-0001"):
+        await Store(path).open()
+    assert deliveries(path) == ("0001", 3)

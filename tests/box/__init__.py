@@ -1,0 +1,1 @@
+"""A real systemd in a box, and the installation in it."""

@@ -1,0 +1,336 @@
+"""An installation and its units under a real systemd: one machine in a box, from the upgrade to the purge.
+
+The tests are one story, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.box import last_release
+from tests.box.box import GATEWAY, PROCESSING, ROOT, Box
+from tests.box.validation import COMMANDS
+
+pytestmark = pytest.mark.timeout(240)
+
+WHEELS = ROOT / "build" / "wheels"
+BASE = "http://192.168.10.29"
+STREAMING_YAML = "/opt/citadel/config/services/data-streaming-api.yaml"
+DROP_INS = f"/run/systemd/system/{GATEWAY}.service.d"
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "COV"))}
+
+
+def make(*arguments: str) -> list[str]:
+    """The Makefile's own targets, as a user has them."""
+    return ["make", "--silent", f"--directory={ROOT}", "PYTHON=/usr/bin/python3", f"WHEELS={WHEELS}", *arguments]
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that the box sees at /share."""
+    return tmp_path_factory.mktemp("share")
+
+
+@pytest.fixture(scope="module")
+def deb(share: Path) -> Iterator[subprocess.Popen[str]]:
+    """The package, being built while the box is used."""
+    subprocess.run(make("wheels"), env=ENVIRON, check=True, stdout=subprocess.DEVNULL)
+    with subprocess.Popen(
+        make("deb", f"OUT={share}", "LEVEL=1"),
+        env=ENVIRON,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as build:
+        yield build
+        build.kill()
+
+
+@pytest.fixture(scope="module")
+def box(share: Path, deb: object) -> Iterator[Box]:
+    """A machine on which the release before is installed."""
+    last_release.make(share)
+    with Box(share) as box:
+        last_release.lay(box)
+        yield box
+
+
+def edit(box: Box, old: str, new: str, file: str = STREAMING_YAML) -> None:
+    box.run(f"grep -qF '{old}' {file}", f"sed -i 's|{old}|{new}|' {file}")
+
+
+def drop_in(box: Box, name: str, *lines: str) -> None:
+    """Settings of the gateway's unit for some time; without any the ones of this name go."""
+    file = f"{DROP_INS}/{name}.conf"
+    if lines:
+        box.run(f"mkdir -p {DROP_INS}", *(f"echo '{line}' >>{file}" for line in ("[Service]", *lines)))
+    else:
+        box.run(f"rm {file}")
+    box.run("systemctl daemon-reload")
+
+
+def get(box: Box, path: str, port: int = 9102) -> str:
+    return box.run(f"curl --silent --show-error --fail '{BASE}:{port}{path}'")
+
+
+def rules(box: Box) -> list[str]:
+    return [rule["name"] for rule in json.loads(get(box, "/notifications/status"))["rules"]]
+
+
+def open_load(box: Box, path: str, rate: int) -> subprocess.Popen[str]:
+    """Connections at a steady rate, until `end_load`."""
+    command = box.command(f"exec python3 /src/tests/box/load.py 192.168.10.29 9102 {path} {rate}")
+    load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert load.stdout is not None
+    assert load.stdout.readline() == "begun\n"
+    return load
+
+
+def end_load(load: subprocess.Popen[str]) -> dict[str, int]:
+    """What became of the connections."""
+    output, _ = load.communicate("\n", timeout=60)
+    return json.loads(output)
+
+
+def test_an_upgrade_in_place_keeps_what_was_edited_and_starts_nothing(box):
+    """What was as shipped is replaced, the edited file has the new one beside it, the old environment is kept."""
+    output = box.run("make --silent -C /src install PYTHON=/usr/bin/python3 WHEELS=/src/build/wheels", within=200)
+    assert f"Kept your /opt/citadel/{last_release.EDITED}; the new one is beside it: data-streaming-api.yaml.new" in (
+        output.replace("services/data-streaming-api.yaml.new", "data-streaming-api.yaml.new")
+    )
+    assert "systemctl restart 'citadel-*.service'" in output
+    assert last_release.OWN_RULE in box.run(f"cat {STREAMING_YAML}")
+    box.run(
+        f"cmp /src/{last_release.EDITED} {STREAMING_YAML}.new",
+        f"cmp /src/{last_release.UNTOUCHED} /opt/citadel/{last_release.UNTOUCHED}",
+        "test -e /opt/citadel/env.previous/last-release",
+        "test ! -e /opt/citadel/env.new",
+    )
+    assert box.run("stat -c '%a %U %G' /opt/citadel/config /opt/citadel/config/services/*.yaml").splitlines() == [
+        "750 root citadel",
+        *["640 root citadel"] * 2,
+    ]
+    states = box.run(f"systemctl is-active citadel.target {GATEWAY}.socket {PROCESSING}", status=None).split()
+    assert states == ["inactive"] * 3
+    assert box.run(f"systemctl is-enabled citadel.target {PROCESSING}", status=None).split() == ["disabled"] * 2
+    assert "/opt/citadel/env/bin/hxp" in box.run("readlink /usr/local/bin/hxp")
+
+
+def test_a_release_that_does_not_take_the_configuration_changes_nothing(box):
+    """It is told before anything is exchanged. Shown with an environment that is there already."""
+    edit(box, "update_interval: 5", "update_intervall: 5")
+    script = box.run("sed 's/^    make_env$/    cp -a $home\\/env $home\\/env.new/' /src/scripts/install")
+    box.share.joinpath("install").write_text(script.replace('$(dirname "$0")/..', "/src"))
+    output = box.run("PYTHON=/usr/bin/python3 sh /share/install install", status=1)
+    assert "update_intervall: unknown key (did you mean update_interval?)" in output
+    assert "mend it and install again. Nothing was changed." in output
+    box.run("test -e /opt/citadel/env.previous/last-release", "test ! -e /opt/citadel/env.new")
+    edit(box, "update_intervall: 5", "update_interval: 5")
+
+
+def test_the_units_are_without_a_fault_and_closed(box):
+    """Every word of `verify` is a fault: its status is 0 even for unknown keys."""
+    assert box.run("systemd-analyze verify /etc/systemd/system/citadel*") == ""
+    for unit in (GATEWAY, PROCESSING):
+        box.run(f"systemd-analyze security --threshold=12 {unit}.service >/dev/null")
+
+
+def test_the_target_starts_everything_with_the_data_in_place(box):
+    """Ready means serving: the store is migrated with a copy kept, the events of before are there, all ports answer."""
+    box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
+    assert box.show(f"{GATEWAY}.service", "StatusText").startswith("Serving data-streaming-api on 0.0.0.0:9102, ")
+    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
+    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS))
+    assert '"ops@x"' in get(box, "/notifications/dead")
+    box.run("test -s /var/lib/citadel/data-streaming-api/state.db.revision-0001")
+    assert rules(box)[0] == last_release.OWN_RULE
+    for port in (8501, 8502, 8503):
+        assert "<!doctype html>" in get(box, "/", port).lower()
+    assert "process_resident_memory_bytes " in get(box, "/metrics")
+    assert box.run(f"ps -o user= -p {box.show(GATEWAY, 'MainPID')}").strip() == "citadel"
+    # Each process of the gateway has a queue of its own, as deep as the unit says.
+    queues = box.run("ss --listening --tcp --numeric --no-header 'sport = :9102'").splitlines()
+    assert [line.split()[2] for line in queues] == ["4096", "4096"]
+    box.run(
+        "systemd-run --quiet --unit=metrics-server --working-directory=/opt/citadel/config/prometheus prometheus"
+        " --config.file=prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=192.168.10.37:9090"
+    )
+
+
+def test_a_good_reload_is_taken_and_a_bad_one_is_refused_by_systemctl(box):
+    """The same process before and after; a faulty file does not even reach it."""
+    process = box.show(GATEWAY, "MainPID")
+    edit(box, f"name: {last_release.OWN_RULE}", "name: renamed_rule")
+    box.run(f"systemctl reload {GATEWAY}")
+    box.until(f"curl --silent {BASE}:9102/notifications/status", '"renamed_rule"')
+    edit(box, "latency > 1000000", "latencyy > 1000000")
+    assert "Job for citadel-data-streaming-api.service failed" in box.run(f"systemctl reload {GATEWAY}", status=1)
+    assert "did you mean latency" in box.journal(GATEWAY)
+    assert rules(box)[0] == "renamed_rule"
+    edit(box, "latencyy > 1000000", "latency > 1000000")
+    box.run(f"systemctl reload {GATEWAY}")
+    assert (box.show(GATEWAY, "MainPID"), box.show(GATEWAY, "NRestarts")) == (process, "0")
+
+
+def test_a_restart_under_load_refuses_nobody_and_streams_resume(box):
+    """200 new connections a second; not ready is told first, streams end with 1012 and a spread retry, and go on."""
+    clients = subprocess.Popen(
+        box.command("exec /opt/citadel/env/bin/python -P /src/tests/box/clients.py"), stdout=subprocess.PIPE, text=True
+    )
+    assert clients.stdout is not None
+    assert clients.stdout.readline() == "open\n"
+    load, looks = open_load(box, "/health/live", 200), open_load(box, "/health/ready", 20)
+    box.run(f"systemctl restart {GATEWAY}")
+    answers, ready = end_load(load), end_load(looks)
+    assert set(answers) == {"200"}, answers
+    assert set(ready) == {"200", "503"}, ready
+    found = json.loads(clients.communicate(timeout=30)[0])
+    assert 5000 <= found.pop("retry") <= 10000
+    assert found == {"close_code": 1012, "reset": False, "went on": True, "stayed": "HTTP/1.1 101"}
+
+
+def test_secrets_are_given_and_everything_else_is_denied(box):
+    """Tried in the service's own sandbox, as its user."""
+    box.run("mkdir -p -m 0700 /etc/credstore", "printf s3cret >/etc/credstore/smtp-password")
+    drop_in(box, "probe", "ExecStartPre=/usr/bin/python3 /src/tests/box/probe.py")
+    box.run(f"systemctl restart {GATEWAY}")
+    drop_in(box, "probe")
+    assert json.loads(box.run("cat /var/lib/citadel/data-streaming-api/probe.json")) == {
+        "user": "citadel",
+        "credential": "s3cret",
+        "other credentials": "No such file or directory",
+        "the credential's source": "Permission denied",
+        "write /etc": "Read-only file system",
+        "write /opt/citadel/config": "Read-only file system",
+        "write the other's state": "Read-only file system",
+        "read /etc/shadow": "Permission denied",
+        "look into /root": "Permission denied",
+        "raw socket": "Operation not permitted",
+        "packet socket": "Address family not supported by protocol",
+        "name space": "Operation not permitted",
+        "memory to write and execute": "Operation not permitted",
+        "renice": "Operation not permitted",
+    }
+    assert "s3cret" not in box.journal(GATEWAY)
+
+
+def test_a_process_that_stands_still_is_killed_and_replaced(box):
+    """The watchdog is fed from the loop: what does not turn does not feed it."""
+    drop_in(box, "watchdog", "WatchdogSec=2", "RestartSec=0")
+    box.run(f"systemctl restart {GATEWAY}")
+    process = box.show(GATEWAY, "MainPID")
+    box.run(f"kill -STOP {process}")
+    box.until(f"journalctl --unit={GATEWAY} --output=cat", "Watchdog timeout (limit 2s)!")
+    box.until(f"systemctl is-active {GATEWAY}; systemctl show -P NRestarts {GATEWAY}", "active\n1")
+    assert box.show(GATEWAY, "MainPID") not in {process, "0"}
+    drop_in(box, "watchdog")
+    box.run(f"systemctl restart {GATEWAY}")
+
+
+def test_a_faulty_configuration_ends_with_78_and_is_not_tried_again(box):
+    """Although the gateway keeps knocking at its port, which would start it: the port is closed. A start opens it."""
+    file = f"/opt/citadel/{last_release.UNTOUCHED}"
+    edit(box, "port: 9100", 'port: "91O0"', file)
+    since = box.run("date +%s.%N").strip()
+    box.run(f"systemctl restart {PROCESSING}", status=1)
+    box.until(f"systemctl is-active {PROCESSING}.socket", "inactive")
+    box.until(f"systemctl is-active {PROCESSING}", "failed")
+    properties = [box.show(f"{PROCESSING}.service", name) for name in ("ExecMainStatus", "NRestarts", "Result")]
+    assert properties == ["78", "0", "exit-code"]
+    said = box.run(f"journalctl --unit={PROCESSING} --since=@{since} --priority=err --output=cat")
+    assert f'{file}:10:9: service.port: expected an integer, got "91O0"' in said
+    # One more start at most, by a connection that was waiting already.
+    assert said.count("service.port") <= 2
+    edit(box, 'port: "91O0"', "port: 9100", file)
+    box.run(f"systemctl start {PROCESSING}")
+    assert box.run(f"systemctl is-active {PROCESSING} {PROCESSING}.socket").split() == ["active", "active"]
+
+
+def test_ports_of_systemd_that_are_not_configured_are_told(box):
+    """Nobody would answer there: a fault of the configuration, with both addresses and what to do."""
+    environment = "/opt/citadel/config/services/data-streaming-api.env"
+    edit(box, "API_PORT=9102", "API_PORT=9112", environment)
+    box.run(f"systemctl restart {GATEWAY}", status=1)
+    box.until(f"systemctl is-active {GATEWAY}.socket citadel-dashboards.socket", "inactive\ninactive")
+    box.until(f"systemctl is-active {GATEWAY}", "failed")
+    assert box.show(GATEWAY, "ExecMainStatus") == "78"
+    assert "systemd listens on 0.0.0.0:9102 (citadel-data-streaming-api.socket)" in box.journal(GATEWAY)
+    edit(box, "API_PORT=9112", "API_PORT=9102", environment)
+    box.run(f"systemctl start {GATEWAY}")
+
+
+def test_the_validation_commands_of_the_task(box):
+    """One after the other, as they stand in the task."""
+    box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
+    box.until("curl --silent '192.168.10.37:9090/api/v1/query?query=data_streaming_latency'", '"value"', within=60)
+    faults = []
+    for command, expected in COMMANDS:
+        output = box.run(command)
+        if not re.search(expected, output, re.DOTALL):
+            faults.append(f"{command}\nshould answer {expected}, answers {output[:600]}")
+    assert not faults, "\n".join(faults)
+
+
+def test_everything_stops_in_time(box):
+    """With streams open: within the time of the unit, without a kill, and the ports are closed."""
+    stream = subprocess.Popen(box.command(f"exec curl -sN {BASE}:9102/sse/events"), stdout=subprocess.PIPE)
+    assert stream.stdout is not None
+    assert stream.stdout.readline()
+    box.run("systemctl stop 'citadel*'", within=45)
+    for unit in (GATEWAY, PROCESSING):
+        assert (box.show(unit, "Result"), box.show(unit, "ActiveState")) == ("success", "inactive")
+        assert "process: stopped" in box.journal(unit)
+    assert box.run("ss --listening --tcp --no-header 'sport = :9102 or sport = :9100 or sport = :8501'") == ""
+    stream.communicate(timeout=10)
+
+
+def test_uninstall_keeps_what_is_the_operators(box):
+    """Refused while something runs; then data and edited configuration stay, all else goes."""
+    uninstall = "make --silent -C /src uninstall"
+    box.run(f"systemctl start {PROCESSING}.socket")
+    assert "The services run: systemctl stop 'citadel*'" in box.run(uninstall, status=2)
+    box.run(f"systemctl stop {PROCESSING}.socket")
+    output = box.run(uninstall)
+    assert "Kept what you have edited: config/services/data-streaming-api.yaml" in output
+    assert "Kept the data in /var/lib/citadel" in output
+    assert box.run("find /opt/citadel -type f").split() == [STREAMING_YAML]
+    assert box.run("find /etc /usr /opt -name 'citadel*' -type f").split() == []
+    assert "citadel" not in box.run("systemctl list-unit-files", "ls /usr/local/bin")
+
+
+def test_the_package_installs_upgrades_and_is_purged(box, deb, share):
+    """dpkg keeps what was edited; nothing is started by it; a removal keeps the data, a purge does not."""
+    output, _ = deb.communicate(timeout=120)
+    assert deb.returncode == 0, output
+    [package] = share.glob("citadel_*.deb")
+    box.run(f"dpkg --force-confold --install /share/{package.name}")
+    assert "renamed_rule" in box.run(f"cat {STREAMING_YAML}")
+    box.run(f"cmp /src/{last_release.EDITED} {STREAMING_YAML}.dpkg-dist")
+    assert box.run("systemctl is-active citadel.target", status=None).strip() == "inactive"
+    assert box.run("systemctl is-enabled citadel.target", status=None).strip() == "disabled"
+    box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
+    assert '"number":24' in get(box, "/events?after=0&type=order.placed", 9100)
+    assert rules(box)[0] == "renamed_rule"
+    process = box.show(PROCESSING, "MainPID")
+
+    box.run(
+        f"dpkg-deb --raw-extract /share/{package.name} /tmp/next",
+        "sed -i 's/^Version: .*/&.post1/' /tmp/next/DEBIAN/control",
+        "echo '# the next release' >>/tmp/next/opt/citadel/config/services/event-processing.yaml",
+        "dpkg-deb --root-owner-group -Znone --build /tmp/next /tmp/next.deb",
+    )
+    assert "systemctl restart 'citadel-*.service'" in box.run("dpkg --force-confold --install /tmp/next.deb")
+    assert "# the next release" in box.run("cat /opt/citadel/config/services/event-processing.yaml")
+    assert "renamed_rule" in box.run(f"cat {STREAMING_YAML}")
+    assert box.show(PROCESSING, "MainPID") == process
+    box.run("systemctl restart 'citadel-*.service'", "dpkg --remove citadel")
+    assert box.run("systemctl is-active 'citadel-*'", status=None).split() == []
+    box.run("test -s /var/lib/citadel/data-streaming-api/state.db", f"test -s {STREAMING_YAML}")
+    box.run("dpkg --purge citadel", "test ! -e /opt/citadel", "test ! -e /var/lib/citadel")
