@@ -17,6 +17,8 @@ COMMANDS = {
     "notify": ("notify", "notify"),
     "rules": ("rules", "rules"),
     "log": ("log", "log"),
+    "backup": ("backup", "backup"),
+    "restore": ("backup", "put_back"),
     "keys": ("keys", "keys"),
     "check-config": ("config", "check_config"),
     "config": ("config", "config"),
