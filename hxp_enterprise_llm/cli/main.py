@@ -17,6 +17,7 @@ COMMANDS = {
     "notify": ("notify", "notify"),
     "rules": ("rules", "rules"),
     "log": ("log", "log"),
+    "doctor": ("doctor", "doctor"),
     "backup": ("backup", "backup"),
     "restore": ("backup", "put_back"),
     "keys": ("keys", "keys"),

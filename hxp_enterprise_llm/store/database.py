@@ -169,10 +169,19 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine, path: Path) -> str:
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    head = ScriptDirectory.from_config(config).get_current_head() or ""
+    return config
+
+
+def newest_revision() -> str:
+    """The revision of the tables that this release makes."""
+    return ScriptDirectory.from_config(_migrations()).get_current_head() or ""
+
+
+def _migrate(engine: Engine, path: Path) -> str:
+    config, head = _migrations(), newest_revision()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         try:
