@@ -66,8 +66,11 @@ class StoreClosed(StoreError):
 class Store:
     """Transactions on the file `path`. `executor` must run one call at a time; without one the store has its own."""
 
-    def __init__(self, path: Path, *, executor: Executor | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, executor: Executor | None = None, failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`failed` is told of each transaction that the file did not take, in the store's thread."""
+        self.path, self._failed = path, failed
         self._executor = executor or ThreadPoolExecutor(1, "store")
         self._owns_executor = executor is None
         self._engine: Engine | None = None
@@ -108,6 +111,7 @@ class Store:
         except IntegrityError:
             raise  # a fault of the caller, not of the file
         except DBAPIError as error:
+            self._failed()
             raise StoreUnavailable(self.path, str(error.orig)) from error
 
     def _open(self) -> None:
