@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from log_lines import page as log_lines
+
 from hxp_enterprise_llm.cli.up import Launch
 from hxp_enterprise_llm.config.reference import reference_page
 from hxp_enterprise_llm.orchestration.endpoints import HEAD, rows
@@ -41,6 +43,7 @@ def documents() -> dict[Path, str]:
     tables = asyncio.run(endpoint_tables())
     return {
         ROOT / "docs" / "configuration.md": reference_page(),
+        ROOT / "docs" / "log-lines.md": log_lines(),
         readme: render_readme(readme.read_text(encoding="utf-8"), tables),
     }
 

@@ -40,6 +40,14 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     raise_descriptor_limit()
     os.umask(0o077)
     _collect_seldom()
+    try:
+        return _run(settings, load, on_ready, records)
+    finally:
+        # What was held back as a repeat is told.
+        records.close()
+
+
+def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None, records: logs.Logs) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(settings, load, on_ready, records))

@@ -70,8 +70,11 @@ class StoreClosed(StoreError):
 class Store:
     """Transactions on the file `path`. `executor` must run one call at a time; without one the store has its own."""
 
-    def __init__(self, path: Path, *, executor: Executor | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, executor: Executor | None = None, failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`failed` is told of each transaction that the file did not take, in the store's thread."""
+        self.path, self._failed = path, failed
         self._executor = executor or ThreadPoolExecutor(1, "store")
         self._owns_executor = executor is None
         self._engine: Engine | None = None
@@ -112,6 +115,7 @@ class Store:
         except IntegrityError:
             raise  # a fault of the caller, not of the file
         except DBAPIError as error:
+            self._failed()
             raise StoreUnavailable(self.path, str(error.orig)) from error
 
     def _open(self) -> None:
@@ -173,12 +177,20 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine, path: Path) -> str:
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head() or ""
-    _keep_what_was(engine, path, scripts)
+    return config
+
+
+def newest_revision() -> str:
+    """The revision of the tables that this release makes."""
+    return ScriptDirectory.from_config(_migrations()).get_current_head() or ""
+
+
+def _migrate(engine: Engine, path: Path) -> str:
+    config, head = _migrations(), newest_revision()
+    _keep_what_was(engine, path, ScriptDirectory.from_config(config))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         try:

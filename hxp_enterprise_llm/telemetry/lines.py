@@ -89,7 +89,12 @@ def _below(line: Line, prefix: str) -> str:
 def journal(line: Line, at: float) -> str:
     """For a service manager: `<3>ERROR websocket: opened peer=…`; the journal knows the time."""
     prefix = f"<{PRIORITY[line.level]}>"
-    return f"{prefix}{line.level} {_message(line)}{_values(line)}{_below(line, prefix)}"
+    return f"{prefix}{message_of(line)}{_below(line, prefix)}"
+
+
+def message_of(line: Line) -> str:
+    """What a person reads of a line in the journal, without a traceback."""
+    return f"{line.level} {_message(line)}{_values(line)}"
 
 
 def plain(line: Line, at: float) -> str:

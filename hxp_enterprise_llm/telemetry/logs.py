@@ -12,6 +12,7 @@ from typing import Any, Literal, TextIO
 import structlog
 
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
+from hxp_enterprise_llm.telemetry.journal import SOCKET, Journal
 from hxp_enterprise_llm.telemetry.lines import FORMS, Form, Line, make_line
 from hxp_enterprise_llm.telemetry.redaction import Redactor
 from hxp_enterprise_llm.telemetry.repeats import Repeated, Repeats
@@ -45,9 +46,12 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 class Sink:
-    """Writes lines to a stream, from any thread. A stream that is gone never stops the service."""
+    """Writes lines to a journal or a stream, from any thread. A stream that is gone never stops the service."""
 
-    def __init__(self, stream: TextIO, form: Form, clock: Clock, *, window: float) -> None:
+    def __init__(
+        self, stream: TextIO, form: Form, clock: Clock, *, window: float, journal: Journal | None = None
+    ) -> None:
+        self._journal = journal
         self._stream, self._render, self._clock = stream, FORMS[form], clock
         self._window = window
         self._repeats: Repeats[Line] = Repeats(window=window)
@@ -69,7 +73,14 @@ class Sink:
             for repeated in self._repeats.rest(self._clock.monotonic()):
                 self._write(_summary(repeated))
 
+    def close(self) -> None:
+        """Let go of the journal; the stream is not ours."""
+        if self._journal is not None:
+            self._journal.close()
+
     def _write(self, line: Line) -> None:
+        if self._journal is not None and self._journal.send(line):
+            return
         text = self._render(line, self._clock.time()) + "\n"
         try:
             self._stream.write(text)
@@ -162,6 +173,7 @@ class Logs:
     def close(self) -> None:
         """Tell what is held back and leave structlog and `logging` as they were. Idempotent."""
         self._sink.flush()
+        self._sink.close()
         logging.getLogger().removeHandler(self._handler)
         logging.getLogger().setLevel(logging.WARNING)
         structlog.reset_defaults()
@@ -184,12 +196,16 @@ def configure(
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     repeat_window: float = 10.0,
+    journal: str = SOCKET,
 ) -> Logs:
     """Set up logging for the process; `close` the answer to undo it.
 
     `level` is one of DEBUG, INFO, WARNING, ERROR; `format` one of auto, console, journal, json (see `choose_form`).
-    `stream` defaults to stderr. The same line again within `repeat_window` seconds is counted, not written.
+    `stream` defaults to stderr; where it is the journal's, lines go to the socket `journal` instead, as entries with
+    fields. The same line again within `repeat_window` seconds is counted, not written.
     """
     out = sys.stderr if stream is None else stream
-    form = choose_form(format, out, os.environ if environ is None else environ)
-    return Logs(Sink(out, form, clock or SystemClock(), window=repeat_window), level)
+    environment = os.environ if environ is None else environ
+    form = choose_form(format, out, environment)
+    native = Journal(journal) if form == "journal" and _is_journal(out, environment) else None
+    return Logs(Sink(out, form, clock or SystemClock(), window=repeat_window, journal=native), level)

@@ -163,6 +163,10 @@ class StreamingMetrics:
             ["transport", "reason"],
             registry=registry,
         )
+        # An alert on increase() misses the step from no series to 1.
+        for transport in ("websocket", "sse"):
+            for reason in ("limit", "quota", "rate"):
+                self.refused.labels(transport, reason)
         self.behind = Gauge(
             "citadel_streaming_connections_behind",
             "Connections that catch up from the log",

@@ -48,6 +48,9 @@ class NotificationMetrics:
             "When the rules were last evaluated over a snapshot; NaN while notifications are off",
             registry=registry,
         )
+        self.store_errors = Counter(
+            "citadel_store_errors", "Transactions that the store's file did not take", registry=registry
+        )
         self.deliveries = DeliveryMetrics(registry, CHANNELS)
         for channel in CHANNELS:
             self.outbox.labels(channel)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import structlog
+
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.limits import TITLES
 from hxp_enterprise_llm.security.networks import network
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
+
+log = structlog.get_logger("streaming")
 
 MOST_ADDRESSES = 10_000
 SPREAD_SECONDS = 5
@@ -94,6 +98,7 @@ class ConnectionRate:
 
     def _refusal(self, key: str, rate: float) -> Problem:
         self._refused.inc()
+        log.warning("connection.refused", transport=self._transport, reason="rate", what=key, limit=rate)
         pause = math.ceil(1 / rate) + int(self._random() * SPREAD_SECONDS)
         return Problem(
             503,

@@ -103,6 +103,8 @@ class Gateway:
         """
         self._task = self._spawn("streaming.hub", self.hub.run())
         self._heartbeat.start()
+        config = self.config
+        log.info("gateway.opened", websocket=config.websocket.max_connections, sse=config.sse.max_connections)
         try:
             async with asyncio.timeout(within):
                 while not self.hub.ready:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.signal import Signal
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
+
+log = structlog.get_logger("streaming")
 
 RETRY_AFTER_SECONDS = 5
 TITLES: dict[Transport, str] = {"websocket": "WebSocket", "sse": "SSE"}
@@ -129,6 +133,7 @@ class Places(Generic[Connection]):
         if quota is not None and full:
             limit, what, setting = quota.limit, quota.kind, quota.setting
         self._metrics.refused.labels(self._transport, "quota" if full else "limit").inc()
+        log.warning("connection.refused", transport=self._transport, reason="limit", what=what, limit=limit)
         raise Problem(
             503,
             "too_many_connections",

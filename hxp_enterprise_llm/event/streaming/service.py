@@ -154,10 +154,10 @@ class StreamingService:
 
     async def _start_notifications(self) -> None:
         context = self._context
-        store = Store(Path(self.config.state.directory) / "state.db")
+        metrics = NotificationMetrics(context.registry)
+        store = Store(Path(self.config.state.directory) / "state.db", failed=metrics.store_errors.inc)
         await store.open()
         self._cleanup.push("store", store.close)
-        metrics = NotificationMetrics(context.registry)
         renderer: Renderer = ProcessRenderer() if context.processes else InlineRenderer()
         self._cleanup.push("renderer", renderer.stop)
 
@@ -199,6 +199,7 @@ class StreamingService:
             firing=self._firing,
         )
         self._spawn("dashboards", self._dashboards.run())
+        log.info("dashboards.started", dashboards=len(self.config.live_dashboard.dashboards))
 
     async def _firing(self) -> Sequence[Mapping[str, Any]]:
         return self._notifications.firing()

@@ -225,3 +225,14 @@ async def test_what_was_acknowledged_survives_kill_9_and_transactions_are_whole(
     assert found == [n for n in range(len(found) // 2) for _ in "ab"]
     assert len(found) // 2 - 1 >= acknowledged
     await store.close()
+
+
+async def test_a_transaction_that_the_file_did_not_take_is_told(tmp_path):
+    """For the metric; a fault of the caller is not the file's."""
+    told = []
+    store = Store(tmp_path / "state.db", failed=lambda: told.append(1))
+    await store.open()
+    with pytest.raises(StoreUnavailable):
+        await store.run(lambda connection: connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)"))
+    assert told == [1]
+    await store.close()

@@ -104,14 +104,18 @@ class HeadWitness:
             sync_directory(self.path.parent)
         self._handle = _open(self.path, os.O_CREAT)
         self._inode = os.fstat(self._handle).st_ino
-        return self._parse(os.pread(self._handle, 256, 0))
+        return _witnessed(os.pread(self._handle, 256, 0), self._inode)
 
-    def _parse(self, line: bytes) -> Witnessed | None:
-        fields = line.split()
-        if len(fields) != 4 or _crc(b" ".join(fields[:3])) != fields[3]:
+    @staticmethod
+    def peek(directory: Path) -> Witnessed | None:
+        """The same without touching anything: the owner may be running. Raises OSError, but not for a missing note."""
+        path = directory.with_name(directory.name + ".head")
+        if not path.exists():
+            path = directory / "head"
+        try:
+            return _witnessed(path.read_bytes()[:256], path.stat().st_ino)
+        except FileNotFoundError:
             return None
-        epoch, head, inode = fields[0].decode(), int(fields[1]), int(fields[2])
-        return Witnessed(epoch, head, inode == self._inode)
 
     def note(self, epoch: str, head: int) -> None:
         """Write the head down, for the next process; `sync` makes it outlast a power cut. Raises OSError."""
@@ -131,6 +135,13 @@ class HeadWitness:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def _witnessed(line: bytes, inode: int) -> Witnessed | None:
+    fields = line.split()
+    if len(fields) != 4 or _crc(b" ".join(fields[:3])) != fields[3]:
+        return None
+    return Witnessed(fields[0].decode(), int(fields[1]), int(fields[2]) == inode)
 
 
 def _crc(content: bytes) -> bytes:

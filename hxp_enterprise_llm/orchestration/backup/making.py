@@ -1,0 +1,116 @@
+"""Making a backup of services that may be running."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.event.log.model import LogError
+from hxp_enterprise_llm.event.log.sqlite import directory as files
+from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
+from hxp_enterprise_llm.event.log.sqlite.snapshot import copy_log
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.orchestration.backup.archive import is_archive, pack
+from hxp_enterprise_llm.orchestration.backup.model import (
+    FORMAT,
+    LOG,
+    MANIFEST,
+    STORE,
+    BackupError,
+    LogFacts,
+    Manifest,
+    entry_of,
+)
+from hxp_enterprise_llm.runtime.sqlite_copy import copy_database, damage_of, sync
+
+
+class Places(NamedTuple):
+    """Where the services keep what must survive."""
+
+    processing: Path
+    streaming: Path
+
+    @property
+    def log(self) -> Path:
+        return self.processing / "log"
+
+    @property
+    def store(self) -> Path:
+        return self.streaming / "state.db"
+
+
+def make(places: Places, target: Path, time: Callable[[], float]) -> Manifest:
+    """Copy log and store into `target`, a new directory or tar file, and check the copy. Raises BackupError."""
+    if target.exists():
+        raise BackupError(f"{target} exists already: name another, nothing is written over")
+    work = target.with_name(target.name + ".making")
+    try:
+        work.mkdir(mode=0o700, parents=True)
+        manifest = _made(places, work, time)
+        if is_archive(target):
+            pack(work, target)
+        else:
+            work.rename(target)
+            sync(target.parent)
+    except FileExistsError as error:
+        raise BackupError(f"{error.filename} is left over or in use: remove it if no other backup runs") from error
+    except (OSError, sqlite3.Error, LogError) as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise BackupError(f"no backup was made: {error}") from error
+    except BackupError:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def _made(places: Places, root: Path, time: Callable[[], float]) -> Manifest:
+    begun = rfc3339(time())
+    # The store first: what it refers to is then in the log. What was told meanwhile may be told twice after a restore.
+    revision = _copy_store(places.store, root / STORE) if places.store.exists() else ""
+    facts = _copy_log(places.log, root / LOG) if segment_paths(places.log) else None
+    if facts is None and not revision:
+        raise BackupError(f"there is neither a log in {places.log} nor a store at {places.store}: name the directory")
+    found = sorted(each for each in root.rglob("*") if each.is_file())
+    manifest = Manifest(
+        format=FORMAT,
+        version=__version__,
+        begun=begun,
+        host=socket.gethostname(),
+        files=tuple(entry_of(root, path) for path in found),
+        log=facts,
+        store=revision,
+    )
+    path = root / MANIFEST
+    path.touch(0o600)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    sync(path)
+    sync(root)
+    return manifest
+
+
+def _copy_store(source: Path, target: Path) -> str:
+    target.parent.mkdir(mode=0o700)
+    copy_database(source, target)
+    if fault := damage_of(target):
+        raise BackupError(f"the store {source} is damaged: {fault}; keep the last good backup and see `hxp doctor`")
+    with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def _copy_log(source: Path, target: Path) -> LogFacts:
+    target.parent.mkdir(mode=0o700)
+    copy_log(source, target)
+    summary = files.check(target)
+    if not summary.is_whole:
+        damage = summary.damages[0]
+        raise BackupError(f"the log {source} is damaged: {damage}; `hxp log check` and `repair` mend it")
+    return LogFacts(summary.epoch, summary.first, summary.head, summary.events)

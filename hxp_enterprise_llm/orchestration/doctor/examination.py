@@ -1,0 +1,98 @@
+"""All looks at an installation, in the order in which they are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hxp_enterprise_llm.config.common import SecurityConfig, ServiceConfig
+from hxp_enterprise_llm.config.faults import ConfigFaults
+from hxp_enterprise_llm.config.loader import Loaded
+from hxp_enterprise_llm.event.log.sqlite import directory as files
+from hxp_enterprise_llm.orchestration.check import CheckReport
+from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state
+from hxp_enterprise_llm.orchestration.doctor.files import (
+    look_at_configuration_file,
+    look_at_credentials,
+    look_at_state,
+)
+from hxp_enterprise_llm.orchestration.doctor.model import Finding, Installation
+from hxp_enterprise_llm.orchestration.doctor.trust import look_at_trust
+from hxp_enterprise_llm.telemetry.text import clean
+
+
+def configuration_faults(error: ConfigFaults) -> Iterator[Finding]:
+    """Each fault with its place."""
+    for line in str(error).splitlines():
+        yield Finding("configuration.fault", "fault", clean(line, 1024), "correct the line; hxp check-config FILE")
+
+
+def configuration_findings(report: CheckReport) -> Iterator[Finding]:
+    """A configuration that can be used: what it holds, and what is odd."""
+    loaded = report.loaded
+    found = ", ".join(f"{count} {name}" for name, count in report.found.items())
+    yield Finding("configuration.good", "ok", f"{loaded.path or 'defaults'}: {found}")
+    if loaded.path is not None:
+        yield from look_at_configuration_file(loaded.path)
+    for warning in report.warnings:
+        yield Finding("configuration.odd", "warning", warning, "correct it, or leave it if it is meant")
+
+
+def examine(installation: Installation, environ: Mapping[str, str], now: float) -> Iterator[Finding]:
+    """Everything beyond the configuration itself."""
+    yield from host.look_at_versions()
+    yield from host.look_at_clock(host.clock_state(), now, state.newest_record(installation.log))
+    yield from _disks(installation)
+    for loaded in (installation.processing, installation.streaming):
+        if loaded is not None:
+            yield from _of_service(loaded, environ)
+    yield from _limits(installation)
+    for directory in (installation.processing_state, installation.streaming_state):
+        yield from look_at_state(directory)
+    yield from state.look_at_log(installation.log)
+    yield from state.look_at_store(installation.store)
+    yield from _running(installation)
+
+
+def _of_service(loaded: Loaded[Any], environ: Mapping[str, str]) -> Iterator[Finding]:
+    service: ServiceConfig = loaded.config.service
+    security: SecurityConfig = loaded.config.security
+    yield from look_at_trust(service, security)
+    yield from look_at_credentials(loaded, environ)
+
+
+def _nearest(path: Path) -> Path:
+    return next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
+
+
+def _disks(installation: Installation) -> Iterator[Finding]:
+    table = Path("/proc/self/mounts").read_text()
+    budget = installation.processing.config.log.disk_budget_bytes if installation.processing else 0
+    used = files.size_of_all(installation.log)
+    for what, directory in (("the log", installation.log), ("the store", installation.store)):
+        at = _nearest(directory)
+        yield from host.look_at_durability(what, host.mount_of(at, table))
+        yield from host.look_at_disk(what, host.Room.of(at), used=used, budget=budget if what == "the log" else 0)
+
+
+def _limits(installation: Installation) -> Iterator[Finding]:
+    owner = state.owner_of(installation.log)
+    found = limits.limits_of(owner or os.getpid())
+    streaming = installation.streaming.config if installation.streaming else None
+    yield from limits.look_at_descriptors(found.descriptors, streaming)
+    if owner is not None and installation.processing is not None:
+        config = installation.processing.config
+        yield from limits.look_at_cgroup(config.service.name, config.performance, found)
+
+
+def _running(installation: Installation) -> Iterator[Finding]:
+    processing = installation.processing.config if installation.processing else None
+    streaming = installation.streaming.config if installation.streaming else None
+    for config in (processing, streaming):
+        if config is not None:
+            yield from network.look_at_service(config.service.name, config.service.host, config.service.port)
+    if streaming is not None:
+        yield from network.look_at_dashboard_ports(streaming)
+        yield from network.look_at_peers(streaming, processing)

@@ -1,0 +1,126 @@
+"""Log and store as they lie on disk, looked at by connections that only read: the services may run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+from hxp_enterprise_llm.event.log.model import LogCorrupt
+from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness
+from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, segment_paths
+from hxp_enterprise_llm.orchestration.doctor.model import Finding
+from hxp_enterprise_llm.store.database import newest_revision
+
+_REPAIR = "sudo systemctl stop citadel-event-processing; hxp log check {0}; hxp log repair {0}"
+
+
+def owner_of(log: Path) -> int | None:
+    """Process id that the lock of the log names, if that process lives."""
+    try:
+        text = (log / "lock").read_text("ascii", "replace").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() and Path(f"/proc/{text}").exists() else None
+
+
+def look_at_log(directory: Path) -> Iterator[Finding]:
+    """Whether the segments are one unbroken log and reach as far as was noted."""
+    headers: list[Header] = []
+    for path in segment_paths(directory):
+        try:
+            with closing(SegmentReader(path, sealed=False)) as reader:
+                headers.append(reader.header())
+        except (sqlite3.Error, LogCorrupt) as error:
+            if path.exists():
+                yield Finding("log.unreadable", "fault", f"{path}: {error}", _REPAIR.format(directory))
+            return
+    if not headers:
+        yield Finding("log.none", "ok", f"{directory} holds no log yet")
+        return
+    yield from _holes(directory, headers)
+    newest = headers[-1]
+    note = HeadWitness.peek(directory)
+    if note is None:
+        yield Finding(
+            "log.no_note",
+            "warning",
+            f"{directory}.head, the note of the head, is missing or damaged: the log will open under a new epoch",
+            "nothing to do, if the log was restored on purpose; else see docs/runbooks/CitadelLogEpochChanged.md",
+        )
+    elif note.epoch == newest.epoch and note.head > newest.last:
+        yield Finding(
+            "log.short",
+            "fault",
+            f"{directory} ends at offset {newest.last}, but had reached {note.head}",
+            "hxp restore a backup, or see docs/runbooks/CitadelLogEpochChanged.md",
+        )
+    yield Finding(
+        "log.holds",
+        "ok",
+        f"{directory}: {len(headers)} segments, offsets {headers[0].first:,} to {newest.last:,}, epoch {newest.epoch}",
+    )
+
+
+def _holes(directory: Path, headers: list[Header]) -> Iterator[Finding]:
+    for before, header in pairwise(headers):
+        if before.epoch == header.epoch and header.first != before.last + 1:
+            yield Finding(
+                "log.hole",
+                "fault",
+                f"{directory}: offsets {before.last + 1} to {header.first - 1} are missing before {header.path.name}",
+                _REPAIR.format(directory),
+            )
+
+
+def newest_record(directory: Path) -> float | None:
+    """When the newest record was written."""
+    for path in reversed(segment_paths(directory)):
+        try:
+            with closing(SegmentReader(path, sealed=False)) as reader:
+                for record in reader.newest_first():
+                    return record.at
+        except (sqlite3.Error, LogCorrupt):
+            return None
+    return None
+
+
+def look_at_store(path: Path) -> Iterator[Finding]:
+    """Whether the store is whole and of this release, and whether notifications wait or were given up in it."""
+    if not path.exists():
+        yield Finding("store.none", "ok", f"there is no store at {path} yet")
+        return
+    # Without a write-ahead file nobody has it open; to open it as a shared one would make files beside it.
+    alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    try:
+        uri = f"file:{quote(str(path))}?mode=ro{alone}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
+            connection.execute("PRAGMA query_only=ON")
+            yield from _store(path, connection)
+    except sqlite3.Error as error:
+        yield _damaged(path, str(error))
+
+
+def _damaged(path: Path, why: str) -> Finding:
+    mend = "hxp restore --replace the last backup; alert states and waiting notifications since then are gone"
+    return Finding("store.damaged", "fault", f"{path}: {why}", mend)
+
+
+def _store(path: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        yield _damaged(path, found)
+        return
+    revision = str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+    if revision > newest_revision():
+        yield Finding(
+            "store.newer",
+            "fault",
+            f"{path} has revision {revision}, this release knows {newest_revision()}: a newer release wrote it",
+            "run that release, or restore the backup made before the upgrade",
+        )
+        return
+    yield Finding("store.whole", "ok", f"{path} is whole, revision {revision}")

@@ -1,0 +1,157 @@
+"""The shipped nginx configuration before `hxp up`: TLS, WebSocket, SSE at once, and nobody is loopback by it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import trustme
+
+from hxp_enterprise_llm.security.keys import new_key
+from tests.attacks.victim import victim
+from tests.integration.daemon import Daemon
+from tests.integration.test_api_keys import write_keys
+from tests.integration.test_doctor import free_ports
+
+SHIPPED = Path(__file__).parents[2] / "deploy/nginx/citadel.conf"
+NAME = "citadel.example.org"
+TRUSTING = (
+    "security: {{trusted_proxies: [127.0.0.1/32], allowed_hosts: [citadel.example.org], api_keys_file: {keys}}}\n"
+)
+AROUND = """
+daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root}; uwsgi_temp_path {root};
+    scgi_temp_path {root};
+    include {root}/citadel.conf;
+}}
+"""
+
+
+def program() -> str:
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    assert found is not None, "nginx is missing: scripts/system-packages installs it"
+    return found
+
+
+def adapted(root: Path, daemon: Daemon, plain: int, secure: int) -> str:
+    """The shipped text with the ports and files of this test; each must be there to be replaced."""
+    text = SHIPPED.read_text()
+    changes = {
+        "127.0.0.1:9102": daemon.gateway.partition("//")[2],
+        "127.0.0.1:9100": daemon.events.partition("//")[2],
+        "listen 80;": f"listen 127.0.0.1:{plain};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{secure} ssl;",
+        "/etc/nginx/tls/": f"{root}/",
+    }
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+@asynccontextmanager
+async def nginx(root: Path, daemon: Daemon) -> AsyncIterator[tuple[str, str, ssl.SSLContext]]:
+    """A real one with the shipped configuration; its plain and its secure address, and a context that believes it."""
+    root.mkdir()
+    plain, secure = free_ports(2)
+    authority = trustme.CA()
+    certificate = authority.issue_cert(NAME)
+    certificate.private_key_pem.write_to_path(root / "citadel.key")
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(root / "citadel.pem", append=True)
+    (root / "citadel.conf").write_text(adapted(root, daemon, plain, secure))
+    (root / "nginx.conf").write_text(AROUND.format(root=root))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    process = await asyncio.create_subprocess_exec(
+        program(), "-e", str(root / "early.log"), "-c", str(root / "nginx.conf")
+    )
+    try:
+        async with asyncio.timeout(10):
+            while not await _listens(secure):
+                assert process.returncode is None, (root / "early.log").read_text()
+                await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", context
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+def from_address(address: str) -> aiohttp.TCPConnector:
+    """Connections from an address of this host that is not the proxy's own."""
+    return aiohttp.TCPConnector(local_addr=(address, 0))
+
+
+async def test_streams_and_events_through_the_shipped_configuration(tmp_path: Path) -> None:
+    """What is published reaches a WebSocket and an SSE client at once, through TLS, while both go on."""
+    key = new_key("browser")
+    write_keys(tmp_path / "keys.yaml", {key: ("read", "publish")})
+    trusting = TRUSTING.format(keys=tmp_path / "keys.yaml")
+    async with (
+        asyncio.timeout(45),
+        victim(tmp_path, gateway=trusting, processing=trusting) as daemon,
+        nginx(tmp_path / "nginx", daemon) as (plain, secure, context),
+        aiohttp.ClientSession(headers={"Host": NAME}, connector=from_address("127.0.0.2")) as session,
+    ):
+        https = {"ssl": context, "server_hostname": NAME}
+        async with session.get(f"{plain}/health", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (301, f"https://{NAME}/health")
+        async with session.get(f"{secure}/metrics", **https) as answer:
+            assert answer.status == 404
+        # Who the client is, is known: the address is its own, not nginx's.
+        async with session.get(f"{secure}/streams/status", headers={"X-Forwarded-For": "127.0.0.1"}, **https) as answer:
+            assert answer.status == 401
+            assert "127.0.0.2 is neither this host nor in a trusted network" in await answer.text()
+        session.headers["X-API-Key"] = key
+        async with session.get(f"{secure}/health", **https) as answer:
+            assert answer.status == 200, await answer.text()
+        async with (
+            session.ws_connect(f"{secure}/ws/events?type=proxy.tick", **https) as web_socket,
+            session.get(f"{secure}/sse/events?type=proxy.tick", **https) as stream,
+        ):
+            assert stream.status == 200
+            for number in range(3):
+                event = {"type": "proxy.tick", "data": {"seq": number}}
+                async with session.post(f"{secure}/events", json=event, **https) as answer:
+                    assert answer.status == 202, await answer.text()
+                # Held back by a buffer, neither would come before the next one is sent.
+                while (message := await web_socket.receive_json()).get("type") != "proxy.tick":
+                    pass
+                assert message["data"]["seq"] == number
+                wanted = b'"seq":%d' % number
+                while wanted not in await stream.content.readline():
+                    pass
+
+
+async def test_who_comes_through_it_is_who_he_is(tmp_path: Path) -> None:
+    """A client whose address is not trusted has no rights, whatever forwarding headers it writes itself."""
+    async with (
+        asyncio.timeout(45),
+        victim(tmp_path, gateway="", processing="") as unbelieving,
+        nginx(tmp_path / "nginx", unbelieving) as (_, secure, context),
+        aiohttp.ClientSession(headers={"Host": NAME}) as session,
+    ):
+        # As installed without `trusted_proxies`: nobody becomes loopback through it.
+        headers = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}
+        for path in ("/streams/status", "/events/bounds", "/ws/events", "/sse/events"):
+            for sent in ({}, headers):
+                async with session.get(f"{secure}{path}", headers=sent, ssl=context, server_hostname=NAME) as answer:
+                    assert answer.status in {401, 403, 421}, (path, answer.status)
