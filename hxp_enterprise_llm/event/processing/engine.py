@@ -144,7 +144,7 @@ class AnalyticsEngine:
 
     async def run_follow(self) -> None:
         """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
-        pause = _FIRST_PAUSE
+        pause, took_at = _FIRST_PAUSE, self._clock.monotonic() - _REST_SECONDS
         while True:
             try:
                 if not self.ready:
@@ -156,7 +156,9 @@ class AnalyticsEngine:
                         # Whoever delivers to people was woken by the same commit, and goes first.
                         await asyncio.sleep(0)
                         self._take(stretch)
-                    if batch.events and batch.next == batch.head:
+                    # Where commits come thick and fast, several are taken in together; a lone one is taken in at once.
+                    since, took_at = self._clock.monotonic() - took_at, self._clock.monotonic()
+                    if batch.events and batch.next == batch.head and since < _REST_SECONDS:
                         await self._sleep(_REST_SECONDS)
             except CursorError as error:
                 log.warning("analytics.cursor_lost", reason=str(error))
