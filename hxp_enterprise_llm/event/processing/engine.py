@@ -157,9 +157,10 @@ class AnalyticsEngine:
                         await asyncio.sleep(0)
                         self._take(stretch)
                     # Where commits come thick and fast, several are taken in together; a lone one is taken in at once.
-                    since, took_at = self._clock.monotonic() - took_at, self._clock.monotonic()
-                    if batch.events and batch.next == batch.head and since < _REST_SECONDS:
+                    soon = self._clock.monotonic() - took_at < _REST_SECONDS
+                    if batch.events and batch.next == batch.head and soon:
                         await self._sleep(_REST_SECONDS)
+                    took_at = self._clock.monotonic()
             except CursorError as error:
                 log.warning("analytics.cursor_lost", reason=str(error))
                 self._ready.clear()
