@@ -69,12 +69,31 @@ def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
         yield from _metric_windows(section, given("analytics.metrics"))
 
 
+def platform(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Durations, names that are there once, budgets of one thing each."""
+    section = config.platform
+    yield from duration("platform.active_within", section.active_within)
+    yield from duration("platform.task_timeout", section.task_timeout)
+    yield from unique("platform.budgets", [budget.name for budget in section.budgets], "name")
+    yield from unique("platform.business", [figure.name for figure in section.business], "name")
+    for index, budget in enumerate(section.budgets):
+        chosen = [name for name in ("agent", "model", "user") if getattr(budget, name)]
+        if len(chosen) > 1:
+            message = f"a budget is for one thing, this one for {' and '.join(chosen)}"
+            yield Finding(f"platform.budgets[{index}].{chosen[1]}", message)
+    for index, figure in enumerate(section.business):
+        yield from _field(f"platform.business[{index}].field", figure.field)
+        for at, path in enumerate(figure.by):
+            yield from _field(f"platform.business[{index}].by[{at}]", path)
+
+
 CHECKS = (
     Check(("service",), workers),
     Check(("security",), security),
     Check(("log",), log),
     Check(("ingest",), ingest),
     Check(("analytics",), analytics),
+    Check(("platform",), platform),
 )
 
 

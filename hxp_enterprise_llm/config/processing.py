@@ -13,6 +13,7 @@ from hxp_enterprise_llm.config.common import (
     ServiceConfig,
     StateConfig,
 )
+from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
 
 
@@ -228,6 +229,7 @@ class ProcessingConfig(Section, frozen=True, kw_only=True):
     ingest: IngestConfig = msgspec.field(default_factory=IngestConfig)
     log: LogConfig = msgspec.field(default_factory=LogConfig)
     analytics: AnalyticsConfig = msgspec.field(default_factory=AnalyticsConfig)
+    platform: PlatformConfig = msgspec.field(default_factory=PlatformConfig)
     sources: SourcesConfig = msgspec.field(default_factory=SourcesConfig)
     security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
     state: StateConfig = msgspec.field(default_factory=StateConfig)

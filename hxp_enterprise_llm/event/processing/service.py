@@ -12,6 +12,10 @@ from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.platform import api as platform_api
+from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
+from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
+from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.sources import api as ingest_api
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
@@ -23,6 +27,7 @@ from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 
 
 class ProcessingService:
@@ -49,8 +54,27 @@ class ProcessingService:
             self._metrics,
             deadline=config.log.append_deadline,
         )
-        self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._platform = self._make_platform() if config.platform.enabled else None
+        extras = [self._platform] if self._platform else []
+        self._engine = AnalyticsEngine(
+            config.analytics,
+            self._log,
+            clock=context.clock,
+            metrics=self._metrics,
+            extras=[each.extras for each in extras],
+            extra_groups=[each.extra_groups for each in extras],
+        )
         self._cleanup = CleanupStack()
+
+    def _make_platform(self) -> PlatformEngine:
+        return PlatformEngine(
+            self.config.platform,
+            self._log,
+            StateFile(self._directory / "platform" / "state"),
+            clock=self._context.clock,
+            metrics=PlatformMetrics(self._context.registry),
+            prices=shipped(),
+        )
 
     @property
     def event_log(self) -> EventLog:
@@ -71,6 +95,13 @@ class ProcessingService:
             spawn("processing.ticks", self._engine.run_ticks()),
             spawn("log.scrub", self._log.run_scrub()),
         ]
+        if self._platform is not None:
+            self._cleanup.push("platform", self._platform.close)
+            tasks += [
+                spawn("platform.follow", self._platform.run_follow()),
+                spawn("platform.ticks", self._platform.run_ticks()),
+                spawn("platform.saves", self._platform.run_saves()),
+            ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
         for task in tasks:
@@ -96,7 +127,12 @@ class ProcessingService:
         return [
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
+            *self.views(),
         ]
+
+    def views(self) -> list[Route]:
+        """The routes that a gateway in the same process answers as well."""
+        return platform_api.routes(self._platform) if self._platform is not None else []
 
     def channels(self) -> Mapping[str, ChannelConfig]:
         return {}
@@ -114,15 +150,19 @@ class ProcessingService:
             status = "degraded"
         reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        parts = {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        return parts | ({"platform": self._platform.health()} if self._platform is not None else {})
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""
         catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
-        commit_engine = self._engine.prepare(config.analytics)
+        commits = [self._engine.prepare(config.analytics)]
+        if self._platform is not None:
+            commits.append(self._platform.prepare(config.platform))
 
         def commit() -> None:
-            commit_engine()
+            for each in commits:
+                each()
             self._log.reconfigure(config.log)
             self._ingest.configure(config.ingest, catalogue)
             self.config, self.catalogue = config, catalogue

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil, inf, log
-from typing import Self
+from typing import Any, Self
 
 ACCURACY = 0.01
 """Greatest relative error of a quantile."""
@@ -77,6 +77,18 @@ class Sketch:
         twin.count, twin.minimum, twin.maximum, twin._zeros = self.count, self.minimum, self.maximum, self._zeros
         twin._positive, twin._negative = self._positive.copy(), self._negative.copy()
         return twin
+
+    def dump(self) -> tuple[int, float, float, int, dict[int, int], dict[int, int]]:
+        """All that there is, to be stored; `load` makes the same of it."""
+        return self.count, self.minimum, self.maximum, self._zeros, dict(self._positive), dict(self._negative)
+
+    @classmethod
+    def load(cls, dumped: Sequence[Any]) -> Self:
+        """A sketch out of what `dump` has answered."""
+        made = cls()
+        made.count, made.minimum, made.maximum, made._zeros, positive, negative = dumped
+        made._positive, made._negative = Counter(positive), Counter(negative)
+        return made
 
     @property
     def n(self) -> int:
