@@ -3,8 +3,8 @@
     pip install genai-prices && python scripts/price_snapshot.py 2026-11-29
 
 The argument is the day on which the package was fetched. Prices become integers: nano-USD per million tokens, nano-USD
-per request. What is priced by other things than tokens and requests (audio hours, pages) is left out of a model; a
-model of which nothing is left is left out as a whole.
+per request. What is priced by other things than tokens and requests (audio hours, pages) is left out of a model; one of
+which nothing is left stays without prices: they are not known, and no other model's are to be taken for it.
 """
 
 from __future__ import annotations
@@ -73,12 +73,14 @@ def clause(match: Any) -> dict[str, Any]:
     return {name: [clause(each) for each in getattr(match, name + "_")]}
 
 
-def priced(found: list[dict[str, Any]]) -> bool:
-    return any(name in each for each in found for name in ("in", "out", "request"))
+def model(each: Any) -> dict[str, Any]:
+    found = periods(each.prices)
+    if not any(name in period for period in found for name in ("in", "out", "request")):
+        found = [{"in": 0, "out": 0}] if each.id.endswith(":free") else []
+    return {"id": each.id, "match": clause(each.match), "prices": found}
 
 
 def provider(each: Any) -> dict[str, Any]:
-    models = [{"id": m.id, "match": clause(m.match), "prices": periods(m.prices)} for m in each.models]
     answer: dict[str, Any] = {"id": each.id}
     if each.model_match is not None:
         answer["model_match"] = clause(each.model_match)
@@ -86,7 +88,7 @@ def provider(each: Any) -> dict[str, Any]:
         answer["provider_match"] = clause(each.provider_match)
     if each.fallback_model_providers:
         answer["fallback"] = list(each.fallback_model_providers)
-    return answer | {"models": [model for model in models if priced(model["prices"])]}
+    return answer | {"models": [model(one) for one in each.models]}
 
 
 def main(day: str) -> None:

@@ -87,7 +87,7 @@ def clip(name: str) -> str:
     if len(name) <= MAX_NAME:
         return name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    return f"{name[: MAX_NAME - 14]}…{digest}"
+    return f"{name[: MAX_NAME - 13]}…{digest}"
 
 
 def bump(counts: dict[str, int], name: str, by: int = 1, most: int = 64) -> None:

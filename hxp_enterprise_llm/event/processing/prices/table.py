@@ -73,14 +73,16 @@ class PriceTable:
         for provider_name, name in _readings(provider, model):
             prices = self._look(provider_name, name)
             if prices is not None:
-                return prices
+                # A model that is listed without prices is known to cost nobody knows what.
+                return prices if prices.periods else None
         return None
 
     def _look(self, provider: str, model: str) -> ModelPrices | None:
         known = self._named(provider) if provider else self._of_model(model)
         if known is None:
             return None
-        return self._in(known, model) or (self._in(known, other) if (other := dashed(model)) != model else None)
+        found = self._in(known, model)
+        return self._in(known, dashed(model)) if found is None else found
 
     def _named(self, provider: str) -> Mapping[str, Any] | None:
         if provider in self._providers:
