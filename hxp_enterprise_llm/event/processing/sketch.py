@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil, inf, log
-from typing import Self
+from typing import Any, Self
 
 ACCURACY = 0.01
 """Greatest relative error of a quantile."""
@@ -77,6 +77,20 @@ class Sketch:
         twin.count, twin.minimum, twin.maximum, twin._zeros = self.count, self.minimum, self.maximum, self._zeros
         twin._positive, twin._negative = self._positive.copy(), self._negative.copy()
         return twin
+
+    def packed(self) -> list[Any]:
+        """All of it as plain lists and numbers, for storage."""
+        sides = [sorted(side.items()) for side in (self._positive, self._negative)]
+        return [self.minimum, self.maximum, self._zeros, *([n for pair in side for n in pair] for side in sides)]
+
+    @classmethod
+    def unpacked(cls, state: Sequence[Any]) -> Self:
+        """What `packed` had taken apart."""
+        made = cls()
+        made.minimum, made.maximum, made._zeros = state[:3]
+        made._positive, made._negative = (Counter(dict(zip(s[::2], s[1::2], strict=True))) for s in state[3:5])
+        made.count = made._zeros + made._positive.total() + made._negative.total()
+        return made
 
     @property
     def n(self) -> int:
