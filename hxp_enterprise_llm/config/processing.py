@@ -104,7 +104,7 @@ def label_names(by: str) -> tuple[str, ...]:
     return tuple(field.rpartition(".")[2] for field in label_fields(by))
 
 
-OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*"]
+OWN_TYPES = ["analytics.*", "alert.*", "dashboard.*", "notification.*", "platform.*", "forecast.*", "anomaly.*"]
 """Types of events that the system itself makes of others; load figures leave them out."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
@@ -16,6 +16,7 @@ from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError, ReadsNow
 from hxp_enterprise_llm.event.model import BEGINNING, rfc3339
 from hxp_enterprise_llm.event.processing.analytics import Analytics
+from hxp_enterprise_llm.event.processing.extras import ExtraGroups, ExtraValues, joined, units
 from hxp_enterprise_llm.event.processing.metrics import Metric, compile_metrics
 from hxp_enterprise_llm.event.processing.rebuild import replay, survey
 from hxp_enterprise_llm.event.processing.snapshot import Snapshot, snapshot_event
@@ -55,8 +56,11 @@ class AnalyticsEngine:
         metrics: ProcessingMetrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rebuild_limit: int = REBUILD_LIMIT,
+        extras: Sequence[ExtraValues] = (),
+        extra_groups: Sequence[ExtraGroups] = (),
     ) -> None:
-        """Raises MetricFault for a metric that cannot be computed."""
+        """`extras`, `extra_groups`: values of others that join each snapshot. Raises MetricFault."""
+        self._extras, self._extra_groups = tuple(extras), tuple(extra_groups)
         self._tick, self._log, self._clock, self._telemetry = config.tick, event_log, clock, metrics
         self._memory = event_log if isinstance(event_log, ReadsNow) else None
         self._sleep, self._limit = sleep, rebuild_limit
@@ -243,16 +247,17 @@ class AnalyticsEngine:
         core, at = self._core, self._clock.time() if at is None else at
         windows = core.values(at)
         groups = core.groups(at)
+        extras = joined(self._extras)
         self._ungrouped = {name: found.ungrouped for name, found in groups.items()}
         return Snapshot(
             at=rfc3339(at),
             tick_s=self._tick,
             seq=self._seq,
             position=self._position,
-            metrics={metric.name: windows[metric.window][metric.name] for metric in core.metrics},
+            metrics=extras | {metric.name: windows[metric.window][metric.name] for metric in core.metrics},
             windows=windows,
-            groups={name: found.values for name, found in groups.items() if found.values},
-            units=dict(core.units()),
+            groups=joined(self._extra_groups) | {name: found.values for name, found in groups.items() if found.values},
+            units=units(extras) | dict(core.units()),
             sources=core.sources,
             events_total=core.totals.events,
             late=core.totals.late,

@@ -16,6 +16,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable, Stored
 from hxp_enterprise_llm.event.model import BEGINNING, Offset, TypePatterns
+from hxp_enterprise_llm.event.processing.analytics import LabelledValue
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.metrics import MetricFault
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
@@ -366,3 +367,23 @@ def test_whoever_asks_hears_of_all_that_is_in_the_log(steps: list[tuple[int, flo
             assert engine.snapshot().events_total == total
 
     asyncio.run(run())
+
+
+async def test_values_of_others_join_the_snapshot_and_declared_metrics_go_before_them() -> None:
+    clock = VirtualClock()
+    log = await opened(clock)
+    engine = AnalyticsEngine(
+        AnalyticsConfig(metrics=[COUNT]),
+        log,
+        clock=clock,
+        metrics=ProcessingMetrics(CollectorRegistry()),
+        sleep=clock.sleep,
+        extras=[lambda: {"cost_usd_today": 1.25, "count": 99.0}, lambda: {"tokens_next_hour": None}],
+        extra_groups=[lambda: {"budget_used_ratio": [LabelledValue({"budget": "team"}, 0.5)]}],
+    )
+    async with running(engine):
+        await clock.advance(1)
+    (snapshot,) = await snapshots(log)
+    assert snapshot["data"]["metrics"] == {"cost_usd_today": 1.25, "count": 0, "tokens_next_hour": None}
+    assert snapshot["data"]["units"] == {"cost_usd_today": "USD", "count": "", "tokens_next_hour": "tokens"}
+    assert snapshot["data"]["groups"] == {"budget_used_ratio": [{"labels": {"budget": "team"}, "value": 0.5}]}

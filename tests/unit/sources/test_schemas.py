@@ -14,12 +14,13 @@ from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 
 SHIPPED = SchemaCatalogue.load()
 BUILT_IN = [
-    *("agent.completed", "agent.failed", "agent.started"),
-    *("alert.acknowledged", "alert.firing", "alert.pending", "alert.resolved"),
-    *("analytics.snapshot", "bench.tick", "business.metric", "cost.recorded", "dashboard.refreshed"),
-    *("host.cpu", "host.disk", "host.memory", "host.network", "knowledge.miss"),
-    *("llm.request.completed", "llm.request.failed", "memory.tier.access", "notification.message"),
-    *("stream.publication", "tool.call.completed"),
+    *("agent.completed", "agent.failed", "agent.handoff", "agent.registered", "agent.started"),
+    *("alert.acknowledged", "alert.firing", "alert.pending", "alert.resolved", "analytics.snapshot"),
+    *("bench.tick", "business.metric", "cost.recorded", "dashboard.refreshed", "host.cpu", "host.disk"),
+    *("host.memory", "host.network", "hypothesis.formed", "hypothesis.refuted", "hypothesis.validated"),
+    *("knowledge.access", "knowledge.miss", "llm.request.completed", "llm.request.failed"),
+    *("memory.tier.access", "notification.message", "platform.snapshot", "stream.publication"),
+    *("tool.call.completed", "tool.call.failed"),
 ]
 
 

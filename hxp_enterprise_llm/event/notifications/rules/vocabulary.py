@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from hxp_enterprise_llm.config.extras import EXTRA_METRICS
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig, label_names
 
 Labels = frozenset[str]
@@ -28,8 +29,9 @@ def vocabulary(analytics: AnalyticsConfig) -> Vocabulary:
     """The names of a configuration."""
     metrics = {metric.name: metric for metric in analytics.metrics}
     return Vocabulary(
-        variable_names(list(metrics), analytics.windows),
-        {name: frozenset(frozenset(label_names(by)) for by in metric.by) for name, metric in metrics.items()},
+        variable_names(list(metrics), analytics.windows) | EXTRA_METRICS.keys(),
+        {name: frozenset([frozenset(extra.by)]) for name, extra in EXTRA_METRICS.items() if extra.by}
+        | {name: frozenset(frozenset(label_names(by)) for by in metric.by) for name, metric in metrics.items()},
         metrics,
     )
 

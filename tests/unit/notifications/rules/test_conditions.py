@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.event.notifications.rules.conditions import (
     Condition,
     ConditionFault,
@@ -16,7 +17,7 @@ from hxp_enterprise_llm.event.notifications.rules.conditions import (
     compile_condition,
 )
 from hxp_enterprise_llm.event.notifications.rules.tokens import tokens, with_float_literals
-from hxp_enterprise_llm.event.notifications.rules.vocabulary import variable_names
+from hxp_enterprise_llm.event.notifications.rules.vocabulary import variable_names, vocabulary
 
 NAMES = variable_names(["error_rate", "latency", "throughput"], ["10s", "5m"])
 
@@ -177,3 +178,10 @@ def test_whole_numbers_become_floats_and_nothing_else_changes() -> None:
     assert with_float_literals("a1 > 2 && b >= 0x1F - 3u // 4\n|| c == 5.5e3") == (
         "a1 > 2.0 && b >= 31.0 - 3.0 // 4\n|| c == 5.5e3"
     )
+
+
+def test_values_that_are_no_declared_metrics_are_names_too() -> None:
+    known = vocabulary(AnalyticsConfig(metrics=[]))
+    assert {"cost_usd_today", "tokens_anomaly"} <= known.names
+    assert "cost_usd_today_5m" not in known.names, "it has no windows"
+    assert known.broken_down(["budget"]) == {"budget_used_ratio"}
