@@ -121,7 +121,7 @@ class Distinct:
         return twin
 
     def packed(self) -> list[Any]:
-        """All of it as plain values, for storage: what beyond the smallest 4,096 hashes is left out tells nothing more."""
+        """All of it as plain values, for storage, without the hashes beyond the smallest 4,096: they tell nothing."""
         hashes = sorted(self._hashes)
         kept = hashes[:KEPT_HASHES]
         return [self._thinned or len(hashes) > len(kept), b"".join(hash.to_bytes(8, "big") for hash in kept)]

@@ -12,6 +12,8 @@ from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.history import api as history_api
+from hxp_enterprise_llm.event.processing.history.history import History
 from hxp_enterprise_llm.event.sources import api as ingest_api
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
@@ -22,6 +24,7 @@ from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
+from hxp_enterprise_llm.telemetry.history_metrics import HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 
 
@@ -50,6 +53,14 @@ class ProcessingService:
             deadline=config.log.append_deadline,
         )
         self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._history = History(
+            config.history,
+            self._engine.metrics,
+            self._log,
+            self._directory / "history" / "history.db",
+            clock=context.clock,
+            telemetry=HistoryMetrics(context.registry),
+        )
         self._cleanup = CleanupStack()
 
     @property
@@ -65,10 +76,12 @@ class ProcessingService:
         """
         self._cleanup.push("log", lambda: self._log.close(5.0))
         await self._log.open()
+        self._cleanup.push("history", self._history.close)
         spawn = self._context.supervisor.spawn
         tasks = [
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
+            spawn("history", self._history.run()),
             spawn("log.scrub", self._log.run_scrub()),
         ]
         if self.config.sources.host.enabled:
@@ -96,6 +109,7 @@ class ProcessingService:
         return [
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
+            *history_api.routes(self._history, self._context.clock),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
@@ -114,15 +128,22 @@ class ProcessingService:
             status = "degraded"
         reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        return {
+            "log": Part(status, reason, facts),
+            "analytics": self._engine.health(),
+            "history": self._history.health(),
+        }
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""
         catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
         commit_engine = self._engine.prepare(config.analytics)
 
+        commit_history = self._history.prepare(config.history, self._engine.compiled(config.analytics))
+
         def commit() -> None:
             commit_engine()
+            commit_history()
             self._log.reconfigure(config.log)
             self._ingest.configure(config.ingest, catalogue)
             self.config, self.catalogue = config, catalogue

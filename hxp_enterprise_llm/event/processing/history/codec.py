@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +32,13 @@ def pack(slots: Mapping[int, Aggregate]) -> bytes:
 
 
 def unpack(accumulator: Accumulator, data: bytes) -> dict[int, Aggregate]:
-    """What `pack` made. Raises ValueError when it is something else."""
+    """What `pack` made. Raises sqlite3.DatabaseError, as for any damage, when it is something else."""
     kind, text = data[:1], data[1:]
     try:
         found = _decode(zlib.decompress(text) if kind == _PACKED else text)
         return {place: _memory(accumulator, state) for place, state in found.items()}
     except (msgspec.DecodeError, zlib.error, TypeError, IndexError) as error:
-        raise ValueError(f"a part of {accumulator.family} cannot be read: {error}") from error
+        raise sqlite3.DatabaseError(f"a part of {accumulator.family} cannot be read: {error}") from error
 
 
 def _state(memory: Any) -> Any:

@@ -56,11 +56,11 @@ class Collector:
             return
         plan = self._planner.plan(touching)
         raws = [event.raw for event in compress(events, wanted)]
-        views, kinds = plan.read(raws, list(compress(kinds, wanted)))
+        views, of_views = plan.read(raws, list(compress(kinds, wanted)))
         slots = self._times.slots(plan.times(views))
         second = int(now)
         places: dict[int, tuple[list[Any], list[int]]] = defaultdict(lambda: ([], []))
-        for slot, view, kind in zip(slots, views, kinds, strict=True):
+        for slot, view, kind in zip(slots, views, of_views, strict=True):
             those, of_kinds = places[second if slot is None else min(slot, second)]
             those.append(view)
             of_kinds.append(kind)

@@ -98,7 +98,8 @@ class Labelled:
         found = self.kept.get(key)
         if self.other is None or set(key) != {OTHER}:
             return found
-        return merged(found, self.other)
+        joined: Aggregate = merged(found, self.other)
+        return joined
 
     def keys(self) -> set[Key]:
         """All label sets, `other` included."""

@@ -1,8 +1,8 @@
 """Tiers, blocks, series: how the history is laid out.
 
-A slot is a tier's unit of time, numbered since 1970. A block is a row's worth of slots; a block of one tier is a slot of
-the next. What is stored of a series in a block are parts: each holds what came in at one time, and the block is their
-merger. So nothing is ever changed in place, a late event is one more part, and a merger of parts is never wrong.
+A slot is a tier's unit of time, numbered since 1970. A block is a row's worth of slots; a block of one tier is a slot
+of the next. What is stored of a series in a block are parts: each holds what came in at one time, and the block is
+their merger. So nothing is ever changed in place, a late event is one more part, and a merger of parts is never wrong.
 """
 
 from __future__ import annotations
