@@ -24,8 +24,8 @@ class AnomalyConfig(Section, frozen=True, kw_only=True):
 
     interval: Annotated[Duration, about("Tokens are compared by intervals of this length, whole minutes")] = "5m"
     threshold: Annotated[float, about("Usual deviations from the usual at which an interval stands out", gt=0)] = 8.0
-    of: Annotated[Positive, about("Intervals that are looked at together", le=60)] = 3
-    least: Annotated[Positive, about("How many of them must stand out for an anomaly to begin", le=60)] = 2
+    of: Annotated[Positive, about("Intervals that are looked at together", le=60)] = 5
+    least: Annotated[Positive, about("How many of them must stand out for an anomaly to begin", le=60)] = 3
 
 
 class ForecastConfig(Section, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
+from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.history import api as history_api
 from hxp_enterprise_llm.event.processing.history.history import History
 from hxp_enterprise_llm.event.sources import api as ingest_api
@@ -24,7 +26,7 @@ from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
-from hxp_enterprise_llm.telemetry.history_metrics import HistoryMetrics
+from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 
 
@@ -52,7 +54,13 @@ class ProcessingService:
             self._metrics,
             deadline=config.log.append_deadline,
         )
-        self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._engine = AnalyticsEngine(
+            config.analytics,
+            self._log,
+            clock=context.clock,
+            metrics=self._metrics,
+            extras=[lambda: self._forecaster.values()],
+        )
         self._history = History(
             config.history,
             self._engine.metrics,
@@ -60,6 +68,13 @@ class ProcessingService:
             self._directory / "history" / "history.db",
             clock=context.clock,
             telemetry=HistoryMetrics(context.registry),
+        )
+        self._forecaster = Forecaster(
+            config.forecast,
+            self._history,
+            self._log.append,
+            clock=context.clock,
+            telemetry=ForecastMetrics(context.registry),
         )
         self._cleanup = CleanupStack()
 
@@ -82,6 +97,7 @@ class ProcessingService:
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
             spawn("history", self._history.run()),
+            spawn("forecast", self._forecaster.run()),
             spawn("log.scrub", self._log.run_scrub()),
         ]
         if self.config.sources.host.enabled:
@@ -110,6 +126,7 @@ class ProcessingService:
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
             *history_api.routes(self._history, self._context.clock),
+            *forecast_api.routes(self._forecaster),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:

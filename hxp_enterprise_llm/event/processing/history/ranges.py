@@ -88,7 +88,7 @@ def plan(asked: Asked, floors: Sequence[int], most: int) -> Plan:
     chosen = _tier(step, asked.begin - asked.begin % step, floors)
     made = _aligned(asked, chosen, max(step, chosen.seconds))
     if made.points > most:
-        least = _usual(asked.end - asked.begin, most)
+        least = _round((asked.end - asked.begin) / most)
         raise RangeFault(
             "too_many_points",
             f"{made.points:,} points of {made.step} s, at most {most:,} are answered",
@@ -100,7 +100,11 @@ def plan(asked: Asked, floors: Sequence[int], most: int) -> Plan:
 
 def _usual(span: int, most: int) -> int:
     """A round step that gives at most some hundred points."""
-    least = span / min(most, _USUAL_POINTS)
+    return _round(span / min(most, _USUAL_POINTS))
+
+
+def _round(least: float) -> int:
+    """The next round step."""
     return next((step for step in _STEPS if step >= least), ceil(least / 86_400) * 86_400)
 
 

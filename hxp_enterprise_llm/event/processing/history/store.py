@@ -59,8 +59,9 @@ class Store:
         self._keep = keep
         self._database = Database(path, Budget(budget))
         self._meta = Meta(self._database.connection)
-        rows = self._database.connection.execute("SELECT identity, id FROM series")
-        self._ids: dict[str, int] = dict(rows)
+        rows = self._database.connection.execute("SELECT identity, id, since FROM series").fetchall()
+        self._ids: dict[str, int] = {name: series for name, series, _ in rows}
+        self._since: dict[int, int] = {series: since for _, series, since in rows}
         self._limits: dict[int, int] = {}
         self._next = self._meta.get("part", 0)
         self.cursor = self._meta.cursor
@@ -120,8 +121,13 @@ class Store:
                 "INSERT INTO series (identity, since) VALUES (?, ?) RETURNING id", (name, since)
             )
             ((self._ids[name],),) = found.fetchall()
-        self._limits[self._ids[name]] = accumulator.limit
-        return self._ids[name]
+            self._since[self._ids[name]] = since
+        series = self._ids[name]
+        self._limits[series] = accumulator.limit
+        if since < self._since[series]:
+            self._database.connection.execute("UPDATE series SET since = ? WHERE id = ?", (since, series))
+            self._since[series] = since
+        return series
 
     def due(self, now: float) -> list[Place]:
         """Blocks that have parts to fold: those that are over, and those of which there are too many."""
