@@ -91,6 +91,24 @@ def forecast(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
         yield Finding("forecast.anomaly.least", f"must be at most `of` ({section.of}), is {section.least}")
 
 
+def platform(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Durations, names that are there once, budgets of one thing each."""
+    section = config.platform
+    yield from duration("platform.active_within", section.active_within)
+    yield from duration("platform.task_timeout", section.task_timeout)
+    yield from unique("platform.budgets", [budget.name for budget in section.budgets], "name")
+    yield from unique("platform.business", [figure.name for figure in section.business], "name")
+    for index, budget in enumerate(section.budgets):
+        chosen = [name for name in ("agent", "model", "user") if getattr(budget, name)]
+        if len(chosen) > 1:
+            message = f"a budget is for one thing, this one for {' and '.join(chosen)}"
+            yield Finding(f"platform.budgets[{index}].{chosen[1]}", message)
+    for index, figure in enumerate(section.business):
+        yield from _field(f"platform.business[{index}].field", figure.field)
+        for at, path in enumerate(figure.by):
+            yield from _field(f"platform.business[{index}].by[{at}]", path)
+
+
 CHECKS = (
     Check(("service",), workers),
     Check(("security",), security),
@@ -99,6 +117,7 @@ CHECKS = (
     Check(("analytics",), analytics),
     Check(("history",), history),
     Check(("forecast",), forecast),
+    Check(("platform",), platform),
 )
 
 

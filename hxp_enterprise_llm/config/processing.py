@@ -14,6 +14,7 @@ from hxp_enterprise_llm.config.common import (
     StateConfig,
 )
 from hxp_enterprise_llm.config.history import ForecastConfig, HistoryConfig
+from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
 
 
@@ -231,6 +232,7 @@ class ProcessingConfig(Section, frozen=True, kw_only=True):
     analytics: AnalyticsConfig = msgspec.field(default_factory=AnalyticsConfig)
     history: HistoryConfig = msgspec.field(default_factory=HistoryConfig)
     forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
+    platform: PlatformConfig = msgspec.field(default_factory=PlatformConfig)
     sources: SourcesConfig = msgspec.field(default_factory=SourcesConfig)
     security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
     state: StateConfig = msgspec.field(default_factory=StateConfig)

@@ -157,10 +157,25 @@ class StreamingOrchestrator:
         processes = config.service.workers
         counts = SharedCounts.create(processes) if processes > 1 else None
         shared = self.event_log if "processing" in self._servers else None
-        service = StreamingService(config, context, event_log=shared, analytics=self.settings.analytics, census=counts)
+        service = StreamingService(
+            config,
+            context,
+            event_log=shared,
+            analytics=self.settings.analytics,
+            census=counts,
+            views=self._views(),
+        )
         if counts is None:
             return ServiceServer(config, service, context, handed=self._handed)
         return FirstServer(config, service, context, counts=counts, log_routes=self._log_routes(), handed=self._handed)
+
+    def _views(self) -> list[Route]:
+        """The routes of event processing that the gateway answers as well."""
+        if "processing" not in self._servers:
+            return []
+        service = self._servers["processing"].service
+        assert isinstance(service, ProcessingService)
+        return service.views()
 
     def _log_routes(self) -> list[Route]:
         """The routes by which other processes follow and feed the log of this one."""

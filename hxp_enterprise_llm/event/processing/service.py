@@ -16,6 +16,10 @@ from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.history import api as history_api
 from hxp_enterprise_llm.event.processing.history.history import History
+from hxp_enterprise_llm.event.processing.platform import api as platform_api
+from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
+from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
+from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.sources import api as ingest_api
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
@@ -28,6 +32,7 @@ from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 
 
 class ProcessingService:
@@ -54,21 +59,17 @@ class ProcessingService:
             self._metrics,
             deadline=config.log.append_deadline,
         )
+        self._platform = self._make_platform() if config.platform.enabled else None
+        extras = [self._platform] if self._platform else []
         self._engine = AnalyticsEngine(
             config.analytics,
             self._log,
             clock=context.clock,
             metrics=self._metrics,
-            extras=[lambda: self._forecaster.values()],
+            extras=[*(each.extras for each in extras), lambda: self._forecaster.values()],
+            extra_groups=[each.extra_groups for each in extras],
         )
-        self._history = History(
-            config.history,
-            self._engine.metrics,
-            self._log,
-            self._directory / "history" / "history.db",
-            clock=context.clock,
-            telemetry=HistoryMetrics(context.registry),
-        )
+        self._history = self._make_history()
         self._forecaster = Forecaster(
             config.forecast,
             self._history,
@@ -77,6 +78,26 @@ class ProcessingService:
             telemetry=ForecastMetrics(context.registry),
         )
         self._cleanup = CleanupStack()
+
+    def _make_history(self) -> History:
+        return History(
+            self.config.history,
+            self._engine.metrics,
+            self._log,
+            self._directory / "history" / "history.db",
+            clock=self._context.clock,
+            telemetry=HistoryMetrics(self._context.registry),
+        )
+
+    def _make_platform(self) -> PlatformEngine:
+        return PlatformEngine(
+            self.config.platform,
+            self._log,
+            StateFile(self._directory / "platform" / "state"),
+            clock=self._context.clock,
+            metrics=PlatformMetrics(self._context.registry),
+            prices=shipped(),
+        )
 
     @property
     def event_log(self) -> EventLog:
@@ -100,6 +121,13 @@ class ProcessingService:
             spawn("forecast", self._forecaster.run()),
             spawn("log.scrub", self._log.run_scrub()),
         ]
+        if self._platform is not None:
+            self._cleanup.push("platform", self._platform.close)
+            tasks += [
+                spawn("platform.follow", self._platform.run_follow()),
+                spawn("platform.ticks", self._platform.run_ticks()),
+                spawn("platform.saves", self._platform.run_saves()),
+            ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
         for task in tasks:
@@ -125,8 +153,15 @@ class ProcessingService:
         return [
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
+            *self.views(),
+        ]
+
+    def views(self) -> list[Route]:
+        """The routes that a gateway in the same process answers as well."""
+        return [
             *history_api.routes(self._history, self._context.clock),
             *forecast_api.routes(self._forecaster),
+            *(platform_api.routes(self._platform) if self._platform is not None else []),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
@@ -145,22 +180,21 @@ class ProcessingService:
             status = "degraded"
         reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {
-            "log": Part(status, reason, facts),
-            "analytics": self._engine.health(),
-            "history": self._history.health(),
-        }
+        parts = {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        parts["history"] = self._history.health()
+        return parts | ({"platform": self._platform.health()} if self._platform is not None else {})
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""
         catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
-        commit_engine = self._engine.prepare(config.analytics)
-
-        commit_history = self._history.prepare(config.history, self._engine.compiled(config.analytics))
+        commits = [self._engine.prepare(config.analytics)]
+        if self._platform is not None:
+            commits.append(self._platform.prepare(config.platform))
+        commits.append(self._history.prepare(config.history, self._engine.compiled(config.analytics)))
 
         def commit() -> None:
-            commit_engine()
-            commit_history()
+            for each in commits:
+                each()
             self._log.reconfigure(config.log)
             self._ingest.configure(config.ingest, catalogue)
             self.config, self.catalogue = config, catalogue

@@ -78,18 +78,16 @@ class Sketch:
         twin._positive, twin._negative = self._positive.copy(), self._negative.copy()
         return twin
 
-    def packed(self) -> list[Any]:
-        """All of it as plain lists and numbers, for storage."""
-        sides = [sorted(side.items()) for side in (self._positive, self._negative)]
-        return [self.minimum, self.maximum, self._zeros, *([n for pair in side for n in pair] for side in sides)]
+    def dump(self) -> tuple[int, float, float, int, dict[int, int], dict[int, int]]:
+        """All that there is, to be stored; `load` makes the same of it."""
+        return self.count, self.minimum, self.maximum, self._zeros, dict(self._positive), dict(self._negative)
 
     @classmethod
-    def unpacked(cls, state: Sequence[Any]) -> Self:
-        """What `packed` had taken apart."""
+    def load(cls, dumped: Sequence[Any]) -> Self:
+        """A sketch out of what `dump` has answered."""
         made = cls()
-        made.minimum, made.maximum, made._zeros = state[:3]
-        made._positive, made._negative = (Counter(dict(zip(s[::2], s[1::2], strict=True))) for s in state[3:5])
-        made.count = made._zeros + made._positive.total() + made._negative.total()
+        made.count, made.minimum, made.maximum, made._zeros, positive, negative = dumped
+        made._positive, made._negative = Counter(positive), Counter(negative)
         return made
 
     @property

@@ -39,8 +39,10 @@ from hxp_enterprise_llm.event.streaming.centrifuge.keys import load_verifier
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Presence
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.event.streaming.limits import Census
+from hxp_enterprise_llm.event.streaming.relay import Relay
 from hxp_enterprise_llm.event.streaming.serverapi import api as serverapi
 from hxp_enterprise_llm.event.streaming.serverapi.who import Who
+from hxp_enterprise_llm.event.views import SHARED_VIEWS
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
@@ -70,8 +72,13 @@ class StreamingService:
         event_log: EventLog | None,
         analytics: AnalyticsConfig,
         census: Census | None = None,
+        views: Sequence[Route] = (),
     ) -> None:
-        """`census` counts connections where several processes share the limits."""
+        """`census` counts connections where several processes share the limits.
+
+        `views` are the read routes of the event processing in this process; of another process they are asked for.
+        """
+        self._views = list(views)
         self._census = census
         self.config, self._context, self._analytics = config, context, analytics
         self.presence = Presence(announces=config.centrifuge.join_leave)
@@ -96,6 +103,7 @@ class StreamingService:
         connector = connector or aiohttp.TCPConnector(limit=0)
         session = aiohttp.ClientSession(connector=connector, auto_decompress=True, headers=headers)
         self._cleanup.push("session", session.close)
+        self._views = Relay(endpoint, session).routes(SHARED_VIEWS)
         metrics = LogMetrics(self._context.registry)
         remote = RemoteLog(endpoint, session=session, clock=self._context.clock, metrics=metrics)
         self._cleanup.push("log", partial(remote.close, 5.0))
@@ -221,6 +229,7 @@ class StreamingService:
         return [
             *self.stream_routes(),
             *self._api_routes(),
+            *self._views,
             *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
             *dashboards_api.routes(
                 self._dashboards, node=self._context.node, ports=self.dashboard_ports, budget=self._budget

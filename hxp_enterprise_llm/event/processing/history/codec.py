@@ -50,7 +50,7 @@ def _state(memory: Any) -> Any:
         # MessagePack's integers end at 64 bits; a sum of many may not.
         exact = str(total) if type(total) is int and total not in _INTEGERS else total
         return [memory.n, exact, memory.minimum, memory.maximum, memory.last, memory.at]
-    return memory.packed() if isinstance(memory, Sketch | Distinct) else memory.n
+    return memory.dump() if isinstance(memory, Sketch | Distinct) else memory.n
 
 
 def _memory(accumulator: Accumulator, state: Any) -> Aggregate:
@@ -66,9 +66,9 @@ def _memory(accumulator: Accumulator, state: Any) -> Aggregate:
 def _plain(accumulator: Accumulator, state: Any) -> Aggregate:
     match accumulator.family:
         case "quantiles":
-            return Sketch.unpacked(state)
+            return Sketch.load(state)
         case "distinct":
-            return Distinct.unpacked(state)
+            return Distinct.load(state)
         case "numbers":
             figures = Figures(state[5])
             figures.n, figures.minimum, figures.maximum, figures.last = state[0], state[2], state[3], state[4]

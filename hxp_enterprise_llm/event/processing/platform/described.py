@@ -1,0 +1,74 @@
+"""What the routes of the platform answer. Members beyond these may come; what is not known is null."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from hxp_enterprise_llm.event.views import View
+from hxp_enterprise_llm.security.described import Answer, Described, Parameter
+
+
+class ByTier(TypedDict):
+    """A figure for each tier."""
+
+    redis: float | None
+    postgresql: float | None
+    chromadb: float | None
+
+
+class TierStats(TypedDict):
+    """Memory tiers over the window."""
+
+    tier_hit_rates: ByTier
+    average_latencies_ms: ByTier
+    cost_by_tier: ByTier
+    window_hours: int
+    answered: int
+    tiers: dict[str, dict[str, Any]]
+    flow: list[dict[str, Any]]
+
+
+class AgentView(TypedDict):
+    """One agent."""
+
+    id: str
+    status: str
+    last_activity: str
+    current_load: int
+    capabilities: list[str]
+    framework: NotRequired[str | None]
+    version: NotRequired[str | None]
+    capacity: NotRequired[int | None]
+
+
+class ActiveAgents(TypedDict):
+    """Agents that are active."""
+
+    active_count: int
+    agents: list[AgentView]
+    active_within_s: float
+
+
+class AllAgents(TypedDict):
+    """All known agents."""
+
+    agents: list[AgentView]
+    active_count: int
+    other_events: int
+    folded: int
+
+
+_TYPES: dict[str, Any] = {
+    "/api/v2/memory/tier-stats": TierStats,
+    "/api/v2/agents/active": ActiveAgents,
+    "/api/v2/agents": AllAgents,
+}
+
+
+def described(view: View) -> Described:
+    """One route of the platform."""
+    return Described(
+        parameters=tuple(Parameter(name, text, int) for name, text in view.parameters),
+        answers=(Answer(view.summary, _TYPES.get(view.path, dict[str, Any])),),
+        refusals=(503,),
+    )

@@ -1,0 +1,274 @@
+"""The platform at work: follows the log, saves its state, puts each tick's snapshot into the log."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from operator import attrgetter
+
+import structlog
+
+from hxp_enterprise_llm.config.extras import EXTRA_METRICS
+from hxp_enterprise_llm.config.platform import PlatformConfig
+from hxp_enterprise_llm.event.log.model import (
+    Batch,
+    Bounds,
+    CursorError,
+    EventLog,
+    Gone,
+    LogError,
+    ReadsNow,
+)
+from hxp_enterprise_llm.event.model import BEGINNING, Offset
+from hxp_enterprise_llm.event.processing.analytics import LabelledValue
+from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, Unusable, encoded
+from hxp_enterprise_llm.event.processing.platform.measuring import measure
+from hxp_enterprise_llm.event.processing.platform.platform import Platform, Views
+from hxp_enterprise_llm.event.processing.platform.snapshot import snapshot_data, snapshot_event
+from hxp_enterprise_llm.event.processing.prices.table import Snapshot
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.runtime.outage import Outage
+from hxp_enterprise_llm.telemetry.health import Part
+from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
+
+log = structlog.get_logger("platform")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_REST_SECONDS = 0.05
+"""Pause at the head of the log: many small commits are taken in at once. Who asks is answered from all there is."""
+_CATCH_UP_READS = 8
+_OFFSET = attrgetter("offset")
+_EXTRAS = tuple(name for name in EXTRA_METRICS if name not in ("tokens_next_hour", "tokens_anomaly"))
+"""Those of EXTRA_METRICS that are computed here."""
+
+
+class PlatformEngine:
+    """One engine a log. Spawn `run_follow`, `run_ticks` and `run_saves`; `close` saves for the last time."""
+
+    def __init__(
+        self,
+        config: PlatformConfig,
+        event_log: EventLog,
+        file: StateFile,
+        *,
+        clock: Clock,
+        metrics: PlatformMetrics,
+        prices: Snapshot,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._log, self._file, self._clock, self._telemetry, self._sleep = event_log, file, clock, metrics, sleep
+        self._memory = event_log if isinstance(event_log, ReadsNow) else None
+        self._prices = prices
+        self._core = Platform(config, prices)
+        self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
+        self._saved_position = self._sequence = 0
+        self._told: tuple[int, int] | None = None
+        self._loaded = False
+        self._ready = asyncio.Event()
+        self._writer = ThreadPoolExecutor(1, "platform")
+        self._following = Outage(log, "platform.follow")
+        self._appending = Outage(log, "platform.append")
+        self._saving = Outage(log, "platform.save")
+
+    @property
+    def ready(self) -> bool:
+        """Whether what the log held at the start is taken in."""
+        return self._ready.is_set()
+
+    @property
+    def position(self) -> int:
+        """Offset up to which the log is taken in."""
+        return self._position
+
+    @property
+    def lag(self) -> int:
+        """Distance from the head of the log when it was last read, in offsets."""
+        return max(0, self._head - self._position)
+
+    def health(self) -> Part:
+        """How it is."""
+        facts = {"position": self._position, "lag": self.lag}
+        for outage, what in (
+            (self._following, "the log cannot be followed"),
+            (self._saving, "the state cannot be saved: a restart will take longer"),
+            (self._appending, "snapshots cannot be stored"),
+        ):
+            if outage.reason:
+                return Part("degraded", f"{what}: {outage.reason}", facts)
+        if not self.ready:
+            return Part("degraded", "the state is being made from the log", facts)
+        return Part("ok", "", facts)
+
+    def prepare(self, config: PlatformConfig) -> Callable[[], None]:
+        """Another configuration; the answer swaps it in. `enabled`, `tick` and `save_interval` take a restart."""
+        return lambda: self._core.configure(config)
+
+    def views(self) -> Views:
+        """What is known now, from all that the log has in memory."""
+        self._catch_up()
+        return self._core.views(self._clock.time())
+
+    def extras(self) -> Mapping[str, float | None]:
+        """The values that join `analytics.snapshot`; null until the state is whole."""
+        return self._core.views(self._clock.time()).extras() if self.ready else dict.fromkeys(_EXTRAS)
+
+    def extra_groups(self) -> Mapping[str, list[LabelledValue]]:
+        """The same by label set."""
+        return self._core.views(self._clock.time()).extra_groups() if self.ready else {}
+
+    # following
+
+    async def run_follow(self) -> None:
+        """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                if not self._loaded:
+                    await self._load()
+                async for batch in self._log.follow(self._position, epoch=self._epoch):
+                    self._following.worked()
+                    pause = _FIRST_PAUSE
+                    # Whoever delivers to people was woken by the same commit, and goes first.
+                    await asyncio.sleep(0)
+                    self._take(batch)
+                    if batch.next >= batch.head:
+                        self._is_whole()
+                        if batch.events:
+                            await self._sleep(_REST_SECONDS)
+            except Gone as error:
+                self._skip_to(error.bounds)
+            except CursorError as error:
+                self._begin_anew(error.bounds, str(error))
+            except LogError as error:
+                self._following.failed(error)
+                await self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _load(self) -> None:
+        """Go on from the saved state, or begin with the first event of the log. Raises LogError."""
+        bounds = await self._log.bounds()
+        saved = await asyncio.get_running_loop().run_in_executor(self._writer, self._read)
+        self._epoch, self._loaded, self._head = bounds.epoch, True, bounds.head
+        if saved is None:
+            self._position = Offset(bounds.first - 1)
+            log.info("platform.begun", position=self._position, head=bounds.head)
+        elif saved.epoch != bounds.epoch:
+            self._begin_anew(bounds, f"the log had epoch {saved.epoch} and has {bounds.epoch}")
+        else:
+            self._core = Platform(self._core.config, self._prices, saved.state)
+            self._position = Offset(saved.position)
+            self._saved_position = saved.position
+            log.info("platform.loaded", position=self._position, head=bounds.head, events=saved.state.events)
+
+    def _read(self) -> Saved | None:
+        """The saved state. One that cannot be used is kept aside: the log has what it was made of."""
+        try:
+            return self._file.read()
+        except (Unusable, OSError) as error:
+            log.warning("platform.state_unusable", reason=str(error))
+            with suppress(OSError):
+                self._file.set_aside("unusable")
+            return None
+
+    def _begin_anew(self, bounds: Bounds, reason: str) -> None:
+        """The log was made anew: what is known of the old one is set aside, and the new one read from its beginning."""
+        log.warning("platform.begun_anew", reason=reason, events=self._core.state.events, epoch=bounds.epoch)
+        with suppress(OSError):
+            self._file.set_aside("other-epoch")
+        self._core = Platform(self._core.config, self._prices)
+        self._epoch, self._position = bounds.epoch, Offset(bounds.first - 1)
+        self._saved_position = -1
+        self._ready.clear()
+
+    def _skip_to(self, bounds: Bounds) -> None:
+        """The log has dropped events that were not taken in: go on with the first that it has."""
+        lost = bounds.first - 1 - self._position
+        log.warning("platform.events_lost", offsets=lost, position=self._position, first=bounds.first)
+        self._telemetry.lost.inc(max(0, lost))
+        self._position = Offset(bounds.first - 1)
+
+    def _is_whole(self) -> None:
+        if not self.ready:
+            self._ready.set()
+            log.info("platform.ready", position=self._position, events=self._core.state.events)
+
+    def _take(self, batch: Batch) -> None:
+        """Take in what is new: whoever asked may have been ahead of the follower."""
+        events = batch.events[bisect_right(batch.events, self._position, key=_OFFSET) :]
+        before, ignored = self._core.state.events, self._core.state.ignored
+        self._core.take(events)
+        self._position, self._head = max(self._position, batch.next), max(self._head, batch.head)
+        self._telemetry.events.inc(self._core.state.events - before)
+        self._telemetry.ignored.inc(self._core.state.ignored - ignored)
+        self._telemetry.lag.set(self.lag)
+
+    def _catch_up(self) -> None:
+        if self._memory is None or not self.ready:
+            return
+        # What is wrong with the log is found and said by whoever follows.
+        with suppress(LogError):
+            for _ in range(_CATCH_UP_READS):
+                batch = self._memory.read_nowait(self._position, epoch=self._epoch)
+                if batch is None or batch.next == self._position:
+                    return
+                self._take(batch)
+
+    # saving
+
+    async def run_saves(self) -> None:
+        """Save the state now and then, for ever."""
+        while True:
+            await self._sleep(self._core.config.save_interval)
+            await self.save()
+
+    async def save(self) -> None:
+        """Save state and position in one step, when there is something new."""
+        if not self._loaded or self._position == self._saved_position:
+            return
+        started, position = self._clock.monotonic(), self._position
+        content = encoded(Saved(self._epoch, position, self._core.settled()))
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, content)
+        except OSError as error:
+            self._saving.failed(error)
+            return
+        self._saving.worked()
+        self._saved_position = position
+        self._telemetry.save_seconds.set(self._clock.monotonic() - started)
+        self._telemetry.state_bytes.set(len(content))
+
+    async def close(self) -> None:
+        """Save for the last time."""
+        await self.save()
+        self._writer.shutdown(wait=False)
+
+    # telling
+
+    async def run_ticks(self) -> None:
+        """Put a snapshot into the log on each tick on which something has changed, for ever."""
+        while True:
+            await self._ready.wait()
+            await self._sleep(self._core.config.tick)
+            if self.ready:
+                await self.tell()
+
+    async def tell(self) -> None:
+        """Put a snapshot into the log, unless nothing has changed since the last."""
+        views, now = self.views(), self._clock.time()
+        measure(self._telemetry, self._core.state, views)
+        changed = self._core.state.events, views.active_agents()["active_count"]
+        if changed == self._told:
+            return
+        data = snapshot_data(views, now, self._position)
+        self._sequence += 1
+        event = snapshot_event(data, self._epoch, f"{now:.3f}/{self._sequence}")
+        try:
+            await self._log.append([event], deadline=max(self._core.config.tick, 1.0))
+        except LogError as error:
+            self._appending.failed(error)
+        else:
+            self._appending.worked()
+            self._told = changed

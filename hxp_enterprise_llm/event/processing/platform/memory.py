@@ -1,0 +1,185 @@
+"""Memory tiers: which of them answers, how fast, at what price; and the way of a query through them.
+
+Each tier that is asked is one event. A query goes from Redis to PostgreSQL to ChromaDB until one has the answer, so
+that what a tier misses is what the next is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from hxp_enterprise_llm.config.platform import MemoryCostsConfig
+from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
+from hxp_enterprise_llm.event.processing.platform.models import quantiles
+from hxp_enterprise_llm.event.processing.platform.reading import Events, TierAccess
+from hxp_enterprise_llm.event.processing.prices.rates import NANO
+from hxp_enterprise_llm.event.processing.sketch import Sketch
+
+TIERS = ("redis", "postgresql", "chromadb")
+"""In the order in which a query asks them."""
+NAMES = {"redis": "redis", "postgres": "postgresql", "chroma": "chromadb"}
+"""What events call them."""
+MOST_HOURS = 168
+
+
+class Tier(msgspec.Struct):
+    """One hour of a tier."""
+
+    reads: int = 0
+    hits: int = 0
+    writes: int = 0
+    deletes: int = 0
+    latency_us: int = 0
+    """Microseconds of all reads that say theirs; whole, so that their order does not matter."""
+    latency: Sketch = msgspec.field(default_factory=Sketch)
+    """Milliseconds of reads."""
+    nano_usd: int = 0
+    unpriced: int = 0
+    """Accesses whose event does not say what they cost."""
+
+    def absorb(self, other: Self) -> None:
+        """Add another hour's."""
+        self.reads += other.reads
+        self.hits += other.hits
+        self.writes += other.writes
+        self.deletes += other.deletes
+        self.latency_us += other.latency_us
+        self.latency.absorb(other.latency)
+        self.nano_usd += other.nano_usd
+        self.unpriced += other.unpriced
+
+
+class Memory(msgspec.Struct):
+    """All tiers by hour."""
+
+    hours: dict[int, dict[str, Tier]] = {}
+
+    def take(self, events: Events[TierAccess]) -> int:
+        """Take accesses in; answers how many were of a tier that nobody knows."""
+        parts: dict[tuple[int, str], list[TierAccess]] = {}
+        for at, each in zip(*events, strict=True):
+            parts.setdefault((int(at) // 3600, each.tier), []).append(each)
+        unknown = 0
+        for (hour, name), accesses in parts.items():
+            if name in NAMES:
+                _take(self._at(hour, NAMES[name]), accesses)
+            else:
+                unknown += len(accesses)
+        return unknown
+
+    def _at(self, hour: int, tier: str) -> Tier:
+        tiers = self.hours.setdefault(hour, {})
+        if tier not in tiers:
+            tiers[tier] = Tier()
+        return tiers[tier]
+
+    def forget(self, newest: float) -> None:
+        """Drop hours that are too old when the newest event is of this time."""
+        drop_before(self.hours, int(newest) // 3600 - MOST_HOURS)
+
+    def joined(self, hours: int, now: float) -> dict[str, Tier]:
+        """Each tier over so many whole hours and the one that has begun."""
+        last = int(now) // 3600
+        total = {name: Tier() for name in TIERS}
+        for hour, tiers in self.hours.items():
+            if last - hours <= hour <= last:
+                for name, tier in tiers.items():
+                    total[name].absorb(tier)
+        return total
+
+
+def _take(tier: Tier, accesses: Iterable[TierAccess]) -> None:
+    latencies = []
+    for each in accesses:
+        operation = each.operation
+        if operation is None or operation == "read":
+            tier.reads += 1
+            tier.hits += each.hit
+            if each.latency_ms is not None:
+                latencies.append(each.latency_ms)
+        elif operation == "write":
+            tier.writes += 1
+        else:
+            tier.deletes += 1
+        if each.cost_usd is None:
+            tier.unpriced += 1
+        else:
+            tier.nano_usd += round(each.cost_usd * NANO)
+    if latencies:
+        tier.latency.update(latencies)
+        tier.latency_us += sum(round(1000 * latency) for latency in latencies)
+
+
+class Step(NamedTuple):
+    """How many queries went from one place to the next."""
+
+    source: str
+    target: str
+    queries: int
+
+
+def flow(tiers: dict[str, Tier]) -> list[Step]:
+    """The way of the queries: what a tier answers, and what goes on; `nothing` is where no tier had it."""
+    steps = []
+    going = 0
+    before = "query"
+    for name in TIERS:
+        tier = tiers[name]
+        if not tier.reads:
+            continue
+        passed = min(going, tier.reads)
+        if passed and before != "query":
+            steps.append(Step(before, name, passed))
+        if tier.reads > passed:
+            steps.append(Step("query", name, tier.reads - passed))
+        if going > passed:
+            steps.append(Step(before, "nothing", going - passed))
+        if tier.hits:
+            steps.append(Step(name, "answered", tier.hits))
+        going, before = tier.reads - tier.hits, name
+    if going:
+        steps.append(Step(before, "nothing", going))
+    return steps
+
+
+def cost_usd(name: str, tier: Tier, costs: MemoryCostsConfig) -> float | None:
+    """What a tier has cost, in USD: what events say, for the others the configured price; None when neither does."""
+    price: float | None = getattr(costs, f"{name}_usd")
+    if tier.unpriced and price is None:
+        return tier.nano_usd / NANO if tier.nano_usd else None
+    return (tier.nano_usd + round((price or 0.0) * NANO) * tier.unpriced) / NANO
+
+
+def view(memory: Memory, costs: MemoryCostsConfig, hours: int, now: float) -> dict[str, Any]:
+    """What GET /api/v2/memory/tier-stats answers. Hit rates are shares of what was answered: they add up to 1."""
+    tiers = memory.joined(hours, now)
+    answered = sum(tier.hits for tier in tiers.values())
+    return {
+        "tier_hit_rates": {name: tier.hits / answered if answered else None for name, tier in tiers.items()},
+        "average_latencies_ms": {name: _mean(tier) for name, tier in tiers.items()},
+        "cost_by_tier": {name: cost_usd(name, tier, costs) for name, tier in tiers.items()},
+        "window_hours": hours,
+        "answered": answered,
+        "tiers": {name: _detail(tier) for name, tier in tiers.items()},
+        "flow": [{"from": step.source, "to": step.target, "count": step.queries} for step in flow(tiers)],
+    }
+
+
+def _mean(tier: Tier) -> float | None:
+    return tier.latency_us / 1000 / tier.latency.count if tier.latency.count else None
+
+
+def _detail(tier: Tier) -> dict[str, Any]:
+    return {
+        "reads": tier.reads,
+        "hits": tier.hits,
+        "misses": tier.reads - tier.hits,
+        "lookup_hit_rate": tier.hits / tier.reads if tier.reads else None,
+        "writes": tier.writes,
+        "deletes": tier.deletes,
+        "unpriced_accesses": tier.unpriced,
+        "latency_ms": quantiles(tier.latency),
+    }

@@ -1,0 +1,144 @@
+"""Models as their callers see them: latency, time to the first token, tokens a second, errors, reasons of the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Self
+
+import msgspec
+
+from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
+from hxp_enterprise_llm.event.processing.platform import ledger
+from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
+from hxp_enterprise_llm.event.processing.platform.names import Kept, bump, clip, merge
+from hxp_enterprise_llm.event.processing.platform.rows import Shared
+from hxp_enterprise_llm.event.processing.sketch import Sketch
+
+HOURS_KEPT = 24
+QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+
+
+class Hour(msgspec.Struct):
+    """One hour of a model."""
+
+    requests: int = 0
+    failed: int = 0
+    output_tokens: int = 0
+    latency: Sketch = msgspec.field(default_factory=Sketch)
+    first_token: Sketch = msgspec.field(default_factory=Sketch)
+    """Both in milliseconds."""
+    speed: Sketch = msgspec.field(default_factory=Sketch)
+    """Tokens out a second of one request, from its first token on."""
+    finishes: dict[str, int] = {}
+    errors: dict[str, int] = {}
+
+    def take(self, shared: Shared) -> None:
+        """Take events that share this model and hour in."""
+        self.requests += shared.row[ledger.REQUESTS]
+        self.failed += shared.row[ledger.FAILED]
+        self.output_tokens += shared.row[ledger.OUTPUT]
+        for sketch, values in (
+            (self.latency, shared.latencies),
+            (self.first_token, shared.first_tokens),
+            (self.speed, shared.speeds),
+        ):
+            if values:
+                sketch.update(values)
+        for counts, names in ((self.finishes, shared.finishes), (self.errors, shared.errors)):
+            for name, times in Counter(names).items():
+                bump(counts, clip(name), times)
+
+    def absorb(self, other: Self) -> None:
+        """Add another hour's."""
+        self.requests += other.requests
+        self.failed += other.failed
+        self.output_tokens += other.output_tokens
+        self.latency.absorb(other.latency)
+        self.first_token.absorb(other.first_token)
+        self.speed.absorb(other.speed)
+        merge(self.finishes, other.finishes)
+        merge(self.errors, other.errors)
+
+
+class Model(msgspec.Struct):
+    """One model, by hour."""
+
+    count: int = 0
+    hours: dict[int, Hour] = {}
+
+    @property
+    def weight(self) -> int:
+        return self.count
+
+    def at(self, hour: int) -> Hour:
+        """An hour of it."""
+        found = self.hours.get(hour)
+        if found is None:
+            found = self.hours[hour] = Hour()
+        return found
+
+    def absorb(self, other: Self) -> None:
+        """Add another model's."""
+        self.count += other.count
+        for hour, each in other.hours.items():
+            self.at(hour).absorb(each)
+
+    def joined(self, since: int) -> Hour:
+        """All from an hour on in one."""
+        total = Hour()
+        for hour, each in self.hours.items():
+            if hour >= since:
+                total.absorb(each)
+        return total
+
+
+class Models(msgspec.Struct):
+    """All models."""
+
+    kept: Kept[Model] = msgspec.field(default_factory=Kept)
+
+    def take(self, name: str, minute: int, shared: Shared, limits: PlatformLimitsConfig) -> None:
+        """Take events that share a model in."""
+        count = shared.row[ledger.REQUESTS] + shared.row[ledger.FAILED]
+        if not count:
+            return
+        model = self.kept.at(clip(name), Model, limits.models)
+        model.count += count
+        model.at(minute // 60).take(shared)
+
+    def forget(self, newest: float) -> None:
+        """Drop hours that are too old when the newest event is of this time."""
+        for model in self.kept.everything():
+            drop_before(model.hours, int(newest) // 3600 - HOURS_KEPT)
+
+
+def view(models: Models, limit: int, now: float) -> dict[str, Any]:
+    """What GET /api/v2/models answers: the last 24 whole hours and the one that has begun."""
+    named, rest = models.kept.top(limit, Model)
+    since = int(now) // 3600 - HOURS_KEPT
+    answer = [model_view(name, model.joined(since)) for name, model in named]
+    if rest.count:
+        answer.append(model_view(None, rest.joined(since)))
+    return {"window_hours": HOURS_KEPT, "models": answer}
+
+
+def model_view(name: str | None, total: Hour) -> dict[str, Any]:
+    """One model as it is answered; what is not known is null."""
+    asked = total.requests + total.failed
+    return {
+        "model": name,
+        "requests": total.requests,
+        "failed_requests": total.failed,
+        "error_ratio": total.failed / asked if asked else None,
+        "output_tokens": total.output_tokens,
+        "latency_ms": quantiles(total.latency),
+        "time_to_first_token_ms": quantiles(total.first_token),
+        "tokens_per_second": quantiles(total.speed),
+        "finish_reasons": dict(sorted(total.finishes.items())),
+        "errors": dict(sorted(total.errors.items())),
+    }
+
+
+def quantiles(sketch: Sketch) -> dict[str, float | None]:
+    """The usual quantiles."""
+    return {name: sketch.quantile(q) for name, q in QUANTILES}

@@ -1,0 +1,315 @@
+"""All cores as one: takes events of the log in, answers views, and is stored and read back as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hxp_enterprise_llm.config.platform import PlatformConfig
+from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.log.model import Stored
+from hxp_enterprise_llm.event.processing.analytics import LabelledValue
+from hxp_enterprise_llm.event.processing.platform import (
+    agents,
+    budgets,
+    business,
+    collaboration,
+    hypotheses,
+    knowledge,
+    memory,
+    models,
+    recommendations,
+    tokens,
+)
+from hxp_enterprise_llm.event.processing.platform.days import month_of
+from hxp_enterprise_llm.event.processing.platform.ledger import UNPRICED, Money
+from hxp_enterprise_llm.event.processing.platform.ledger import tokens as all_tokens
+from hxp_enterprise_llm.event.processing.platform.reading import READERS, Events, parted
+from hxp_enterprise_llm.event.processing.platform.rows import Pending
+from hxp_enterprise_llm.event.processing.prices.table import PriceTable, Snapshot
+
+MOST_PENDING = 4096
+"""Rows after which they are booked."""
+_FORGET_SECONDS = 60.0
+
+
+class State(msgspec.Struct):
+    """All that is known."""
+
+    agents: agents.Agents = msgspec.field(default_factory=agents.Agents)
+    tokens: tokens.Tokens = msgspec.field(default_factory=tokens.Tokens)
+    models: models.Models = msgspec.field(default_factory=models.Models)
+    memory: memory.Memory = msgspec.field(default_factory=memory.Memory)
+    knowledge: knowledge.Knowledge = msgspec.field(default_factory=knowledge.Knowledge)
+    collaboration: collaboration.Collaboration = msgspec.field(default_factory=collaboration.Collaboration)
+    hypotheses: hypotheses.Hypotheses = msgspec.field(default_factory=hypotheses.Hypotheses)
+    business: business.Business = msgspec.field(default_factory=business.Business)
+    newest: float = 0.0
+    """Time of the newest event, in wall-clock seconds."""
+    events: int = 0
+    """Events of the types that are read."""
+    ignored: int = 0
+    """Of these, those that cannot be read."""
+
+
+class _Settings(NamedTuple):
+    config: PlatformConfig
+    money: Money
+    active_within: float
+    task_timeout: float
+    pinned: dict[str, frozenset[str]]
+    declared: tuple[business.Declared, ...]
+
+
+class Platform:
+    """Takes the events of the log in, in any order, and answers what is known. It never awaits and reads no clock."""
+
+    def __init__(self, config: PlatformConfig, prices: Snapshot | None = None, state: State | None = None) -> None:
+        self._prices = prices
+        self.state = state or State()
+        self._pending = Pending(PriceTable(config.prices, prices))
+        self._settings = _settings(config)
+        self._takers = self._make_takers()
+        self._forget_at = 0.0
+
+    @property
+    def config(self) -> PlatformConfig:
+        """What is in force."""
+        return self._settings.config
+
+    def configure(self, config: PlatformConfig) -> None:
+        """Other prices, budgets and bounds; what has been taken in keeps the prices that it was taken in with."""
+        self._settle()
+        self._settings = _settings(config)
+        self._pending.prices = PriceTable(config.prices, self._prices)
+
+    def take(self, events: Sequence[Stored]) -> None:
+        """Take events in. However they are cut into batches or ordered, what comes of them is the same."""
+        parts = parted(events)
+        for type, raws in parts.items():
+            found, refused = READERS[type].read(raws, self.state.newest)
+            self.state.events += len(raws)
+            self.state.ignored += refused
+            if found.times:
+                self.state.newest = max(self.state.newest, max(found.times))
+                self._takers[type](found)
+        for declared in self._settings.declared:
+            self._take_declared(declared, events)
+        if len(self._pending) > MOST_PENDING:
+            self._settle()
+
+    def _make_takers(self) -> dict[str, Callable[[Events[Any]], None]]:
+        pending = self._pending
+        return {
+            "llm.request.completed": pending.requests,
+            "llm.request.failed": pending.failures,
+            "tool.call.completed": partial(pending.tool_calls, failed=False),
+            "tool.call.failed": partial(pending.tool_calls, failed=True),
+            "cost.recorded": pending.costs,
+            "agent.registered": lambda found: self.state.agents.register(found, self.config.limits),
+            "agent.started": lambda found: self.state.agents.start(found, self.config.limits),
+            "agent.completed": lambda found: self.state.agents.end(found, "completed", self.config.limits),
+            "agent.failed": lambda found: self.state.agents.end(found, "failed", self.config.limits),
+            "agent.handoff": self._handoffs,
+            "memory.tier.access": self._memory,
+            "knowledge.access": self._knowledge,
+            "knowledge.miss": self._gaps,
+            "hypothesis.formed": partial(self._hypotheses, "formed"),
+            "hypothesis.validated": partial(self._hypotheses, "validated"),
+            "hypothesis.refuted": partial(self._hypotheses, "refuted"),
+            "business.metric": lambda found: self.state.business.take(found, self.config.limits),
+        }
+
+    def _handoffs(self, found: Events[Any]) -> None:
+        self.state.collaboration.take(found, self.config.limits)
+        self._seen(found.times, (each.from_ for each in found.data))
+        self._seen(found.times, (each.to for each in found.data))
+
+    def _memory(self, found: Events[Any]) -> None:
+        self.state.ignored += self.state.memory.take(found)
+        self._seen(found.times, (each.agent for each in found.data))
+
+    def _knowledge(self, found: Events[Any]) -> None:
+        self.state.knowledge.use(found, self.config.limits)
+        self._seen(found.times, (each.agent for each in found.data))
+
+    def _gaps(self, found: Events[Any]) -> None:
+        self.state.knowledge.miss(found, self.config.limits)
+        self._seen(found.times, (each.agent for each in found.data))
+
+    def _hypotheses(self, step: hypotheses.Step, found: Events[Any]) -> None:
+        self.state.hypotheses.take(found, step, self.config.limits)
+        self._seen(found.times, (each.agent for each in found.data))
+
+    def _seen(self, times: Iterable[float], names: Iterable[str | None]) -> None:
+        """Agents were active: the first, the last and the number of each one's events of the batch."""
+        found: dict[str, tuple[float, float, int]] = {}
+        for at, name in zip(times, names, strict=True):
+            if name is not None:
+                first, last, count = found.get(name, (at, at, 0))
+                found[name] = min(first, at), max(last, at), count + 1
+        for name, (first, last, count) in found.items():
+            agent = self.state.agents.seen(name, first, self.config.limits, count)
+            agent.last = max(agent.last, last)
+
+    def _take_declared(self, declared: business.Declared, events: Sequence[Stored]) -> None:
+        raws = [event.raw for event in events if declared.types.matches(event.type)]
+        for at, value, dimensions in declared.read(raws, self.state.newest):
+            self.state.newest = max(self.state.newest, at)
+            self.state.business.add(declared.name, at, value, dimensions, declared.unit, self.config.limits)
+
+    def _settle(self) -> None:
+        """Book what is pending."""
+        pending, limits, state = self._pending, self.config.limits, self.state
+        for (minute, agent, model, _), shared in pending.shared.items():
+            if model is not None:
+                state.models.take(model, minute, shared, limits)
+            if agent is not None:
+                count = sum(shared.row[field] for field in (0, 1, 11)) or 1
+                found = state.agents.seen(agent, shared.first, limits, count)
+                found.last = max(found.last, shared.last)
+        state.tokens.settle(pending, limits, self._settings.pinned)
+        pending.clear()
+
+    def settled(self) -> State:
+        """All that is known, without what is too old."""
+        self._settle()
+        state = self.state
+        if state.newest >= self._forget_at:
+            # Hours are dropped whole; what is shown leaves out the older ones in any case.
+            self._forget_at = state.newest + _FORGET_SECONDS
+            self._forget()
+        return state
+
+    def _forget(self) -> None:
+        state = self.state
+        for core in (
+            state.tokens,
+            state.models,
+            state.memory,
+            state.knowledge,
+            state.collaboration,
+            state.hypotheses,
+            state.business,
+        ):
+            core.forget(state.newest)
+        state.agents.forget(state.newest - 2 * self._settings.task_timeout)
+
+    def views(self, now: float) -> Views:
+        """What is known at a moment in wall-clock seconds."""
+        return Views(self.settled(), self._settings, now)
+
+
+def _settings(config: PlatformConfig) -> _Settings:
+    return _Settings(
+        config,
+        Money(config.inference_costs == "recorded"),
+        seconds(config.active_within),
+        seconds(config.task_timeout),
+        budgets.pinned(config.budgets),
+        tuple(business.Declared(each) for each in config.business),
+    )
+
+
+class Views:
+    """Everything that is answered, at one moment."""
+
+    def __init__(self, state: State, settings: _Settings, now: float) -> None:
+        self._state, self._settings, self._now = state, settings, now
+        self._limits = settings.config.limits
+
+    def active_agents(self) -> dict[str, Any]:
+        """GET /api/v2/agents/active."""
+        return agents.active_view(
+            self._state.agents, self._now, self._settings.active_within, self._settings.task_timeout
+        )
+
+    def agents(self) -> dict[str, Any]:
+        """GET /api/v2/agents."""
+        return agents.all_view(self._state.agents, self._now, self._settings.active_within, self._settings.task_timeout)
+
+    def tier_stats(self, hours: int = 24) -> dict[str, Any]:
+        """GET /api/v2/memory/tier-stats."""
+        return memory.view(self._state.memory, self._settings.config.memory_costs, hours, self._now)
+
+    def tokens(self) -> dict[str, Any]:
+        """GET /api/v2/tokens."""
+        return tokens.token_view(self._state.tokens, self._limits, self._settings.money, self._now)
+
+    def costs(self) -> dict[str, Any]:
+        """GET /api/v2/costs."""
+        found = tokens.cost_view(self._state.tokens, self._limits, self._settings.money, self._now)
+        return found | {"budgets": budgets.budget_view(self.budgets())}
+
+    def budgets(self) -> list[budgets.Used]:
+        """Each budget with what is spent of it."""
+        return budgets.used(self._settings.config.budgets, self._state.tokens, self._settings.money, self._now)
+
+    def knowledge(self) -> dict[str, Any]:
+        """GET /api/v2/knowledge."""
+        return knowledge.view(self._state.knowledge, self._limits.items, self._now)
+
+    def gaps(self) -> dict[str, Any]:
+        """GET /api/v2/knowledge/gaps."""
+        return knowledge.gap_view(self._state.knowledge, self._limits.items)
+
+    def collaboration(self) -> dict[str, Any]:
+        """GET /api/v2/collaboration."""
+        return collaboration.view(self._state.collaboration, self._limits.edges, self._now)
+
+    def hypotheses(self) -> dict[str, Any]:
+        """GET /api/v2/hypotheses."""
+        return hypotheses.view(self._state.hypotheses, self._limits.agents, self._now)
+
+    def models(self) -> dict[str, Any]:
+        """GET /api/v2/models."""
+        return models.view(self._state.models, self._limits.models, self._now)
+
+    def cost_usd(self) -> float | None:
+        """USD since counting began, as far as prices are known; None when none is."""
+        return self._settings.money.usd(self._state.tokens.everything.total)
+
+    def business(self) -> dict[str, Any]:
+        """GET /api/v2/business."""
+        return business.view(self._state.business, self._limits, self._now)
+
+    def recommendations(self) -> dict[str, Any]:
+        """GET /api/v2/recommendations."""
+        tiers = self._state.memory.joined(24, self._now)
+        costs = {name: memory.cost_usd(name, tier, self._settings.config.memory_costs) for name, tier in tiers.items()}
+        evidence = recommendations.Evidence(
+            self._state.tokens,
+            tiers,
+            costs,
+            self._state.knowledge,
+            self._state.collaboration,
+            self._settings.money,
+            self._now,
+        )
+        return {"recommendations": recommendations.recommend(evidence)}
+
+    def extras(self) -> dict[str, float | None]:
+        """The values that join `analytics.snapshot`."""
+        state, money, now = self._state, self._settings.money, self._now
+        today = state.tokens.everything.day(int(now) // 86400)
+        found = tokens.projection(state.tokens, money, now)
+        ratios = [each.ratio for each in self.budgets()]
+        return {
+            "active_agents": float(self.active_agents()["active_count"]),
+            "cost_usd_today": money.usd(today),
+            "cost_usd_hour": found.hour,
+            "cost_usd_month": money.usd(state.tokens.everything.between(*month_of(now))),
+            "projected_cost_usd_day": found.day,
+            "projected_cost_usd_month": found.month,
+            "tokens_today": float(all_tokens(today)),
+            "unpriced_requests_today": float(today[UNPRICED]),
+            "budget_used_ratio": max(ratios) if ratios else None,
+        }
+
+    def extra_groups(self) -> dict[str, list[LabelledValue]]:
+        """`budget_used_ratio` by budget."""
+        found = [LabelledValue({"budget": each.config.name}, each.ratio) for each in self.budgets()]
+        return {"budget_used_ratio": found} if found else {}

@@ -1,0 +1,245 @@
+"""Events of the log as the cores see them: the fields that they want, and nothing else is decoded.
+
+A batch is parted by type and each part decoded in one call. Events that cannot be read (data that a schema of the
+operator's lets through, say) are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from hxp_enterprise_llm.event.log.model import Stored
+from hxp_enterprise_llm.event.model import parse_rfc3339
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+Text = str
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+D = TypeVar("D")
+
+
+class _Data(msgspec.Struct, gc=False, frozen=True):
+    """Base of the views of data. What an event lacks is None."""
+
+
+class Request(_Data, gc=False, frozen=True):
+    """`llm.request.completed`."""
+
+    model: Text
+    provider: Text | None = None
+    latency_ms: Amount | None = None
+    time_to_first_token_ms: Amount | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
+    cached_input_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
+    cost_usd: Amount | None = None
+    finish_reason: Text | None = None
+    agent: Text | None = None
+    user: Text | None = None
+    tool: Text | None = None
+    query: Text | None = None
+
+
+class FailedRequest(_Data, gc=False, frozen=True):
+    """`llm.request.failed`."""
+
+    model: Text
+    error: Text
+    error_class: Text | None = None
+    latency_ms: Amount | None = None
+    agent: Text | None = None
+    user: Text | None = None
+    tool: Text | None = None
+    query: Text | None = None
+
+
+class ToolCall(_Data, gc=False, frozen=True):
+    """`tool.call.completed`, `tool.call.failed`."""
+
+    tool: Text
+    success: bool | None = None
+    duration_ms: Amount | None = None
+    error: Text | None = None
+    cost_usd: Amount | None = None
+    agent: Text | None = None
+    user: Text | None = None
+    query: Text | None = None
+
+
+class Cost(_Data, gc=False, frozen=True):
+    """`cost.recorded`."""
+
+    amount_usd: Amount
+    model: Text | None = None
+    category: Text | None = None
+    total_tokens: Count | None = None
+    agent: Text | None = None
+    user: Text | None = None
+    tool: Text | None = None
+    query: Text | None = None
+
+
+class Registered(_Data, gc=False, frozen=True):
+    """`agent.registered`."""
+
+    agent: Text
+    capabilities: list[Text] = []
+    framework: Text | None = None
+    version: Text | None = None
+    capacity: Count | None = None
+
+
+class Task(_Data, gc=False, frozen=True):
+    """`agent.started`, `agent.completed`, `agent.failed`."""
+
+    agent: Text
+    run: Text | None = None
+    duration_ms: Amount | None = None
+
+
+class Handoff(_Data, gc=False, frozen=True, rename={"from_": "from"}):
+    """`agent.handoff`."""
+
+    from_: Text
+    to: Text
+    kind: Text
+    outcome: Literal["success", "failure"] | None = None
+
+
+class TierAccess(_Data, gc=False, frozen=True):
+    """`memory.tier.access`."""
+
+    tier: Text
+    hit: bool
+    latency_ms: Amount | None = None
+    operation: Text | None = None
+    key: Text | None = None
+    query: Text | None = None
+    cost_usd: Amount | None = None
+    agent: Text | None = None
+
+
+class KnowledgeAccess(_Data, gc=False, frozen=True):
+    """`knowledge.access`."""
+
+    item: Text
+    agent: Text | None = None
+    query: Text | None = None
+    collection: Text | None = None
+    tier: Text | None = None
+    latency_ms: Amount | None = None
+
+
+class KnowledgeMiss(_Data, gc=False, frozen=True):
+    """`knowledge.miss`."""
+
+    query: Text
+    agent: Text | None = None
+    collection: Text | None = None
+
+
+class Hypothesis(_Data, gc=False, frozen=True):
+    """`hypothesis.formed`, `hypothesis.validated`, `hypothesis.refuted`."""
+
+    hypothesis: Text
+    agent: Text
+    domain: Text | None = None
+    confidence: float | None = None
+
+
+class BusinessMetric(_Data, gc=False, frozen=True):
+    """`business.metric`."""
+
+    name: Text
+    value: Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+    unit: Text = ""
+    dimensions: dict[str, Text] = {}
+
+
+VIEWS: dict[str, type[_Data]] = {
+    "llm.request.completed": Request,
+    "llm.request.failed": FailedRequest,
+    "tool.call.completed": ToolCall,
+    "tool.call.failed": ToolCall,
+    "cost.recorded": Cost,
+    "agent.registered": Registered,
+    "agent.started": Task,
+    "agent.completed": Task,
+    "agent.failed": Task,
+    "agent.handoff": Handoff,
+    "memory.tier.access": TierAccess,
+    "knowledge.access": KnowledgeAccess,
+    "knowledge.miss": KnowledgeMiss,
+    "hypothesis.formed": Hypothesis,
+    "hypothesis.validated": Hypothesis,
+    "hypothesis.refuted": Hypothesis,
+    "business.metric": BusinessMetric,
+}
+
+
+class Events(NamedTuple, Generic[D]):
+    """Events of one type: their times in wall-clock seconds, and their data."""
+
+    times: list[float]
+    data: list[D]
+
+
+class Reader:
+    """Decodes the events of one type."""
+
+    def __init__(self, view: type[_Data]) -> None:
+        event = msgspec.defstruct("Event", [("data", view), ("time", _Time | None, None)], gc=False)
+        lenient = msgspec.defstruct("Event", [("data", Any, None), ("time", Any, None)])
+        self._view = view
+        self._many: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[event]).decode  # type: ignore[valid-type]
+        self._one: Callable[[bytes], Any] = msgspec.json.Decoder(lenient).decode
+
+    def read(self, raws: Sequence[bytes], untimed: float) -> tuple[Events[Any], int]:
+        """The events, and how many of them cannot be read. `untimed`: the time of those that have none."""
+        try:
+            found = self._many(b"[" + b",".join(raws) + b"]")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._slowly(raws, untimed)
+        times = [untimed if event.time is None else event.time.timestamp() for event in found]
+        return Events(times, [event.data for event in found]), 0
+
+    def _slowly(self, raws: Iterable[bytes], untimed: float) -> tuple[Events[Any], int]:
+        times: list[float] = []
+        data: list[Any] = []
+        refused = 0
+        for raw in raws:
+            try:
+                event = self._one(raw)
+                # An integer may be written 3.0; schemas take it.
+                data.append(msgspec.convert(event.data, self._view, strict=False))
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                refused += 1
+            else:
+                times.append(_seconds(event.time, untimed))
+        return Events(times, data), refused
+
+
+def _seconds(time: Any, untimed: float) -> float:
+    try:
+        return parse_rfc3339(time)
+    except (TypeError, ValueError, OverflowError):
+        return untimed
+
+
+READERS = {type: Reader(view) for type, view in VIEWS.items()}
+
+
+def parted(events: Sequence[Stored]) -> dict[str, list[bytes]]:
+    """The texts of the events by type, of the types that are read."""
+    parts: dict[str, list[bytes]] = {}
+    for event in events:
+        if event.type in VIEWS:
+            parts.setdefault(event.type, []).append(event.raw)
+    return parts

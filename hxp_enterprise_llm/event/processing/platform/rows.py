@@ -1,0 +1,185 @@
+"""From events to rows: requests, tool calls and costs are added up by what they share before accounts see them.
+
+Accounts are many and events are more. Events of a batch share their minute, agent, model and tool with others, so that
+accounts are touched once for each of these instead of once for each event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from hxp_enterprise_llm.event.processing.platform import ledger
+from hxp_enterprise_llm.event.processing.platform.ledger import Row
+from hxp_enterprise_llm.event.processing.platform.reading import Cost, Events, FailedRequest, Request, ToolCall
+from hxp_enterprise_llm.event.processing.prices.rates import NANO
+from hxp_enterprise_llm.event.processing.prices.table import PriceTable
+
+Name = str | None
+_INFERENCE = ("inference", "llm", "completion")
+
+
+class Shared:
+    """Events that share a key: their row, and what is told of each request."""
+
+    __slots__ = ("errors", "finishes", "first", "first_tokens", "last", "latencies", "row", "speeds")
+
+    def __init__(self) -> None:
+        self.row: Row = ledger.empty()
+        self.first, self.last = inf, 0.0
+        """Times of the first and the last of them."""
+        self.latencies: list[float] = []
+        self.first_tokens: list[float] = []
+        self.speeds: list[float] = []
+        self.finishes: list[str] = []
+        self.errors: list[str] = []
+
+    def seen(self, at: float) -> None:
+        """One of them was at this moment."""
+        self.first, self.last = min(self.first, at), max(self.last, at)
+
+
+class Pending:
+    """Rows that no account has seen: by (minute, agent, model, tool), and by (minute, user) and (minute, query)."""
+
+    def __init__(self, prices: PriceTable) -> None:
+        self.prices = prices
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.shared: dict[tuple[int, Name, Name, Name], Shared] = {}
+        self.users: dict[tuple[int, str], Row] = {}
+        self.queries: dict[tuple[int, str], Row] = {}
+
+    def __len__(self) -> int:
+        return len(self.shared) + len(self.users) + len(self.queries)
+
+    def _at(self, minute: int, agent: Name, model: Name, tool: Name) -> Shared:
+        key = minute, agent, model, tool
+        found = self.shared.get(key)
+        if found is None:
+            found = self.shared[key] = Shared()
+        return found
+
+    def _others(self, minute: int, user: Name, query: Name) -> Iterator[Row]:
+        if user is not None:
+            yield _row(self.users, (minute, user))
+        if query is not None:
+            yield _row(self.queries, (minute, query))
+
+    def requests(self, events: Events[Request]) -> None:
+        """Take completed requests in. This is the busiest loop of all."""
+        shared, users, queries, cost_of = self.shared, self.users, self.queries, self._cost
+        for at, each in zip(*events, strict=True):
+            minute = int(at) // 60
+            key = minute, each.agent, each.model, each.tool
+            found = shared.get(key)
+            if found is None:
+                found = shared[key] = Shared()
+            if at > found.last:
+                found.last = at
+            if at < found.first:
+                found.first = at
+            row, written, thought = found.row, each.cache_write_tokens or 0, each.reasoning_tokens or 0
+            input, output, cached = each.input_tokens or 0, each.output_tokens or 0, each.cached_input_tokens or 0
+            unsplit = 0 if input or output else each.total_tokens or 0
+            cost = cost_of(each, at)
+            row[0] += 1
+            row[2] += input
+            row[3] += output
+            if unsplit or cached or written or thought:
+                row[4] += unsplit
+                row[5] += cached
+                row[6] += written
+                row[7] += thought
+            if cost is None:
+                row[9] += 1
+                row[10] += input + output + unsplit
+            else:
+                row[8] += cost
+            latency, first = each.latency_ms, each.time_to_first_token_ms
+            if latency is not None:
+                found.latencies.append(latency)
+                writing = latency - first if first is not None else latency
+                if output and writing > 0:
+                    found.speeds.append(1000 * output / writing)
+            if first is not None:
+                found.first_tokens.append(first)
+            if each.finish_reason is not None:
+                found.finishes.append(each.finish_reason)
+            if each.user is not None:
+                _count_request(_row(users, (minute, each.user)), input, output, unsplit, cost)
+            if each.query is not None:
+                _count_request(_row(queries, (minute, each.query)), input, output, unsplit, cost)
+
+    def _cost(self, each: Request, at: float) -> int | None:
+        """Nano-USD: what the event says, else what the price table says; None when neither knows."""
+        if each.cost_usd is not None:
+            return round(each.cost_usd * NANO)
+        if each.input_tokens is None and each.output_tokens is None:
+            return None
+        prices = self.prices.found[each.provider, each.model]
+        if prices is None:
+            return None
+        return prices.at(at).cost(
+            each.input_tokens or 0,
+            each.output_tokens or 0,
+            each.cached_input_tokens or 0,
+            each.cache_write_tokens or 0,
+            each.reasoning_tokens or 0,
+        )
+
+    def failures(self, events: Events[FailedRequest]) -> None:
+        """Take failed requests in. Nobody knows what they cost: they count as failures alone."""
+        for at, each in zip(*events, strict=True):
+            minute = int(at) // 60
+            found = self._at(minute, each.agent, each.model, each.tool)
+            found.seen(at)
+            found.errors.append(each.error_class or each.error)
+            if each.latency_ms is not None:
+                found.latencies.append(each.latency_ms)
+            for row in (found.row, *self._others(minute, each.user, each.query)):
+                row[ledger.FAILED] += 1
+
+    def tool_calls(self, events: Events[ToolCall], *, failed: bool) -> None:
+        """Take tool calls in; `failed`: all of them have, else those that say so."""
+        for at, each in zip(*events, strict=True):
+            minute = int(at) // 60
+            found = self._at(minute, each.agent, None, each.tool)
+            found.seen(at)
+            cost = 0 if each.cost_usd is None else round(each.cost_usd * NANO)
+            for row in (found.row, *self._others(minute, each.user, each.query)):
+                row[ledger.TOOL_CALLS] += 1
+                row[ledger.TOOL_COST] += cost
+                row[ledger.FAILED_TOOL_CALLS] += failed or each.success is False
+
+    def costs(self, events: Events[Cost]) -> None:
+        """Take recorded costs in: those of requests to models apart from all others."""
+        for at, each in zip(*events, strict=True):
+            minute = int(at) // 60
+            category = each.category.lower() if each.category else "inference" if each.model else ""
+            field = ledger.RECORDED_INFERENCE if category in _INFERENCE else ledger.RECORDED
+            found = self._at(minute, each.agent, each.model, each.tool)
+            found.seen(at)
+            for row in (found.row, *self._others(minute, each.user, each.query)):
+                row[field] += round(each.amount_usd * NANO)
+
+
+def _row(rows: dict[tuple[int, str], Row], key: tuple[int, str]) -> Row:
+    found = rows.get(key)
+    if found is None:
+        found = rows[key] = ledger.empty()
+    return found
+
+
+def _count_request(row: Row, input: int, output: int, unsplit: int, cost: int | None) -> None:
+    row[0] += 1
+    row[2] += input
+    row[3] += output
+    row[4] += unsplit
+    if cost is None:
+        row[9] += 1
+        row[10] += input + output + unsplit
+    else:
+        row[8] += cost

@@ -1,0 +1,1 @@
+"""What models cost: a snapshot of public prices, the operator's own before it."""
