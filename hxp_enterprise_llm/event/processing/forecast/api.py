@@ -9,26 +9,26 @@ from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.forecast.model import TokensForecast
 from hxp_enterprise_llm.event.processing.forecast.outlook import MOST_HOURS
 from hxp_enterprise_llm.event.processing.history.asking import only
+from hxp_enterprise_llm.event.views import FORECAST_VIEW
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from hxp_enterprise_llm.telemetry.text import clean
 
-_PATH = "/api/v2/forecast/tokens"
 _USUAL_HOURS = 24
 _MOST_TOKENS = 10**15
-_PARAMETERS = (
-    Parameter("hours", f"Whole hours to look ahead, 1 to {MOST_HOURS}; without it {_USUAL_HOURS}", int),
-    Parameter("tokens", "So many tokens are left: when will they be used up?", int),
+_DESCRIBED = Described(
+    parameters=tuple(Parameter(*each, type=int) for each in FORECAST_VIEW.parameters),
+    answers=(Answer("The forecast", TokensForecast),),
+    refusals=(503,),
 )
-_DESCRIBED = Described(parameters=_PARAMETERS, answers=(Answer("The forecast", TokensForecast),), refusals=(503,))
 
 
 def routes(forecaster: Forecaster) -> list[Route]:
     """The routes of the forecast."""
 
     async def tokens(request: web.Request) -> web.Response:
-        only(request.query, _PATH, [parameter.name for parameter in _PARAMETERS])
+        only(request.query, FORECAST_VIEW.path, [name for name, _ in FORECAST_VIEW.parameters])
         hours = _number(request.query, "hours", 1, MOST_HOURS)
         found = forecaster.answer(hours or _USUAL_HOURS, _number(request.query, "tokens", 0, _MOST_TOKENS))
         if found is None:
@@ -41,8 +41,7 @@ def routes(forecaster: Forecaster) -> list[Route]:
             )
         return json_response(found)
 
-    what = "Tokens of the next hours with a 90 % band, time to the budget, anomalies"
-    return [Route("GET", _PATH, tokens, "read", what, described=_DESCRIBED)]
+    return [Route("GET", FORECAST_VIEW.path, tokens, "read", FORECAST_VIEW.summary, described=_DESCRIBED)]
 
 
 def _number(query: MultiMapping[str], name: str, least: int, most: int) -> int | None:

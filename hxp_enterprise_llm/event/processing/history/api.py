@@ -13,6 +13,7 @@ from hxp_enterprise_llm.event.processing.history import asking
 from hxp_enterprise_llm.event.processing.history.history import History, HistoryAway
 from hxp_enterprise_llm.event.processing.history.ranges import EXACTNESS, Asked, Line, Plan, RangeFault, answer, plan
 from hxp_enterprise_llm.event.processing.history.reading import Reader
+from hxp_enterprise_llm.event.views import RANGE_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.model import Route
@@ -45,27 +46,23 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     """What is otherwise than it was asked for, in words."""
 
 
-_PARAMETERS = (
-    Parameter("metric", "Name of a declared metric"),
-    Parameter("from", "RFC 3339, Unix seconds, or how long ago: -6h. Without it an hour before `to`"),
-    Parameter("to", "Likewise; without it now"),
-    Parameter("step", "Seconds or a duration that each value stands for: 60, 5m, 1h"),
-    Parameter("by", "Labels of a breakdown of the metric: model"),
+_DESCRIBED = Described(
+    parameters=tuple(Parameter(*each) for each in RANGE_VIEW.parameters),
+    answers=(Answer("The metric over the range", Range),),
+    refusals=(503,),
 )
-_DESCRIBED = Described(parameters=_PARAMETERS, answers=(Answer("The metric over the range", Range),), refusals=(503,))
 
 
 def routes(history: History, clock: Clock) -> list[Route]:
     """The routes of the history."""
 
     async def over_range(request: web.Request) -> web.Response:
-        asking.only(request.query, "/analytics/range", [parameter.name for parameter in _PARAMETERS])
+        asking.only(request.query, RANGE_VIEW.path, [name for name, _ in RANGE_VIEW.parameters])
         asked = asking.range_of(request.query, history.metrics, clock.time())
         most = history.config.max_points
         return json_response(await asked_of(history, lambda reader: _range(reader, asked, most)))
 
-    what = "A metric over a range of time; `?metric=tokens&from=-6h&step=5m&by=model`"
-    return [Route("GET", "/analytics/range", over_range, "read", what, described=_DESCRIBED)]
+    return [Route("GET", RANGE_VIEW.path, over_range, "read", RANGE_VIEW.summary, described=_DESCRIBED)]
 
 
 async def asked_of(history: History, work: Callable[[Reader], T]) -> T:

@@ -24,6 +24,8 @@ Read = Callable[[Sequence[Accumulator], Tier, int, int], Mapping[Accumulator, Ma
 MOST_VALUES = 100_000
 """Values of one answer: points times label sets."""
 _CHUNK_SLOTS = 1440
+_TICK_SLOTS = 60
+"""So far ahead is looked for a tick that has watched the slots before it."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _USUAL_POINTS = 500
 
@@ -204,8 +206,9 @@ def _steps(asked: Asked, made: Plan, read: Read) -> Iterator[Step]:
     each = max(1, _CHUNK_SLOTS * made.tier.seconds // made.step)
     for first in range(made.begin, made.end, each * made.step):
         last = min(made.end, first + each * made.step)
-        found = read([*wanted, WATCHED], made.tier, first // made.tier.seconds, last // made.tier.seconds - 1)
-        watched = _watched(found[WATCHED], made.tier)
+        slots = first // made.tier.seconds, last // made.tier.seconds - 1
+        found = read(wanted, made.tier, *slots)
+        watched = _watched(read([WATCHED], made.tier, slots[0], slots[1] + _TICK_SLOTS)[WATCHED], made.tier)
         by_step = {accumulator: _by_step(found[accumulator], made) for accumulator in wanted}
         seconds: dict[int, float] = {}
         for slot, length in watched.items():

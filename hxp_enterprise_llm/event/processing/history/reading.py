@@ -55,7 +55,7 @@ class Reader:
         self._connection.execute("BEGIN")
         try:
             series = self._series(wanted)
-            for part in TIERS[: tier.number + 1]:
+            for part in TIERS[: tier.number + 1] if series else ():
                 self._add(found, series, part, tier, first, last)
         finally:
             self._connection.execute("COMMIT")
