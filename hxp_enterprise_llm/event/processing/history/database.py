@@ -165,14 +165,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: sqlite3.Error | OSError) -> bool:
     """Whether the file itself is at fault, not the disk, a lock or its size."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError
     )
 
 
-def is_full(error: sqlite3.Error) -> bool:
+def is_full(error: sqlite3.Error | OSError) -> bool:
     """Whether there is no room, in the budget or on the disk."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 

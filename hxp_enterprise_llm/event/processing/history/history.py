@@ -121,7 +121,7 @@ class History:
                 self._cursor = _resumed(self._cursor, error)
             except LogError as error:
                 self._following.failed(error)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 await self._failed(error)
             failing = self._working.failures or self._following.failures
             pause = min(2 * pause, _LONGEST_PAUSE) if failing else _FIRST_PAUSE
@@ -218,14 +218,14 @@ class History:
             raise HistoryAway("it is being opened")
         return self._store
 
-    async def _failed(self, error: sqlite3.Error) -> None:
+    async def _failed(self, error: sqlite3.Error | OSError) -> None:
         """What could not be written stays in memory. A damaged file is put aside, and the log tells it all again."""
         kind = "damaged" if is_damage(error) else "full" if is_full(error) else "other"
         self._telemetry.errors.labels(kind).inc()
         self._working.failed(error)
         if kind == "damaged":
-            await self._in_writer(self._let_go)
             await self._in_reader(self._let_go_of_reader)
+            await self._in_writer(self._let_go)
             aside = await self._in_writer(lambda: set_aside(self._path))
             log.error("history.damaged", reason=str(error), aside=str(aside))
             self._store, self._unwritten, self._cursor = None, None, Cursor("", 0)
@@ -236,7 +236,7 @@ class History:
             raise HistoryAway(self._working.reason or "it is being opened")
         try:
             return await self._in_reader(lambda: work(self._reading()))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise HistoryAway(str(error)) from error
 
     def _reading(self) -> Reader:
@@ -252,8 +252,9 @@ class History:
 
     async def close(self) -> None:
         """Let go of the file. What was not written yet is taken from the log again."""
-        await self._in_writer(self._let_go)
+        # The one that writes closes last, and leaves one file.
         await self._in_reader(self._let_go_of_reader)
+        await self._in_writer(self._let_go)
         self._writer.shutdown(wait=False)
         self._reader_thread.shutdown(wait=False)
 
