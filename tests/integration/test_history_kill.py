@@ -85,11 +85,7 @@ async def test_a_kill_changes_no_total(tmp_path: Path) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         async with asyncio.timeout(60):
-            while (
-                body := await asked(session, daemon.events, "/analytics/range", metric="tokens", **{"from": "-6h"})
-            ) == {}:
-                await asyncio.sleep(0.1)
-            await settled(session, daemon.events, load)
+            await settled(session, daemon.events)
         for step in ("1m", "1h", "1d"):
             for by in ({}, {"by": "model"}, {"by": "agent"}):
                 query = {"metric": "tokens", "from": "-1d", "step": step, **by}
@@ -103,11 +99,11 @@ async def test_a_kill_changes_no_total(tmp_path: Path) -> None:
             assert total(await answer.json()) == total(body)
 
 
-async def settled(session: aiohttp.ClientSession, base: str, load: Load) -> None:
+async def settled(session: aiohttp.ClientSession, base: str) -> None:
     """Until the history has what the log has."""
     async with session.get(f"{base}/events/bounds") as answer:
         head = (await answer.json())["head"]
-    while (await asked(session, base, "/analytics/range", metric="tokens"))["position"] < head:
+    while (await asked(session, base, "/analytics/range", metric="tokens")).get("position", 0) < head:
         await asyncio.sleep(0.1)
 
 

@@ -31,7 +31,7 @@ class Forecast(NamedTuple):
 
 
 class Blend:
-    """Learns one hour after the other. Some hundred floats, less than a tenth of a millisecond an hour."""
+    """Learns one hour after the other. Some hundred floats, about a tenth of a millisecond an hour."""
 
     def __init__(self) -> None:
         self.hours = 0
