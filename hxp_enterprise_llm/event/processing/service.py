@@ -12,6 +12,9 @@ from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.export import api as export_api
+from hxp_enterprise_llm.event.processing.export import figures, logged
+from hxp_enterprise_llm.event.processing.export.model import Table
 from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.history import api as history_api
@@ -154,7 +157,12 @@ class ProcessingService:
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
             *self.views(),
+            *export_api.routes(self._tables(), self._context.clock),
         ]
+
+    def _tables(self) -> list[Table]:
+        """What can be exported; a room that has a table of its own adds it here."""
+        return [*figures.tables(self._history, self._context.clock), *logged.tables(self._log)]
 
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""
