@@ -70,6 +70,28 @@ def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
         yield from _metric_windows(section, given("analytics.metrics"))
 
 
+def history(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Times that are times, detail that is not kept longer than what it becomes."""
+    section = config.history
+    found = [*duration("history.detail", section.detail), *duration("history.aggregates", section.aggregates)]
+    yield from found
+    if not found and seconds(section.detail) > seconds(section.aggregates):
+        message = f"must be at most history.aggregates ({section.aggregates}), is {section.detail}"
+        yield Finding("history.detail", message)
+
+
+def forecast(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Whole minutes, and no more intervals asked for than are looked at."""
+    section = config.forecast.anomaly
+    found = list(duration("forecast.anomaly.interval", section.interval))
+    yield from found
+    if not found and (seconds(section.interval) % 60 or seconds(section.interval) > 3600):
+        message = f"must be whole minutes, at most 1h, is {section.interval}"
+        yield Finding("forecast.anomaly.interval", message)
+    if section.least > section.of:
+        yield Finding("forecast.anomaly.least", f"must be at most `of` ({section.of}), is {section.least}")
+
+
 def platform(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
     """Durations, names that are there once, budgets of one thing each."""
     section = config.platform
@@ -97,6 +119,8 @@ CHECKS = (
     Check(("log",), log),
     Check(("ingest",), ingest),
     Check(("analytics",), analytics),
+    Check(("history",), history),
+    Check(("forecast",), forecast),
     Check(("platform",), platform),
 )
 

@@ -28,5 +28,6 @@ EXTRA_METRICS: dict[str, Extra] = {
     "unpriced_requests_today": Extra("", "Requests since midnight UTC whose model has no known price"),
     "budget_used_ratio": Extra("", "Share of the budget that is used; without `by` that of the fullest", ("budget",)),
     "tokens_next_hour": Extra("tokens", "Forecast of the next hour's tokens"),
+    "tokens_next_hour_upper": Extra("tokens", "Upper bound of the 90 % band of that forecast"),
     "tokens_anomaly": Extra("", "1 while the rate of tokens is an anomaly, else 0"),
 }

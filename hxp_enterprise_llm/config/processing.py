@@ -13,6 +13,7 @@ from hxp_enterprise_llm.config.common import (
     ServiceConfig,
     StateConfig,
 )
+from hxp_enterprise_llm.config.history import ForecastConfig, HistoryConfig
 from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
 
@@ -229,6 +230,8 @@ class ProcessingConfig(Section, frozen=True, kw_only=True):
     ingest: IngestConfig = msgspec.field(default_factory=IngestConfig)
     log: LogConfig = msgspec.field(default_factory=LogConfig)
     analytics: AnalyticsConfig = msgspec.field(default_factory=AnalyticsConfig)
+    history: HistoryConfig = msgspec.field(default_factory=HistoryConfig)
+    forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
     platform: PlatformConfig = msgspec.field(default_factory=PlatformConfig)
     sources: SourcesConfig = msgspec.field(default_factory=SourcesConfig)
     security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)

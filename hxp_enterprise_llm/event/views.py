@@ -37,5 +37,29 @@ PLATFORM_VIEWS = (
 )
 """What is known of the LLM platform."""
 
-SHARED_VIEWS: tuple[View, ...] = PLATFORM_VIEWS
+HISTORY_VIEWS = (
+    View(
+        "/analytics/range",
+        "A metric over a range of time; `?metric=tokens&from=-6h&step=5m&by=model`",
+        (
+            ("metric", "Name of a declared metric"),
+            ("from", "RFC 3339, Unix seconds, or how long ago: -6h. Without it an hour before `to`"),
+            ("to", "Likewise; without it now"),
+            ("step", "Seconds or a duration that each value stands for: 60, 5m, 1h"),
+            ("by", "Labels of a breakdown of the metric: model"),
+        ),
+    ),
+    View(
+        "/api/v2/forecast/tokens",
+        "Tokens of the next hours with a 90 % band, time to the budget, anomalies",
+        (
+            ("hours", "Whole hours to look ahead, 1 to 168; 24 when left out"),
+            ("tokens", "So many tokens are left: when will they be used up?"),
+        ),
+    ),
+)
+"""What was, and what is expected."""
+RANGE_VIEW, FORECAST_VIEW = HISTORY_VIEWS
+
+SHARED_VIEWS: tuple[View, ...] = (*PLATFORM_VIEWS, *HISTORY_VIEWS)
 """All of them. A room that adds one adds its own tuple here."""

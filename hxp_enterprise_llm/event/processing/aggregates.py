@@ -120,6 +120,20 @@ class Distinct:
         twin._hashes, twin._thinned = set(self._hashes), self._thinned
         return twin
 
+    def dump(self) -> list[Any]:
+        """All of it as plain values, for storage, without the hashes beyond the smallest 4,096: they tell nothing."""
+        hashes = sorted(self._hashes)
+        kept = hashes[:KEPT_HASHES]
+        return [self._thinned or len(hashes) > len(kept), b"".join(hash.to_bytes(8, "big") for hash in kept)]
+
+    @classmethod
+    def load(cls, dumped: Sequence[Any]) -> Self:
+        """What `dump` has answered, as it was."""
+        made = cls()
+        made._thinned, hashes = dumped
+        made._hashes = {int.from_bytes(hashes[at : at + 8], "big") for at in range(0, len(hashes), 8)}
+        return made
+
     def _tidy(self) -> None:
         if len(self._hashes) > 2 * KEPT_HASHES:
             self._hashes = set(nsmallest(KEPT_HASHES, self._hashes))

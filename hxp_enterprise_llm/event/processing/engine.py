@@ -105,7 +105,16 @@ class AnalyticsEngine:
 
         What unchanged metrics have gathered is kept; new ones begin at the swap. Raises MetricFault.
         """
-        return partial(self._adopt, compile_metrics(config.metrics, self._windows))
+        return partial(self._adopt, self.compiled(config))
+
+    def compiled(self, config: AnalyticsConfig) -> tuple[Metric, ...]:
+        """Another list of metrics over the windows of this engine. Raises MetricFault."""
+        return compile_metrics(config.metrics, self._windows)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics in force."""
+        return self._core.metrics
 
     def _adopt(self, metrics: tuple[Metric, ...]) -> None:
         gone = {metric.name for metric in self._core.metrics} - {metric.name for metric in metrics}

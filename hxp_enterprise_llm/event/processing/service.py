@@ -12,6 +12,13 @@ from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.export import api as export_api
+from hxp_enterprise_llm.event.processing.export import figures, logged
+from hxp_enterprise_llm.event.processing.export.model import Table
+from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
+from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
+from hxp_enterprise_llm.event.processing.history import api as history_api
+from hxp_enterprise_llm.event.processing.history.history import History
 from hxp_enterprise_llm.event.processing.platform import api as platform_api
 from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
@@ -26,6 +33,7 @@ from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
+from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 
@@ -61,10 +69,28 @@ class ProcessingService:
             self._log,
             clock=context.clock,
             metrics=self._metrics,
-            extras=[each.extras for each in extras],
+            extras=[*(each.extras for each in extras), lambda: self._forecaster.values()],
             extra_groups=[each.extra_groups for each in extras],
         )
+        self._history = self._make_history()
+        self._forecaster = Forecaster(
+            config.forecast,
+            self._history,
+            self._log.append,
+            clock=context.clock,
+            telemetry=ForecastMetrics(context.registry),
+        )
         self._cleanup = CleanupStack()
+
+    def _make_history(self) -> History:
+        return History(
+            self.config.history,
+            self._engine.metrics,
+            self._log,
+            self._directory / "history" / "history.db",
+            clock=self._context.clock,
+            telemetry=HistoryMetrics(self._context.registry),
+        )
 
     def _make_platform(self) -> PlatformEngine:
         return PlatformEngine(
@@ -89,10 +115,13 @@ class ProcessingService:
         """
         self._cleanup.push("log", lambda: self._log.close(5.0))
         await self._log.open()
+        self._cleanup.push("history", self._history.close)
         spawn = self._context.supervisor.spawn
         tasks = [
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
+            spawn("history", self._history.run()),
+            spawn("forecast", self._forecaster.run()),
             spawn("log.scrub", self._log.run_scrub()),
         ]
         if self._platform is not None:
@@ -128,11 +157,20 @@ class ProcessingService:
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
             *self.views(),
+            *export_api.routes(self._tables(), self._context.clock),
         ]
+
+    def _tables(self) -> list[Table]:
+        """What can be exported; a room that has a table of its own adds it here."""
+        return [*figures.tables(self._history, self._context.clock), *logged.tables(self._log)]
 
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""
-        return platform_api.routes(self._platform) if self._platform is not None else []
+        return [
+            *history_api.routes(self._history, self._context.clock),
+            *forecast_api.routes(self._forecaster),
+            *(platform_api.routes(self._platform) if self._platform is not None else []),
+        ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
         return {}
@@ -151,6 +189,7 @@ class ProcessingService:
         reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
         parts = {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        parts["history"] = self._history.health()
         return parts | ({"platform": self._platform.health()} if self._platform is not None else {})
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
@@ -159,6 +198,7 @@ class ProcessingService:
         commits = [self._engine.prepare(config.analytics)]
         if self._platform is not None:
             commits.append(self._platform.prepare(config.platform))
+        commits.append(self._history.prepare(config.history, self._engine.compiled(config.analytics)))
 
         def commit() -> None:
             for each in commits:

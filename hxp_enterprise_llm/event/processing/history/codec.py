@@ -1,0 +1,80 @@
+"""Memories as bytes and back, nothing lost: MessagePack, compressed where it pays."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from isal import isal_zlib
+
+from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Count, Distinct
+from hxp_enterprise_llm.event.processing.history.memories import Figures, Labelled, empty
+from hxp_enterprise_llm.event.processing.metrics import Accumulator
+from hxp_enterprise_llm.event.processing.sketch import Sketch
+
+_PLAIN, _PACKED = b"\x00", b"\x01"
+_WORTH_PACKING = 200
+_INTEGERS = range(-(2**63), 2**64)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
+
+
+def pack(slots: Mapping[int, Aggregate]) -> bytes:
+    """Memories by their place in a block."""
+    text = _encode({place: _state(memory) for place, memory in slots.items()})
+    if len(text) < _WORTH_PACKING:
+        return _PLAIN + text
+    return _PACKED + isal_zlib.compress(text, 2)
+
+
+def unpack(accumulator: Accumulator, data: bytes) -> dict[int, Aggregate]:
+    """What `pack` made. Raises sqlite3.DatabaseError, as for any damage, when it is something else."""
+    kind, text = data[:1], data[1:]
+    try:
+        found = _decode(zlib.decompress(text) if kind == _PACKED else text)
+        return {place: _memory(accumulator, state) for place, state in found.items()}
+    except (msgspec.DecodeError, zlib.error, TypeError, IndexError) as error:
+        raise sqlite3.DatabaseError(f"a part of {accumulator.family} cannot be read: {error}") from error
+
+
+def _state(memory: Any) -> Any:
+    if isinstance(memory, Labelled):
+        other = None if memory.other is None else _state(memory.other)
+        return [other, [[*key, _state(each)] for key, each in memory.kept.items()]]
+    if isinstance(memory, Figures):
+        total = memory.total
+        # MessagePack's integers end at 64 bits; a sum of many may not.
+        exact = str(total) if type(total) is int and total not in _INTEGERS else total
+        return [memory.n, exact, memory.minimum, memory.maximum, memory.last, memory.at]
+    return memory.dump() if isinstance(memory, Sketch | Distinct) else memory.n
+
+
+def _memory(accumulator: Accumulator, state: Any) -> Aggregate:
+    if not accumulator.by:
+        return _plain(accumulator, state)
+    made = empty(accumulator)
+    assert isinstance(made, Labelled)
+    made.other = None if state[0] is None else _plain(accumulator, state[0])
+    made.kept = {tuple(row[:-1]): _plain(accumulator, row[-1]) for row in state[1]}
+    return made
+
+
+def _plain(accumulator: Accumulator, state: Any) -> Aggregate:
+    match accumulator.family:
+        case "quantiles":
+            return Sketch.load(state)
+        case "distinct":
+            return Distinct.load(state)
+        case "numbers":
+            figures = Figures(state[5])
+            figures.n, figures.minimum, figures.maximum, figures.last = state[0], state[2], state[3], state[4]
+            figures.total = int(state[1]) if isinstance(state[1], str) else state[1]
+            return figures
+        case _:
+            count = Count()
+            count.n = state
+            return count

@@ -1,0 +1,94 @@
+"""Tiers, blocks, series: how the history is laid out.
+
+A slot is a tier's unit of time, numbered since 1970. A block is a row's worth of slots; a block of one tier is a slot
+of the next. What is stored of a series in a block are parts: each holds what came in at one time, and the block is
+their merger. So nothing is ever changed in place, a late event is one more part, and a merger of parts is never wrong.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from hxp_enterprise_llm.event.model import TypePatterns
+from hxp_enterprise_llm.event.processing.metrics import Accumulator, Selection
+
+
+class Tier(NamedTuple):
+    """A resolution. `span`: slots of a block."""
+
+    number: int
+    name: str
+    seconds: int
+    span: int
+
+    @property
+    def block_seconds(self) -> int:
+        """Length of a block."""
+        return self.seconds * self.span
+
+    def block(self, second: float) -> int:
+        """The block that holds a moment."""
+        return int(second // self.block_seconds)
+
+
+TIERS = (Tier(0, "1s", 1, 60), Tier(1, "1m", 60, 60), Tier(2, "1h", 3600, 24), Tier(3, "1d", 86_400, 32))
+SECONDS, MINUTES, HOURS, DAYS = TIERS
+DETAIL = (SECONDS, MINUTES)
+"""The tiers that are kept for `history.detail`; the others for `history.aggregates`."""
+
+
+def _of(types: list[str]) -> Selection:
+    return Selection(TypePatterns(types), TypePatterns([]), TypePatterns([]))
+
+
+_REQUESTS = _of(["llm.request.completed"])
+
+WATCHED = Accumulator("numbers", _of(["analytics.snapshot"]), (("data", "tick_s"),))
+"""Seconds in which the system was up: each snapshot stands for the tick before it. Where there are none is a gap."""
+TOKENS = Accumulator("numbers", _REQUESTS, (("data", "input_tokens"), ("data", "output_tokens")))
+"""What the forecast is made of."""
+INPUT_BY_AGENT = Accumulator("numbers", _REQUESTS, (("data", "input_tokens"),), (("data", "agent"),), 200)
+OUTPUT_BY_AGENT = Accumulator("numbers", _REQUESTS, (("data", "output_tokens"),), (("data", "agent"),), 200)
+
+ALWAYS = (WATCHED, TOKENS, INPUT_BY_AGENT, OUTPUT_BY_AGENT)
+"""Kept whatever the metrics are."""
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    family: str
+    types: list[str]
+    exclude: list[str]
+    of: list[str]
+    fields: list[list[str]]
+    by: list[list[str]]
+
+
+def identity(accumulator: Accumulator) -> str:
+    """A text by which a series is known again. The limit of its label sets may change, so it is no part of it."""
+    chosen = accumulator.selection
+    found = _Identity(
+        accumulator.family,
+        sorted(chosen.types.patterns),
+        sorted(chosen.exclude.patterns),
+        sorted(chosen.of.patterns),
+        [list(path) for path in accumulator.fields],
+        [list(path) for path in accumulator.by],
+    )
+    return msgspec.json.encode(found).decode()
+
+
+def accumulator_of(identity: str, limit: int) -> Accumulator:
+    """The accumulator of an identity. Raises msgspec.DecodeError when the text is none."""
+    found = msgspec.json.decode(identity, type=_Identity)
+    chosen = Selection(*(TypePatterns(texts) for texts in (found.types, found.exclude, found.of)))
+    fields, by = (tuple(tuple(path) for path in paths) for paths in (found.fields, found.by))
+    return Accumulator(found.family, chosen, fields, by, limit)  # type: ignore[arg-type]
+
+
+class Cursor(NamedTuple):
+    """How far the log is taken in."""
+
+    epoch: str
+    position: int
