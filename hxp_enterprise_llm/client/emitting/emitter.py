@@ -102,12 +102,13 @@ class Emitter:
         with self._changed:
             if self._closing:
                 return self._drop("an event that came after close()")
+            was_half_full = self._memory.half_full
             if not self._memory.put(line):
                 return self._drop("an event for which there is no room")
             self._emitted += 1
             if self._thread is None:
                 self._start()
-            elif len(self._memory) == 1 or self._memory.half_full:
+            elif len(self._memory) == 1 or self._memory.half_full is not was_half_full:
                 self._changed.notify_all()
         return True
 
