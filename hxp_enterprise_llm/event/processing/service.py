@@ -15,14 +15,19 @@ from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.sources import api as ingest_api
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.pollers import api as pollers_api
+from hxp_enterprise_llm.event.sources.pollers.configured import Sources
+from hxp_enterprise_llm.event.sources.pollers.poller import Poller
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
 
 
 class ProcessingService:
@@ -50,6 +55,8 @@ class ProcessingService:
             deadline=config.log.append_deadline,
         )
         self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._source_metrics = SourceMetrics(context.registry)
+        self._pollers: dict[str, Poller] = {}
         self._cleanup = CleanupStack()
 
     @property
@@ -73,6 +80,7 @@ class ProcessingService:
         ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
+        tasks += [spawn(f"sources.{poller.source.name}", poller.run()) for poller in self._make_pollers()]
         for task in tasks:
             self._cleanup.push(task.get_name(), partial(cancel, task))
 
@@ -85,6 +93,23 @@ class ProcessingService:
             node=self._context.node,
         )
 
+    def _make_pollers(self) -> list[Poller]:
+        context, sources = self._context, self.config.sources
+        configured = Sources(sources, Egress(deny_private=self.config.security.egress.deny_private), context.clock)
+        self._cleanup.push("sources", configured.close)
+        pollers = [
+            Poller(
+                source,
+                self._log.append,
+                clock=context.clock,
+                metrics=self._source_metrics,
+                jitter=context.random.random,
+            )
+            for source in configured.make()
+        ]
+        self._pollers = {poller.source.name: poller for poller in pollers}
+        return pollers
+
     async def farewell(self, within: float) -> None:
         """Followers of the log end with the log."""
 
@@ -96,6 +121,7 @@ class ProcessingService:
         return [
             *ingest_api.routes(self._ingest, self._log, BodyBudget()),
             *analytics_api.routes(self._engine),
+            *pollers_api.routes(lambda: self._pollers, self._context.clock),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
@@ -114,7 +140,13 @@ class ProcessingService:
             status = "degraded"
         reason = "; ".join(filter(None, (health.reason, *health.findings)))
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
-        return {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        parts = {"log": Part(status, reason, facts), "analytics": self._engine.health()}
+        return parts | ({"sources": self._sources_part()} if self._pollers else {})
+
+    def _sources_part(self) -> Part:
+        """A source that is away is somebody else's fault: it is named, and this service is none the worse for it."""
+        away = [name for name, poller in self._pollers.items() if poller.breaker.state == "away"]
+        return Part("ok", f"away: {', '.join(away)}" if away else "", {"asked": len(self._pollers), "away": away})
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""
