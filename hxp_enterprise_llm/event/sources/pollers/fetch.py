@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -73,4 +74,5 @@ def _place(url: str) -> str:
 
 def _words(error: Exception) -> str:
     inner = getattr(error, "os_error", None) or error
-    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    number = getattr(inner, "errno", None)
+    return (os.strerror(number) if isinstance(number, int) and number > 0 else str(inner)) or type(inner).__name__
