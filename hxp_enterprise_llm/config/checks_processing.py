@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from hxp_enterprise_llm.config.faults import shown
-from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, unique
+from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, endpoint, networks, origins, unique
 from hxp_enterprise_llm.config.platform import MEMORY_TIERS
 from hxp_enterprise_llm.config.processing import (
     AnalyticsConfig,
@@ -55,6 +55,16 @@ def ingest(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
     """The span of times that an event may have is not empty."""
     yield from duration("ingest.max_future", config.ingest.max_future, least=-1)
     yield from duration("ingest.max_age", config.ingest.max_age)
+
+
+def sources(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Endpoints are URLs, queries have names of their own."""
+    section = config.sources
+    for name in ("analytics_engine", "prometheus", "scrape", "gateway"):
+        text = getattr(section, name).endpoint
+        if text:
+            yield from endpoint(f"sources.{name}.endpoint", text)
+    yield from unique("sources.prometheus.queries", [query.name for query in section.prometheus.queries], "name")
 
 
 def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
@@ -118,6 +128,7 @@ CHECKS = (
     Check(("security",), security),
     Check(("log",), log),
     Check(("ingest",), ingest),
+    Check(("sources",), sources),
     Check(("analytics",), analytics),
     Check(("history",), history),
     Check(("forecast",), forecast),

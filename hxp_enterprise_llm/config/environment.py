@@ -71,6 +71,12 @@ STREAMING_VARIABLES = {
 }
 
 PROCESSING_PREFIX = "EVENT_PROCESSING_"
+_PLATFORM_NAMES = {
+    "sources.prometheus.endpoint": "METRICS_SERVER_ENDPOINT",
+    "sources.scrape.endpoint": "CUSTOM_METRICS_ENDPOINT",
+    "sources.gateway.endpoint": "API_GATEWAY_ENDPOINT",
+}
+"""What has a name in the platform's .env keeps it: the same variable tells both services."""
 
 
 def _upper_cased(config: type[Section], prefix: str) -> dict[str, str]:
@@ -78,7 +84,8 @@ def _upper_cased(config: type[Section], prefix: str) -> dict[str, str]:
     schema = json_schema(config)
     paths = [field.path for field in leaves(config)]
     plain = [dotted(path) for path in paths if subschema(schema, path).get("type") not in ("array", "object")]
-    return {prefix + path.removeprefix("service.").upper().replace(".", "_"): path for path in plain}
+    made = {path: prefix + path.removeprefix("service.").upper().replace(".", "_") for path in plain}
+    return {_PLATFORM_NAMES.get(path, name): path for path, name in made.items()}
 
 
 PROCESSING_VARIABLES = _upper_cased(ProcessingConfig, PROCESSING_PREFIX)

@@ -15,6 +15,12 @@ from hxp_enterprise_llm.config.common import (
 )
 from hxp_enterprise_llm.config.history import ForecastConfig, HistoryConfig
 from hxp_enterprise_llm.config.platform import PlatformConfig
+from hxp_enterprise_llm.config.sources import (
+    AnalyticsEngineConfig,
+    GatewaySourceConfig,
+    PrometheusSourceConfig,
+    ScrapeConfig,
+)
 from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
 
 
@@ -221,6 +227,10 @@ class HostSourceConfig(Section, frozen=True, kw_only=True):
 
 class SourcesConfig(Section, frozen=True, kw_only=True):
     host: HostSourceConfig = msgspec.field(default_factory=HostSourceConfig)
+    analytics_engine: AnalyticsEngineConfig = msgspec.field(default_factory=AnalyticsEngineConfig)
+    prometheus: PrometheusSourceConfig = msgspec.field(default_factory=PrometheusSourceConfig)
+    scrape: ScrapeConfig = msgspec.field(default_factory=ScrapeConfig)
+    gateway: GatewaySourceConfig = msgspec.field(default_factory=GatewaySourceConfig)
 
 
 class ProcessingConfig(Section, frozen=True, kw_only=True):

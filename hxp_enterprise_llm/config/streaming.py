@@ -222,11 +222,15 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     real_time_event_processing_endpoint: Annotated[str, about("Event processing, whose log this service follows")] = (
         "http://127.0.0.1:9100"
     )
-    metrics_server_endpoint: Annotated[str, about("Prometheus")] = "http://127.0.0.1:9090"
-    custom_metrics_endpoint: Annotated[str, about("A page of further metrics in Prometheus' text form")] = (
-        "http://127.0.0.1:9091"
-    )
-    api_gateway_endpoint: Annotated[str, about("The API gateway of the platform")] = "http://127.0.0.1:8000"
+    metrics_server_endpoint: Annotated[
+        str, about("Prometheus; event processing asks it under `sources.prometheus`")
+    ] = "http://127.0.0.1:9090"
+    custom_metrics_endpoint: Annotated[
+        str, about("A page of metrics, which event processing reads under `sources.scrape`")
+    ] = "http://127.0.0.1:9091"
+    api_gateway_endpoint: Annotated[
+        str, about("The platform's API gateway, which event processing watches under `sources.gateway`")
+    ] = "http://127.0.0.1:8000"
     api_key_file: Annotated[
         str,
         about(
@@ -284,6 +288,9 @@ def default_channels() -> dict[str, ChannelConfig]:
             ["llm.*", "agent.*", "tool.*", "memory.*", "knowledge.*", "cost.*"],
             "Single operations",
         ),
+        "analytics": (["engine.system"], "Figures of the analytics engine's system"),
+        "memory": (["engine.memory"], "Figures of the analytics engine's memory"),
+        "graph": (["engine.graph"], "Figures of the analytics engine's graph"),
         "dashboard_updates": (["dashboard.*"], "Refreshed dashboard data"),
     }
     return {name: ChannelConfig(types=types, description=text) for name, (types, text) in table.items()}

@@ -65,12 +65,15 @@ class Egress:
             return "it is private, and security.egress.deny_private is set"
         return ""
 
-    def session(self, seconds: float) -> aiohttp.ClientSession:
-        """A session for HTTP within so many seconds a request. Follows no redirect: RedirectRefused is raised."""
+    def session(self, seconds: float, *, keep: int = 0) -> aiohttp.ClientSession:
+        """A session for HTTP within so many seconds a request. Follows no redirect: RedirectRefused is raised.
+
+        `keep`: most connections, which then stay open between requests; 0: each request has one of its own.
+        """
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=self._socket, force_close=True),
+            connector=aiohttp.TCPConnector(socket_factory=self._socket, force_close=not keep, limit=keep or 100),
             timeout=aiohttp.ClientTimeout(total=seconds),
             trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),

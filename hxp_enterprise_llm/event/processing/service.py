@@ -26,16 +26,21 @@ from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.sources import api as ingest_api
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.pollers import api as pollers_api
+from hxp_enterprise_llm.event.sources.pollers.configured import Sources
+from hxp_enterprise_llm.event.sources.pollers.poller import Poller
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
+from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
 
 
 class ProcessingService:
@@ -80,6 +85,8 @@ class ProcessingService:
             clock=context.clock,
             telemetry=ForecastMetrics(context.registry),
         )
+        self._source_metrics = SourceMetrics(context.registry)
+        self._pollers: dict[str, Poller] = {}
         self._cleanup = CleanupStack()
 
     def _make_history(self) -> History:
@@ -133,6 +140,7 @@ class ProcessingService:
             ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
+        tasks += [spawn(f"sources.{poller.source.name}", poller.run()) for poller in self._make_pollers()]
         for task in tasks:
             self._cleanup.push(task.get_name(), partial(cancel, task))
 
@@ -144,6 +152,23 @@ class ProcessingService:
             disk_path=self._directory,
             node=self._context.node,
         )
+
+    def _make_pollers(self) -> list[Poller]:
+        context, sources = self._context, self.config.sources
+        configured = Sources(sources, Egress(deny_private=self.config.security.egress.deny_private), context.clock)
+        self._cleanup.push("sources", configured.close)
+        pollers = [
+            Poller(
+                source,
+                self._log.append,
+                clock=context.clock,
+                metrics=self._source_metrics,
+                jitter=context.random.random,
+            )
+            for source in configured.make()
+        ]
+        self._pollers = {poller.source.name: poller for poller in pollers}
+        return pollers
 
     async def farewell(self, within: float) -> None:
         """Followers of the log end with the log."""
@@ -170,6 +195,7 @@ class ProcessingService:
             *history_api.routes(self._history, self._context.clock),
             *forecast_api.routes(self._forecaster),
             *(platform_api.routes(self._platform) if self._platform is not None else []),
+            *pollers_api.routes(lambda: self._pollers, self._context.clock),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
@@ -190,7 +216,14 @@ class ProcessingService:
         facts = {"durable": health.durable, "head": health.head, "first": health.first, "bytes": health.bytes}
         parts = {"log": Part(status, reason, facts), "analytics": self._engine.health()}
         parts["history"] = self._history.health()
-        return parts | ({"platform": self._platform.health()} if self._platform is not None else {})
+        if self._platform is not None:
+            parts["platform"] = self._platform.health()
+        return parts | ({"sources": self._sources_part()} if self._pollers else {})
+
+    def _sources_part(self) -> Part:
+        """A source that is away is somebody else's fault: it is named, and this service is none the worse for it."""
+        away = [name for name, poller in self._pollers.items() if poller.breaker.state == "away"]
+        return Part("ok", f"away: {', '.join(away)}" if away else "", {"asked": len(self._pollers), "away": away})
 
     def prepare(self, config: ProcessingConfig, analytics: AnalyticsConfig) -> Callable[[], None]:
         """Compile the new schemas and metrics, then swap them in."""

@@ -39,9 +39,12 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
     described = subschema(schema, split(path))
     if "enum" in described:
         return st.sampled_from(described["enum"]).map(lambda value: (value, value))
-    if path.endswith("_endpoint"):
+    if path.endswith(("_endpoint", ".endpoint")):
         hosts = st.text(string.ascii_lowercase, min_size=1, max_size=9)
         return hosts.map(lambda host: (f"http://{host}:1", f"http://{host}:1"))
+    if described.get("pattern", "").startswith("^/"):
+        paths = st.text(string.ascii_lowercase + "/", max_size=9)
+        return paths.map(lambda path: (f"/{path}", f"/{path}"))
     if "pattern" in described:
         return st.integers(1, 99).map(lambda number: (f"{number}m", f"{number}m"))
     if described["type"] == "string":
@@ -51,6 +54,9 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
     if described["type"] == "integer":
         least, most = described["minimum"], described.get("maximum", 2**40)
         return st.integers(least, most).map(lambda value: (value, str(value)))
+    if "maximum" in described:
+        bounded = st.floats(described["minimum"], described["maximum"])
+        return bounded.map(lambda value: (value, repr(value)))
     return st.floats(described.get("minimum", 0.001), 1e6).map(lambda value: (value, repr(value))) | st.integers(
         1, 999
     ).map(lambda value: (value, f" {value} "))

@@ -1,0 +1,48 @@
+"""What the routes of sources answer."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from hxp_enterprise_llm.event.sources.pollers.model import State
+from hxp_enterprise_llm.security.described import Answer, Described
+
+
+class Entered(TypedDict):
+    """A state that was entered, and why."""
+
+    state: State
+    at: str
+    reason: str
+
+
+class SourceState(TypedDict):
+    """A source now. `data`: the first 20 of the `items` of its last good answer; `stale`: they are old."""
+
+    state: State
+    since: str
+    reason: str
+    failures: int
+    stale: bool
+    last_answer: str | None
+    next_try: str
+    data: list[dict[str, Any]]
+    items: int
+    history: list[Entered]
+
+
+class AllSources(TypedDict):
+    """Sources by name."""
+
+    sources: dict[str, SourceState]
+
+
+class Retried(TypedDict):
+    """A source that is being asked, and how it was."""
+
+    name: str
+    state: State
+
+
+STATUS = Described(answers=(Answer("The sources", AllSources),))
+RETRY = Described(answers=(Answer("It is being asked", Retried, status=202),), refusals=(404,))

@@ -1,0 +1,55 @@
+"""What a source is asked for and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+State = Literal["starting", "ok", "failing", "away"]
+"""starting: nothing has come yet; failing: it is asked again soon; away: it is looked after now and then, and what it
+said last is stale."""
+
+
+class PollError(Exception):
+    """A source that does not answer as it should. The text says what is wrong, and what to do if that can be known."""
+
+
+class Item(NamedTuple):
+    """An event to be made of an answer."""
+
+    type: str
+    data: dict[str, Any]
+    subject: str | None = None
+
+
+class Reading(NamedTuple):
+    """An answer. `problem`: what was wrong with a part of it."""
+
+    items: Sequence[Item]
+    problem: str = ""
+
+
+Ask = Callable[[], Awaitable[Reading]]
+"""Asks a source once. Raises PollError."""
+Fallback = Callable[[Sequence[Item], str], Sequence[Item]]
+"""What to say once while a source is away: of its last items and their time (RFC 3339; empty: there are none)."""
+
+
+class Source(NamedTuple):
+    """A source by name, how it is asked, and what stands in for its answers."""
+
+    name: str
+    endpoint: str
+    interval: float
+    """Seconds."""
+    failures: int
+    ask: Ask
+    fallback: Fallback
+
+
+class Change(NamedTuple):
+    """A state that was entered, when (wall-clock seconds), and why."""
+
+    state: State
+    at: float
+    reason: str

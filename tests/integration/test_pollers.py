@@ -1,0 +1,181 @@
+"""Sources that are asked, in the whole program: streams, /sources/status, away and back; a real Prometheus, too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import yaml
+
+from hxp_enterprise_llm.config.processing import SourcesConfig
+from hxp_enterprise_llm.config.sources import (
+    AnalyticsEngineConfig,
+    GatewaySourceConfig,
+    PrometheusSourceConfig,
+    QueryConfig,
+    ScrapeConfig,
+)
+from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
+from tests.integration.daemon import embedded_settings, running, url
+from tests.unit.client.fake_service import free_port
+from tests.unit.sources.pollers.peer import SYSTEM, Peer, serving
+
+
+def settings(tmp_path: Path, **sources):
+    plain = embedded_settings(tmp_path)
+    assert plain.processing is not None
+    config = msgspec.structs.replace(plain.processing, sources=SourcesConfig(**sources))
+    return Settings(config, plain.streaming)
+
+
+def engine_of(peer: Peer) -> AnalyticsEngineConfig:
+    return AnalyticsEngineConfig(endpoint=peer.url, interval=0.1, timeout=0.5)
+
+
+async def status_of(session: aiohttp.ClientSession, base: str) -> dict:
+    async with session.get(f"{base}/sources/status") as answer:
+        assert answer.status == 200
+        return (await answer.json())["sources"]
+
+
+async def until_state(session: aiohttp.ClientSession, base: str, name: str, state: str) -> dict:
+    async with asyncio.timeout(15):
+        while (found := (await status_of(session, base))[name])["state"] != state:
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def sse(session: aiohttp.ClientSession, address: str) -> AsyncIterator[dict]:
+    async with session.get(address) as answer:
+        assert answer.status == 200
+        async for line in answer.content:
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+async def test_the_three_streams_carry_the_engine_on_websocket_and_sse(tmp_path):
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        peer.answers |= {"/memory": {"memory_usage": 61.5}, "/graph": {"active_nodes": 12, "active_edges": 30}}
+        async with running(settings(tmp_path, analytics_engine=engine_of(peer))) as program:
+            gateway = url(program, "streaming")
+            expected = {"analytics": SYSTEM, "memory": {"memory_usage": 61.5}, "graph": peer.answers["/graph"]}
+            async with asyncio.timeout(15):
+                for channel, data in expected.items():
+                    async with session.ws_connect(f"{gateway}/ws/{channel}?last=1") as socket:
+                        assert json.loads(await socket.receive_str())["data"] == data
+                    async for event in sse(session, f"{gateway}/sse/{channel}?last=1"):
+                        assert event["data"] == data
+                        break
+
+
+async def test_an_engine_goes_away_and_comes_back(tmp_path):
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        config = settings(tmp_path, analytics_engine=engine_of(peer))
+        async with running(config) as program:
+            base, gateway = url(program, "processing"), url(program, "streaming")
+            good = await until_state(session, base, "engine_system", "ok")
+            assert good["data"][0] == {"type": "engine.system", **SYSTEM}
+            assert not good["stale"]
+            await peer.stop()
+            away = await until_state(session, base, "engine_system", "away")
+            assert away["stale"]
+            assert away["data"] == good["data"]
+            assert "does not answer" in away["reason"]
+            assert [change["state"] for change in away["history"]][-2:] == ["failing", "away"]
+            async with asyncio.timeout(10):
+                async for event in sse(session, f"{gateway}/sse/analytics?last=1"):
+                    assert event["data"]["active_nodes"] == SYSTEM["active_nodes"]
+                    if event["data"].get("stale"):
+                        break
+            async with session.get(f"{base}/health") as answer:
+                health = await answer.json()
+            assert health["status"] == "healthy"
+            assert "engine_system" in health["parts"]["sources"]["away"]
+            await peer.start()
+            back = time.monotonic()
+            await until_state(session, base, "engine_system", "ok")
+            assert time.monotonic() - back < 5
+            async with session.get(f"{base}/metrics") as answer:
+                assert 'citadel_source_up{source="engine_system"} 1.0' in await answer.text()
+
+
+async def test_a_source_is_asked_at_once_when_somebody_wants_it(tmp_path):
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        peer.answers["/health"] = "fine"
+        seldom = GatewaySourceConfig(endpoint=peer.url, interval=3600)
+        async with running(settings(tmp_path, gateway=seldom)) as program:
+            base = url(program, "processing")
+            await until_state(session, base, "gateway", "ok")
+            asked = len(peer.asked)
+            async with session.post(f"{base}/sources/gateway/retry") as answer:
+                assert (answer.status, await answer.json()) == (202, {"name": "gateway", "state": "ok"})
+            async with asyncio.timeout(5):
+                while len(peer.asked) == asked:
+                    await asyncio.sleep(0.01)
+            async with session.post(f"{base}/sources/moon/retry") as answer:
+                refused = (await answer.json())["error"]
+            assert (answer.status, refused["code"]) == (404, "unknown_source")
+            assert refused["hint"] == "there are: gateway"
+
+
+@asynccontextmanager
+async def prometheus(directory: Path, target: str) -> AsyncIterator[str]:
+    """A Prometheus server that scrapes event processing."""
+    directory.mkdir()
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [{"job_name": "citadel", "static_configs": [{"targets": [target]}]}],
+    }
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        "prometheus",
+        f"--config.file={directory / 'prometheus.yml'}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_real_prometheus_and_a_real_page_of_metrics(tmp_path):
+    """Prometheus watches one program; another asks Prometheus, and reads the page of the first."""
+    async with running(embedded_settings(tmp_path / "watched")) as watched, aiohttp.ClientSession() as session:
+        page = url(watched, "processing")
+        async with prometheus(tmp_path / "prometheus", page.removeprefix("http://")) as server:
+            queries = [
+                QueryConfig(name="targets_up", query="sum(up)"),
+                QueryConfig(name="head", query="citadel_log_head_offset"),
+                QueryConfig(name="wrong", query="sum("),
+            ]
+            sources = settings(
+                tmp_path / "asks",
+                prometheus=PrometheusSourceConfig(endpoint=server, interval=0.2, queries=queries),
+                scrape=ScrapeConfig(endpoint=page, interval=0.2, families=["citadel_build_info"]),
+            )
+            async with running(sources) as program:
+                base = url(program, "processing")
+                async with asyncio.timeout(40):
+                    while True:
+                        found = await status_of(session, base)
+                        values = {item["metric"]: item for item in found["prometheus"]["data"]}
+                        if values.keys() == {"targets_up", "head"} and found["scrape"]["state"] == "ok":
+                            break
+                        await asyncio.sleep(0.1)
+                assert values["targets_up"]["value"] == 1
+                assert values["head"]["labels"]["job"] == "citadel"
+                assert found["prometheus"]["state"] == "ok"
+                assert "wrong: " in found["prometheus"]["reason"]
+                (build,) = found["scrape"]["data"]
+                assert (build["metric"], build["value"]) == ("citadel_build_info", 1.0)
