@@ -217,8 +217,21 @@ class HostSourceConfig(Section, frozen=True, kw_only=True):
     interval: Annotated[Seconds, about("Seconds between readings")] = 1
 
 
+class OtlpSourceConfig(Section, frozen=True, kw_only=True):
+    quiet: Annotated[
+        Duration,
+        about(
+            "Time without a new span after which tokens that only an agent states are counted, or found to be counted"
+        ),
+    ] = "30s"
+    max_spans: Annotated[
+        int, about("Spans that are remembered for counting tokens once; about 300 bytes each", ge=20_000)
+    ] = 200_000
+
+
 class SourcesConfig(Section, frozen=True, kw_only=True):
     host: HostSourceConfig = msgspec.field(default_factory=HostSourceConfig)
+    otlp: OtlpSourceConfig = msgspec.field(default_factory=OtlpSourceConfig)
 
 
 class ProcessingConfig(Section, frozen=True, kw_only=True):

@@ -8,13 +8,18 @@ from pathlib import Path
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.streaming import ChannelConfig
+from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.sources import api as ingest_api
+from hxp_enterprise_llm.event.sources.genai.ledger import Ledger
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.otlp import api as otlp_api
+from hxp_enterprise_llm.event.sources.otlp.receiver import Receiver
+from hxp_enterprise_llm.event.sources.otlp.traces import Traces
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
@@ -23,6 +28,7 @@ from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
 
 
 class ProcessingService:
@@ -50,7 +56,24 @@ class ProcessingService:
             deadline=config.log.append_deadline,
         )
         self._engine = AnalyticsEngine(config.analytics, self._log, clock=context.clock, metrics=self._metrics)
+        self._traces = self._make_traces(OtlpMetrics(context.registry))
         self._cleanup = CleanupStack()
+
+    def _make_traces(self, metrics: OtlpMetrics) -> Traces:
+        otlp, clock = self.config.sources.otlp, self._context.clock
+        traces = Traces(
+            lambda: Ledger(quiet=seconds(otlp.quiet), max_spans=otlp.max_spans),
+            self._ingest,
+            self._log,
+            mark=self._directory / "otlp.mark",
+            clock=clock,
+            metrics=metrics,
+        )
+        self._receiver = Receiver(traces, self._ingest, clock, metrics, self._times)
+        return traces
+
+    def _times(self) -> tuple[float, float]:
+        return seconds(self.config.ingest.max_age), seconds(self.config.ingest.max_future)
 
     @property
     def event_log(self) -> EventLog:
@@ -70,6 +93,7 @@ class ProcessingService:
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
             spawn("log.scrub", self._log.run_scrub()),
+            spawn("sources.otlp", self._traces.run()),
         ]
         if self.config.sources.host.enabled:
             tasks.append(spawn("sources.host", self._host_source().run()))
@@ -93,8 +117,10 @@ class ProcessingService:
         await self._cleanup.run(within)
 
     def routes(self) -> list[Route]:
+        budget = BodyBudget()
         return [
-            *ingest_api.routes(self._ingest, self._log, BodyBudget()),
+            *ingest_api.routes(self._ingest, self._log, budget),
+            *otlp_api.routes(self._receiver, budget, lambda: self._ingest.max_body_bytes),
             *analytics_api.routes(self._engine),
         ]
 
