@@ -19,7 +19,9 @@ class Arriving:
     """The spans that arrive together, whichever comes first."""
 
     def __init__(self, readings: Sequence[Reading]) -> None:
-        self._above = {each.span.trace + each.span.span: (each.span.parent, each.agent) for each in readings}
+        self._above = {
+            each.span.trace + each.span.span: (each.span.parent, each.agent or each.hands_to) for each in readings
+        }
 
     def attribute(self, reading: Reading, trace: Trace) -> None:
         """Fill in the agent of what was read, where it is missing and can be known."""
@@ -50,7 +52,7 @@ class Arriving:
         if (found := self._above.get(key)) is not None:
             return found
         node = trace.nodes.get(at)
-        return trace.parents.get(at, b""), node.agent if node is not None else ""
+        return trace.parents.get(at, b""), (node.agent or node.hands_to) if node is not None else ""
 
 
 def _lacks(draft: Draft) -> bool:

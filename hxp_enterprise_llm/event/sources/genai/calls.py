@@ -122,8 +122,8 @@ def tool(span: Span) -> Reading:
     reading = Reading(span=span, main=_call(span, name), tool=name)
     reading.instead = generic(span)
     if handoff := _handoff(span, name):
-        reading.more, reading.hands_over = [handoff], True
-        reading.main.data["hands_over"] = True
+        reading.more, reading.hands_to = [handoff], handoff.data["to"]
+        reading.main.data["hands_to"] = reading.hands_to
     return reading
 
 

@@ -236,7 +236,7 @@ def _node_of(reading: Reading) -> Node:
         whose,
         counted=reading.role == "inference",
         agent=reading.agent,
-        hands_over=reading.hands_over,
+        hands_to=reading.hands_to,
         tool=reading.tool,
     )
 

@@ -115,8 +115,8 @@ class Reading(msgspec.Struct, kw_only=True):
     usage: Usage = Usage()
     agent: str = ""
     """Name of the agent whose run this span is."""
-    hands_over: bool = False
-    """Whether it hands work over and says so itself: no further edge is drawn through it."""
+    hands_to: str = ""
+    """The agent that it hands work over to, which it says itself: no further edge is drawn through it."""
     previous: str = ""
     """The agent before this one, where the span names it."""
     tool: str = ""

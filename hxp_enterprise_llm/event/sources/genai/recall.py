@@ -77,7 +77,7 @@ def _node(type: str, data: Mapping[str, Any]) -> Node:
     usage = usage_from(data.get("usage", {}))
     agent = str(data["agent"]) if type.startswith("agent.") and data.get("kind") == "agent" else ""
     tool = str(data["tool"]) if type.startswith("tool.") else ""
-    return Node(role, usage, whose if role else {}, agent=agent, tool=tool, hands_over=bool(data.get("hands_over")))
+    return Node(role, usage, whose if role else {}, agent=agent, tool=tool, hands_to=str(data.get("hands_to", "")))
 
 
 def _edge(node: Node, data: Mapping[str, Any], parent: bytes) -> Edge | None:

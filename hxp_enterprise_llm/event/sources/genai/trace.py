@@ -28,7 +28,8 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     turns: int = 0
     """How often its tokens were taken back."""
     agent: str = ""
-    hands_over: bool = False
+    hands_to: str = ""
+    """The agent that it hands work over to: what runs beneath it is that one's."""
     tool: str = ""
 
 
@@ -151,7 +152,7 @@ class Trace:
                 return node.agent
             if edge.at not in self.parents:
                 return None
-            edge.said |= node is not None and node.hands_over
+            edge.said |= node is not None and bool(node.hands_to)
             edge.at, edge.steps = self.parents[edge.at], edge.steps + 1
             if edge.steps > DEEPEST:
                 return ""

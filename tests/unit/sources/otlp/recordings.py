@@ -1,4 +1,4 @@
-"""What was recorded of four ways to trace a crew (tests/data/otlp/record.py), and what the model was really asked for."""
+"""What was recorded of four ways to trace a crew (tests/data/otlp/record.py), and what the model was asked for."""
 
 from __future__ import annotations
 
