@@ -140,7 +140,7 @@ def default_metrics() -> list[MetricConfig]:
         _latency("latency_p99", 0.99, "99th percentile"),
         MetricConfig(
             name="tokens",
-            types=["llm.request.completed"],
+            types=["llm.request.completed", "llm.usage.corrected"],
             kind="sum",
             field="data.input_tokens + data.output_tokens",
             unit="tokens",
