@@ -148,7 +148,7 @@ def default_metrics() -> list[MetricConfig]:
         _latency("latency_p99", 0.99, "99th percentile"),
         MetricConfig(
             name="tokens",
-            types=["llm.request.completed"],
+            types=["llm.request.completed", "llm.usage.corrected"],
             kind="sum",
             field="data.input_tokens + data.output_tokens",
             unit="tokens",
@@ -225,12 +225,25 @@ class HostSourceConfig(Section, frozen=True, kw_only=True):
     interval: Annotated[Seconds, about("Seconds between readings")] = 1
 
 
+class OtlpSourceConfig(Section, frozen=True, kw_only=True):
+    quiet: Annotated[
+        Duration,
+        about(
+            "Time without a new span after which tokens that only an agent states are counted, or found to be counted"
+        ),
+    ] = "30s"
+    max_spans: Annotated[
+        int, about("Spans that are remembered for counting tokens once; about 300 bytes each", ge=20_000)
+    ] = 200_000
+
+
 class SourcesConfig(Section, frozen=True, kw_only=True):
     host: HostSourceConfig = msgspec.field(default_factory=HostSourceConfig)
     analytics_engine: AnalyticsEngineConfig = msgspec.field(default_factory=AnalyticsEngineConfig)
     prometheus: PrometheusSourceConfig = msgspec.field(default_factory=PrometheusSourceConfig)
     scrape: ScrapeConfig = msgspec.field(default_factory=ScrapeConfig)
     gateway: GatewaySourceConfig = msgspec.field(default_factory=GatewaySourceConfig)
+    otlp: OtlpSourceConfig = msgspec.field(default_factory=OtlpSourceConfig)
 
 
 class ProcessingConfig(Section, frozen=True, kw_only=True):

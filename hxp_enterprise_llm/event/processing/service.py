@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.streaming import ChannelConfig
+from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
@@ -24,8 +25,12 @@ from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
 from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.sources import api as ingest_api
+from hxp_enterprise_llm.event.sources.genai.ledger import Ledger
 from hxp_enterprise_llm.event.sources.host import HostSource
 from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.otlp import api as otlp_api
+from hxp_enterprise_llm.event.sources.otlp.receiver import Receiver
+from hxp_enterprise_llm.event.sources.otlp.traces import Traces
 from hxp_enterprise_llm.event.sources.pollers import api as pollers_api
 from hxp_enterprise_llm.event.sources.pollers.configured import Sources
 from hxp_enterprise_llm.event.sources.pollers.poller import Poller
@@ -39,6 +44,7 @@ from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part, Status
 from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
+from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
 from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
 
@@ -87,6 +93,7 @@ class ProcessingService:
         )
         self._source_metrics = SourceMetrics(context.registry)
         self._pollers: dict[str, Poller] = {}
+        self._traces = self._make_traces(OtlpMetrics(context.registry))
         self._cleanup = CleanupStack()
 
     def _make_history(self) -> History:
@@ -109,6 +116,22 @@ class ProcessingService:
             prices=shipped(),
         )
 
+    def _make_traces(self, metrics: OtlpMetrics) -> Traces:
+        otlp, clock = self.config.sources.otlp, self._context.clock
+        traces = Traces(
+            lambda: Ledger(quiet=seconds(otlp.quiet), max_spans=otlp.max_spans),
+            self._ingest,
+            self._log,
+            mark=self._directory / "otlp.mark",
+            clock=clock,
+            metrics=metrics,
+        )
+        self._receiver = Receiver(traces, self._ingest, clock, metrics, self._times)
+        return traces
+
+    def _times(self) -> tuple[float, float]:
+        return seconds(self.config.ingest.max_age), seconds(self.config.ingest.max_future)
+
     @property
     def event_log(self) -> EventLog:
         """The log, for services that run in the same process."""
@@ -130,6 +153,7 @@ class ProcessingService:
             spawn("history", self._history.run()),
             spawn("forecast", self._forecaster.run()),
             spawn("log.scrub", self._log.run_scrub()),
+            spawn("sources.otlp", self._traces.run()),
         ]
         if self._platform is not None:
             self._cleanup.push("platform", self._platform.close)
@@ -178,8 +202,10 @@ class ProcessingService:
         await self._cleanup.run(within)
 
     def routes(self) -> list[Route]:
+        budget = BodyBudget()
         return [
-            *ingest_api.routes(self._ingest, self._log, BodyBudget()),
+            *ingest_api.routes(self._ingest, self._log, budget),
+            *otlp_api.routes(self._receiver, budget, lambda: self._ingest.max_body_bytes),
             *analytics_api.routes(self._engine),
             *self.views(),
             *export_api.routes(self._tables(), self._context.clock),

@@ -1,0 +1,1 @@
+"""What spans, metrics and log records of LLM applications mean as events: conventions, mapping, the token rule."""

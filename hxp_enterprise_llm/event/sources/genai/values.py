@@ -1,0 +1,89 @@
+"""Attributes read with care: senders put anything anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hxp_enterprise_llm.telemetry.text import clean
+
+LARGEST = 2**53
+NAME_LIMIT = 256
+TEXT_LIMIT = 1024
+
+
+def text(attributes: Mapping[str, Any], names: Iterable[str], limit: int = NAME_LIMIT) -> str:
+    """The first of these attributes that has something to say, as one line; empty when none has."""
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str):
+            if value and not value.isspace():
+                return clean(value.strip(), limit)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def number(value: Any) -> float | None:
+    """A finite number within 2^53, given as number or text; else None."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) and abs(value) <= LARGEST else None
+
+
+def amount(attributes: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    """The first of these attributes that is a number of at least 0."""
+    for name in names:
+        found = number(attributes.get(name))
+        if found is not None and found >= 0:
+            return found
+    return None
+
+
+def whole(attributes: Mapping[str, Any], names: Iterable[str]) -> int | None:
+    """The same as a whole number."""
+    found = amount(attributes, names)
+    return None if found is None else int(found)
+
+
+def truth(attributes: Mapping[str, Any], names: Iterable[str]) -> bool | None:
+    """The first of these attributes that is true or false."""
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+    return None
+
+
+def first_of(value: Any) -> str:
+    """The first text of a list, or the text itself."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Sequence):
+        return next((clean(each) for each in value if isinstance(each, str)), "")
+    return ""
+
+
+def parsed(value: Any) -> Any:
+    """A value that may have been sent as JSON in a text; None when it is no JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
+        return None
+
+
+def given(**members: Any) -> dict[str, Any]:
+    """The members that have a value: neither None nor an empty text."""
+    return {name: value for name, value in members.items() if value is not None and value != ""}

@@ -1,0 +1,156 @@
+"""OTLP requests as protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from hxp_enterprise_llm.event.sources.genai.model import Attributes, Origin, Point, Record, Span, SpanEvent
+from hxp_enterprise_llm.event.sources.otlp.bounds import (
+    MAX_ATTRIBUTES,
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_ITEMS,
+    MAX_TEXT,
+    Refused,
+    Undecodable,
+)
+from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, origin_of
+
+_FAILED = 2
+Read = Callable[[Any, Origin], Iterator[Any]]
+
+
+def traces(body: bytes) -> Iterator[Span | Refused]:
+    """The spans of a request, and those that cannot be taken. Raises Undecodable before the first one."""
+    request = _parse(ExportTraceServiceRequest, body)
+    return _walk(request.resource_spans, "scope_spans", lambda scope, origin: _each(scope.spans, origin, _span))
+
+
+def metrics(body: bytes) -> Iterator[Point | Refused]:
+    """The data points of a request."""
+    request = _parse(ExportMetricsServiceRequest, body)
+    return _walk(request.resource_metrics, "scope_metrics", _points)
+
+
+def logs(body: bytes) -> Iterator[Record | Refused]:
+    """The log records of a request."""
+    request = _parse(ExportLogsServiceRequest, body)
+    return _walk(request.resource_logs, "scope_logs", lambda scope, origin: _each(scope.log_records, origin, _record))
+
+
+def _parse(kind: type[Message], body: bytes) -> Any:
+    try:
+        return kind.FromString(body)
+    except (DecodeError, RuntimeError, ValueError) as error:
+        raise Undecodable(f"the body is no {kind.DESCRIPTOR.name}: {error}") from None
+
+
+def _walk(resources: Iterable[Any], scopes: str, read: Read) -> Iterator[Any]:
+    for resource in resources:
+        described = attributes_of(resource.resource.attributes)
+        for scope in getattr(resource, scopes):
+            yield from read(scope, origin_of(described, scope.scope.name))
+
+
+def _each(items: Iterable[Any], origin: Origin, read: Callable[[Any, Origin], Any]) -> Iterator[Any]:
+    for item in items:
+        try:
+            yield read(item, origin)
+        except Refused as refused:
+            yield refused
+
+
+def _span(sent: Any, origin: Origin) -> Span:
+    trace, span, parent = checked_ids(sent.trace_id, sent.span_id, sent.parent_span_id)
+    return Span(
+        origin=origin,
+        trace=trace,
+        span=span,
+        parent=parent,
+        name=sent.name[:MAX_TEXT],
+        kind=sent.kind,
+        start_ns=sent.start_time_unix_nano,
+        end_ns=sent.end_time_unix_nano,
+        attributes=attributes_of(sent.attributes),
+        failed=sent.status.code == _FAILED,
+        message=sent.status.message[:MAX_TEXT],
+        events=[
+            SpanEvent(event.name[:MAX_TEXT], event.time_unix_nano, attributes_of(event.attributes))
+            for event in islice(sent.events, MAX_EVENTS)
+        ],
+    )
+
+
+def _record(sent: Any, origin: Origin) -> Record:
+    attributes = attributes_of(sent.attributes)
+    name = sent.event_name or attributes.get("event.name", "")
+    return Record(
+        origin=origin,
+        ns=sent.time_unix_nano or sent.observed_time_unix_nano,
+        name=str(name)[:MAX_TEXT],
+        severity=sent.severity_number,
+        severity_text=sent.severity_text[:MAX_TEXT],
+        body=value_of(sent.body),
+        attributes=attributes,
+        trace=sent.trace_id if len(sent.trace_id) == 16 else b"",
+        span=sent.span_id if len(sent.span_id) == 8 else b"",
+    )
+
+
+def _points(scope: Any, origin: Origin) -> Iterator[Point | Refused]:
+    for metric in scope.metrics:
+        kind = metric.WhichOneof("data")
+        if kind is not None:
+            for point in getattr(metric, kind).data_points:
+                try:
+                    yield _point(metric, kind, point, origin)
+                except Refused as refused:
+                    yield refused
+
+
+def _point(metric: Any, kind: Any, point: Any, origin: Origin) -> Point:
+    figures: dict[str, Any] = {}
+    if kind in ("gauge", "sum"):
+        value = point.WhichOneof("value")
+        figures["value"] = None if value is None else getattr(point, value)
+    else:
+        figures["count"], figures["sum"] = point.count, point.sum
+        for name in ("min", "max"):
+            if kind != "summary" and point.HasField(name):
+                figures[name] = getattr(point, name)
+    return checked_point(
+        origin, metric.name, metric.unit, kind, point.time_unix_nano, attributes_of(point.attributes), figures
+    )
+
+
+def attributes_of(pairs: Iterable[Any]) -> Attributes:
+    """The attributes as plain values, the first of them when there are too many."""
+    return {pair.key: value_of(pair.value) for pair in islice(pairs, MAX_ATTRIBUTES)}
+
+
+def value_of(sent: Any, depth: int = 0) -> Any:
+    """A value of whichever kind."""
+    kind = sent.WhichOneof("value")
+    if kind == "string_value":
+        return sent.string_value[:MAX_TEXT]
+    if kind is None:
+        return None
+    if kind == "bytes_value":
+        return f"{len(sent.bytes_value)} bytes"
+    if kind == "array_value":
+        return (
+            [value_of(each, depth + 1) for each in islice(sent.array_value.values, MAX_ITEMS)]
+            if depth < MAX_DEPTH
+            else "…"
+        )
+    if kind == "kvlist_value":
+        pairs = islice(sent.kvlist_value.values, MAX_ITEMS)
+        return {pair.key: value_of(pair.value, depth + 1) for pair in pairs} if depth < MAX_DEPTH else "…"
+    return getattr(sent, kind)

@@ -1,0 +1,71 @@
+"""Drafts into the log, through the same ingest as every event. One event that is refused does not keep the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from hxp_enterprise_llm.event.log.model import Appended
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.sources.faults import Rejected
+from hxp_enterprise_llm.event.sources.genai.model import Draft, Origin
+from hxp_enterprise_llm.event.sources.genai.recall import SOURCE
+from hxp_enterprise_llm.event.sources.ingest import Ingest
+
+WAY = "otlp"
+"""Label of this way in."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Stored(NamedTuple):
+    """What became of events, in their order: the offset of each, None where it was refused; and why the first was."""
+
+    offsets: list[int | None]
+    reason: str
+
+
+def encode(draft: Draft, origin: Origin | str, id: str, now_ns: int) -> bytes:
+    """The event as it is handed to the ingest. A draft without a time of its own happened now."""
+    service = origin if isinstance(origin, str) else origin.service
+    event = {
+        "specversion": "1.0",
+        "id": id,
+        "source": SOURCE + service,
+        "type": draft.type,
+        "time": rfc3339((draft.ns or now_ns) / 1e9),
+        "data": draft.data,
+    }
+    return _encode(event)
+
+
+async def store(ingest: Ingest, events: Sequence[bytes]) -> Stored:
+    """Append events; answers after the commit. Raises what the log's append raises, and Interrupted."""
+    if not events:
+        return Stored([], "")
+    try:
+        return Stored([each.offset for each in await _accept(ingest, events)], "")
+    except Rejected:
+        # An operator's schema of a type asks for more than we know. Repeats of what is stored already are recognised.
+        return await _one_by_one(ingest, events)
+
+
+async def _accept(ingest: Ingest, events: Sequence[bytes]) -> list[Appended]:
+    return await ingest.accept(events, source=SOURCE, partial=True, way=WAY)
+
+
+async def _one_by_one(ingest: Ingest, events: Sequence[bytes]) -> Stored:
+    found = await asyncio.gather(*(_accept(ingest, [event]) for event in events), return_exceptions=True)
+    offsets: list[int | None] = []
+    reasons = []
+    for outcome in found:
+        if isinstance(outcome, Rejected):
+            reasons.append("; ".join(f"{fault.path}: {fault.message}" for fault in outcome.faults))
+            offsets.append(None)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            offsets.append(outcome[0].offset)
+    return Stored(offsets, reasons[0] if reasons else "")

@@ -1,0 +1,52 @@
+"""Metrics of the way in by OpenTelemetry."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Remembers(Protocol):
+    """What the metrics follow."""
+
+    @property
+    def spans(self) -> int: ...
+    @property
+    def held(self) -> int: ...
+
+    forgotten: int
+    corrections: int
+
+
+class OtlpMetrics:
+    """Spans, data points and log records by OTLP."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            "citadel_otlp_refused",
+            "Spans, data points and log records that could not be taken, by signal",
+            ["signal"],
+            registry=registry,
+        )
+        for signal in ("traces", "metrics", "logs"):
+            self.refused.labels(signal)
+        self.remembered = Gauge(
+            "citadel_otlp_spans_remembered", "Spans that the token rule remembers", registry=registry
+        )
+        self.held = Gauge(
+            "citadel_otlp_usage_held", "Spans whose tokens are held until their trace is quiet", registry=registry
+        )
+        self.forgotten = Gauge(
+            "citadel_otlp_traces_forgotten", "Traces forgotten for want of room, since the start", registry=registry
+        )
+        self.corrections = Gauge(
+            "citadel_otlp_usage_corrections", "Counted tokens taken back, in events, since the start", registry=registry
+        )
+
+    def follow(self, ledger: Remembers) -> None:
+        """Show where the token rule stands."""
+        self.remembered.set(ledger.spans)
+        self.held.set(ledger.held)
+        self.forgotten.set(ledger.forgotten)
+        self.corrections.set(ledger.corrections)
