@@ -56,11 +56,26 @@ function address(metric: string, from: number, to: number, step: number): string
   return `/analytics/range?${query}`;
 }
 
-/** The answer as columns on our own grid, whichever of the usual forms it has. */
+interface RangeAnswer {
+  kind: string;
+  step_s: number;
+  times: number[];
+  series: { labels: Record<string, string>; values: (number | null)[] }[];
+}
+
+/** The snapshots' own window, in seconds: what a sum or a count in them is over. */
+const WINDOW = 60;
+
+/** The answer as a column on our own grid; the service may have taken a coarser step than was asked for. */
 function seriesOf(answer: unknown, name: string, { start, step }: Past): Record<string, (number | null)[]> {
-  const { start: begin = start, step: width = step, values, series } = (answer ?? {}) as Partial<SeriesAnswer> & { values?: (number | null)[] };
-  const column = values ?? series?.[name];
-  if (!column) return {};
-  const shift = Math.round((begin - start) / width);
-  return { [name]: shift > 0 ? [...new Array<null>(shift).fill(null), ...column] : column.slice(-shift || 0) };
+  const { kind, step_s: width, times = [], series = [] } = answer as RangeAnswer;
+  const values = series.find(({ labels }) => !Object.keys(labels).length)?.values ?? [];
+  const factor = kind === "sum" || kind === "count" ? WINDOW / width : 1;
+  const column: (number | null)[] = [];
+  times.forEach((at, index) => {
+    const value = values[index] ?? null;
+    const first = Math.round((at - start) / step);
+    for (let place = Math.max(0, first); place < first + Math.max(1, Math.round(width / step)); place += 1) column[place] = value === null ? null : value * factor;
+  });
+  return { [name]: Array.from(column, (value) => value ?? null) };
 }

@@ -2,7 +2,7 @@
 
 const MARKS: Record<string, [sign: string, tone: string]> = {
   critical: ["◆", "crit"], warning: ["▲", "warn"], info: ["▲", "quiet"], pending: ["△", "warn"], slow: ["◐", "warn"], connected: ["●", "ok"],
-  away: ["◆", "crit"], off: ["○", "quiet"], silenced: ["◇", "quiet"], ended: ["✓", "quiet"],
+  away: ["◆", "crit"], off: ["○", "quiet"], silenced: ["◇", "quiet"], ended: ["✓", "quiet"], "info-dot": ["•", "quiet"],
 };
 
 export function Mark({ of, label }: { of: string; label?: string }) {

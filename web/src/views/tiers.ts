@@ -1,9 +1,19 @@
 // Memory tiers, as `GET /api/v2/memory/tier-stats` has them.
 
 export interface TierAnswer {
-  tiers?: unknown;
-  total?: number;
-  [name: string]: unknown;
+  window_hours: number;
+  answered: number;
+  tiers: Record<string, RawTier>;
+  cost_by_tier: Record<string, number | null>;
+  flow: { from: string; to: string; count: number }[];
+}
+
+interface RawTier {
+  reads: number;
+  hits: number;
+  misses: number;
+  lookup_hit_rate: number | null;
+  latency_ms: { p50: number | null; p95: number | null } | null;
 }
 
 export interface Tier {
@@ -12,52 +22,35 @@ export interface Tier {
   share: number;
   hits: number;
   reads: number;
+  /** Share of the reads that reached it. */
+  rate: number | null;
   /** Median, ms. */
   latency: number | null;
   p95: number | null;
   cost: number | null;
 }
 
-interface RawTier {
-  tier?: string;
-  name?: string;
-  hits?: number;
-  misses?: number;
-  accesses?: number;
-  reads?: number;
-  latency_p50_ms?: number | null;
-  p50_ms?: number | null;
-  avg_latency_ms?: number | null;
-  latency_p95_ms?: number | null;
-  p95_ms?: number | null;
-  cost_usd?: number | null;
+const NAMES: Record<string, string> = { redis: "Redis", postgresql: "PostgreSQL", postgres: "PostgreSQL", chromadb: "ChromaDB", chroma: "ChromaDB" };
+
+export function tierName(name: string): string {
+  return NAMES[name] ?? name;
 }
 
 /** Tiers in the order that reads go through them, and the share of reads that found nothing. */
 export function readTiers(answer: TierAnswer | null): { tiers: Tier[]; nothing: number | null; reads: number } {
-  const raw = rows(answer);
-  const asked = Math.max(0, ...raw.map((tier) => readsOf(tier)));
-  const answered = raw.reduce((sum, tier) => sum + (tier.hits ?? 0), 0);
-  const reads = Math.max(asked, answered);
-  const tiers = raw.map((tier) => ({
-    name: tier.tier ?? tier.name ?? "",
-    share: reads ? (tier.hits ?? 0) / reads : 0,
-    hits: tier.hits ?? 0,
-    reads: readsOf(tier),
-    latency: tier.latency_p50_ms ?? tier.p50_ms ?? tier.avg_latency_ms ?? null,
-    p95: tier.latency_p95_ms ?? tier.p95_ms ?? null,
-    cost: tier.cost_usd ?? null,
+  const entries = Object.entries(answer?.tiers ?? {});
+  const unanswered = (answer?.flow ?? []).filter((each) => each.to === "unanswered" || each.to === "nothing" || each.to === "miss").reduce((sum, each) => sum + each.count, 0);
+  const reads = (answer?.answered ?? 0) + unanswered;
+  if (!reads) return { tiers: [], nothing: null, reads: 0 };
+  const tiers = entries.map(([name, tier]) => ({
+    name: tierName(name),
+    share: tier.hits / reads,
+    hits: tier.hits,
+    reads: tier.reads,
+    rate: tier.lookup_hit_rate,
+    latency: tier.latency_ms?.p50 ?? null,
+    p95: tier.latency_ms?.p95 ?? null,
+    cost: answer?.cost_by_tier[name] ?? null,
   }));
-  return { tiers, nothing: reads ? Math.max(0, 1 - answered / reads) : null, reads };
-}
-
-function rows(answer: TierAnswer | null): RawTier[] {
-  const tiers = answer?.tiers;
-  if (Array.isArray(tiers)) return tiers as RawTier[];
-  if (typeof tiers === "object" && tiers !== null) return Object.entries(tiers).map(([name, each]) => ({ name, ...(each as RawTier) }));
-  return [];
-}
-
-function readsOf(tier: RawTier): number {
-  return tier.reads ?? tier.accesses ?? (tier.hits ?? 0) + (tier.misses ?? 0);
+  return { tiers, nothing: unanswered / reads, reads };
 }
