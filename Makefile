@@ -12,12 +12,13 @@ export PATH := $(PATH):$(abspath $(BIN))
 export PREFIX ?= /opt/citadel
 export DESTDIR WHEELS PYTHON UNITDIR SYSUSERSDIR TMPFILESDIR BINDIR OUT
 
-.PHONY: help run test lint types floors unit integration box sim bench coverage lock docs torture clean install uninstall wheels deb
+.PHONY: help run test lint types floors page web unit integration box sim bench coverage lock docs torture clean install uninstall wheels deb
 
 help:
 	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 5')"
 	@echo "make test         lint, types, import floors, all tests with coverage"
-	@echo "make lint types floors unit integration    one part of it"
+	@echo "make lint types floors web unit integration    one part of it"
+	@echo "make page         build the live page anew, if web/ changed"
 	@echo "make box          installation, units and package under a real systemd; root"
 	@echo "make sim            the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
 	@echo "make install      below PREFIX=$(PREFIX) with systemd units, or upgrade what is there; make uninstall (DESTDIR, WHEELS)"
@@ -30,9 +31,10 @@ help:
 
 run:
 	@scripts/bootstrap $(VENV) runtime
+	@scripts/web $(VENV)
 	@exec $(BIN)/hxp up --data $(DATA) $(ARGS)
 
-test: lint types floors
+test: lint types floors web
 	scripts/system-packages
 	rm -f .coverage .coverage.*
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
@@ -49,10 +51,18 @@ types: dev
 floors: dev
 	$(BIN)/lint-imports
 
-unit: dev
+unit: dev page
 	$(BIN)/pytest tests/unit
 
-integration: dev
+# The page; nothing happens while its sources are as they were.
+page: dev
+	@scripts/web $(VENV)
+
+# Its own tests.
+web: page
+	cd web && npm run --silent check && npm run --silent test
+
+integration: dev page
 	scripts/system-packages
 	$(BIN)/pytest tests/integration
 

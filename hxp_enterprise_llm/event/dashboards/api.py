@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.event.dashboards import described
-from hxp_enterprise_llm.event.dashboards.assets import CONTENT_TYPES, POLICY, Asset, page, static
+from hxp_enterprise_llm.event.dashboards.asking import asked
+from hxp_enterprise_llm.event.dashboards.assets import FOR_EVER, POLICY, Asset, Boot, NoPage, accepted, parts
 from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log.model import LogError
@@ -20,6 +22,7 @@ from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MOST_BODY_BYTES = 4096
+_OPTIONAL = ("/api/v2/", "/analytics", "/sources", "/feedback")
 
 
 def routes(
@@ -39,7 +42,16 @@ def routes(
     api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
         Route("GET", "/", api.root, "read", "The live page", described=described.PAGE),
+        Route("GET", "/view/{name}", api.view, "read", "The live page at one of its views", described=described.PAGE),
         Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=described.ASSET),
+        Route(
+            "GET",
+            "/dashboards/query",
+            api.query,
+            "read",
+            "Answers to queries of panels, computed now",
+            described=described.QUERY,
+        ),
         Route(
             "GET",
             "/dashboards/status",
@@ -72,17 +84,32 @@ class _Api:
         self._patience = patience
 
     async def root(self, request: web.Request) -> web.StreamResponse:
-        first = next(iter(self._dashboards.boards), "")
-        return self._page(request, self._known(self._ports.get(_local_port(request), first)))
+        return self._page(request)
+
+    async def view(self, request: web.Request) -> web.StreamResponse:
+        # Which views there are the page knows; it says so itself when there is none of this name.
+        return self._page(request)
 
     async def dashboard(self, request: web.Request) -> web.StreamResponse:
-        return self._page(request, self._known(request.match_info["name"]))
+        self._known(request.match_info["name"])
+        return self._page(request)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file"]
-        if name not in CONTENT_TYPES:
+        part = parts().get(name)
+        if part is None:
             raise Problem(404, "unknown_file", f"the page has no part {name[:80]!r}", "open / for the page")
-        return _answer(request, static(name))
+        return _answer(request, part, FOR_EVER)
+
+    async def query(self, request: web.Request) -> web.StreamResponse:
+        self._require_enabled()
+        queries = asked(request.query.items())
+        await self._until_ready()
+        health = await self._dashboards.log_health()
+        log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
+        response = json_response(self._dashboards.answers(queries) | {"log": log})
+        response.enable_compression()
+        return response
 
     async def data(self, request: web.Request) -> web.StreamResponse:
         name = self._known(request.match_info["name"])
@@ -117,10 +144,17 @@ class _Api:
             raise Problem(503, "not_stored", str(error), hint, headers={"Retry-After": "1"}) from error
         return json_response({"refreshed": [each._asdict() for each in refreshed]})
 
-    def _page(self, request: web.Request, name: str) -> web.StreamResponse:
-        links = [(board.name, board.title) for board in self._dashboards.boards.values()]
-        titles = dict(links)
-        return _answer(request, page(name, titles.get(name, name), self._node, links))
+    def _page(self, request: web.Request) -> web.StreamResponse:
+        first = next(iter(self._dashboards.boards), "")
+        home = self._known(self._ports.get(_local_port(request), first))
+        titles = [(board.name, board.title) for board in self._dashboards.boards.values()]
+        try:
+            return _answer(
+                request, Boot(self._node, __version__, home, titles, _optional(request.app)).asset(), "no-cache"
+            )
+        except NoPage as error:
+            hint = "make run builds it; GET /dashboards/{name}/data has the data"
+            raise Problem(503, "no_page", str(error), hint) from None
 
     def _known(self, name: str) -> str:
         self._require_enabled()
@@ -134,6 +168,12 @@ class _Api:
     def _require_enabled(self) -> None:
         if not self._dashboards.enabled:
             raise Problem(404, "dashboards_off", "dashboards are off", "set live_dashboard.enabled: true and restart")
+
+
+def _optional(app: web.Application) -> list[str]:
+    """Addresses of other rooms that the page makes use of where they are served."""
+    known = {resource.canonical for resource in app.router.resources()}
+    return sorted(path for path in known if path.startswith(_OPTIONAL))
 
 
 def _refresh_request(body: bytes) -> RefreshRequest:
@@ -151,19 +191,21 @@ def _local_port(request: web.Request) -> int:
     return name[1] if isinstance(name, tuple) else 0
 
 
-def _answer(request: web.Request, asset: Asset) -> web.StreamResponse:
+def _answer(request: web.Request, asset: Asset, caching: str) -> web.StreamResponse:
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
+        "Cache-Control": caching,
+        "Vary": "Accept-Encoding",
     }
-    tags = [tag.value for tag in request.if_none_match or ()]
     response: web.StreamResponse
-    if asset.etag in tags:
+    if asset.etag in [tag.value for tag in request.if_none_match or ()]:
         response = web.Response(status=304, headers=headers)
     else:
-        response = web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
-        response.enable_compression()
+        coding, body = asset.best(accepted(request.headers.get("Accept-Encoding", "")))
+        if coding:
+            headers["Content-Encoding"] = coding
+        response = web.Response(body=body, content_type=asset.content_type, charset="utf-8", headers=headers)
     response.etag = asset.etag
     return response

@@ -1,29 +1,32 @@
-"""The page and its parts, read once from the package: a fixed set of names, each with its ETag."""
+"""The page and its parts as `web/` built them: a fixed set of files, each with its ETag and its compressed forms.
+
+The build is no part of the source tree: `make run`, `make test` and the build of the wheel make it (`scripts/web`).
+"""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-CONTENT_TYPES = {
-    "style.css": "text/css",
-    "app.js": "text/javascript",
-    "charts.js": "text/javascript",
-    "format.js": "text/javascript",
-    "model.js": "text/javascript",
-    "panels.js": "text/javascript",
-    "stream.js": "text/javascript",
-}
-"""What is served under /static/; nothing else is, whatever the name."""
+import msgspec
+
+_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_ENCODINGS = {"br": ".br", "gzip": ".gz"}
+"""Content codings, the better first, and the ending of the file."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'"
 )
 """Content-Security-Policy of the page: text in an event can never become code."""
+
+FOR_EVER = "public, max-age=31536000, immutable"
+"""Cache-Control of the parts: their names change with their content."""
 
 
 class Asset(NamedTuple):
@@ -32,34 +35,80 @@ class Asset(NamedTuple):
     body: bytes
     content_type: str
     etag: str
+    compressed: Mapping[str, bytes] = {}
+    """Content coding → the file in it."""
+
+    def best(self, accepted: Collection[str]) -> tuple[str, bytes]:
+        """The smallest form that a client takes: its coding (empty: as it is) and its bytes."""
+        for coding, body in self.compressed.items():
+            if coding in accepted:
+                return coding, body
+        return "", self.body
+
+
+class NoPage(Exception):
+    """The page was not built."""
+
+    def __str__(self) -> str:
+        return "the page is not built"
+
+
+class Boot(NamedTuple):
+    """What the page knows before it asks."""
+
+    node: str
+    version: str
+    home: str
+    """The dashboard at `/`."""
+    dashboards: list[tuple[str, str]]
+    """Name and title of each."""
+    paths: list[str]
+    """Addresses of optional parts of the platform that are served here, so that the page asks for no others."""
+
+    def asset(self) -> Asset:
+        """The page that begins with this. Raises NoPage."""
+        text = _index().replace("{{boot}}", html.escape(msgspec.json.encode(self._asdict()).decode()))
+        body = text.encode()
+        return Asset(body, "text/html", _tag(body))
 
 
 @cache
-def static(name: str) -> Asset:
-    """A file of the page. Raises KeyError for every name that is not one."""
-    content_type = CONTENT_TYPES[name]
-    return _asset(_read(name), content_type)
+def parts() -> Mapping[str, Asset]:
+    """The parts of the page by name; empty when it was not built."""
+    directory = _directory()
+    if not directory.is_dir():
+        return {}
+    read = {entry.name: entry.read_bytes for entry in directory.iterdir() if entry.is_file()}
+    return {name: _part(name, read) for name in sorted(read) if name.rpartition(".")[2] in _TYPES}
 
 
-def page(dashboard: str, title: str, node: str, links: list[tuple[str, str]]) -> Asset:
-    """The page of one dashboard; `links` are name and title of all of them, for the rail."""
-    text = _read("index.html").decode("utf-8")
-    rail = "".join(_link(name, label, current=name == dashboard) for name, label in links)
-    places = {"dashboard": dashboard, "title": title, "node": node}
-    for place, value in places.items():
-        text = text.replace(f"{{{{{place}}}}}", html.escape(value))
-    return _asset(text.replace("{{rail}}", rail).encode("utf-8"), "text/html")
-
-
-def _link(name: str, label: str, *, current: bool) -> str:
-    mark = ' aria-current="page"' if current else ""
-    return f'<a href="/dashboards/{html.escape(name)}"{mark}><span>{html.escape(label)}</span></a>'
-
-
-def _asset(body: bytes, content_type: str) -> Asset:
-    return Asset(body, content_type, sha256(body).hexdigest()[:20])
+def _part(name: str, read: Mapping[str, Callable[[], bytes]]) -> Asset:
+    body = read[name]()
+    compressed = {coding: read[name + ending]() for coding, ending in _ENCODINGS.items() if name + ending in read}
+    return Asset(body, _TYPES[name.rpartition(".")[2]], _tag(body), compressed)
 
 
 @cache
-def _read(name: str) -> bytes:
-    return files("hxp_enterprise_llm.event.dashboards").joinpath("static", name).read_bytes()
+def _index() -> str:
+    try:
+        return _directory().joinpath("index.html").read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoPage from None
+
+
+def _directory() -> Traversable:
+    return files("hxp_enterprise_llm.event.dashboards").joinpath("static")
+
+
+def _tag(body: bytes) -> str:
+    return sha256(body).hexdigest()[:20]
+
+
+def accepted(header: str) -> set[str]:
+    """The content codings of an `Accept-Encoding`; one with q=0 is not wanted."""
+    wanted: set[str] = set()
+    for item in header.split(","):
+        coding, _, parameters = item.partition(";")
+        if parameters.replace(" ", "").rstrip("0.") != "q=":
+            wanted.add(coding.strip().lower())
+    return wanted

@@ -23,7 +23,7 @@ from hxp_enterprise_llm.event.dashboards.positions import DuplicateKey, Position
 from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, check_panel
 from hxp_enterprise_llm.event.dashboards.queries import parse as parse_query
 
-RESERVED = ("status", "refresh")
+RESERVED = ("status", "refresh", "query", "import", "feedback")
 """Words that stand for something else in the addresses of dashboards."""
 
 _PACKAGE = files("hxp_enterprise_llm.event.dashboards")

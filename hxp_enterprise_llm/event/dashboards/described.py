@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import msgspec
 
-from hxp_enterprise_llm.security.described import HTML, JSON, Answer, Described
+from hxp_enterprise_llm.event.dashboards.queries import PanelType
+from hxp_enterprise_llm.security.described import HTML, JSON, Answer, Described, Parameter
 
 
 class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,6 +43,22 @@ class DashboardData(TypedDict):
     position: int
     revision: str | None
     panels: list[dict[str, Any]]
+    epoch: str
+    head: int
+    stale: bool
+    data_age_seconds: float | None
+    tick_seconds: float | None
+    alerts: list[dict[str, Any]]
+    spine: dict[str, Any]
+    log: LogFigures
+
+
+class Answers(TypedDict):
+    """What was asked for, and the moment that it is true of. `now` in unix seconds."""
+
+    now: float
+    position: int
+    answers: list[dict[str, Any]]
     epoch: str
     head: int
     stale: bool
@@ -108,9 +125,17 @@ class RefreshedAll(TypedDict):
 
 _UNCHANGED = Answer("As it was", media="", status=304)
 
-PAGE = Described(answers=(Answer("The page", media=HTML), _UNCHANGED), refusals=(404,))
+PAGE = Described(answers=(Answer("The page", media=HTML), _UNCHANGED), refusals=(404, 503))
 ASSET = Described(answers=(Answer("A part of the page", media="*/*"), _UNCHANGED))
 DATA = Described(answers=(Answer("The data", DashboardData),), refusals=(503,))
+QUERY = Described(
+    parameters=tuple(
+        Parameter(name, f"A query, answered as a panel of type {name}; may be given several times")
+        for name in get_args(PanelType)
+    ),
+    answers=(Answer("The answers, in the order of the queries", Answers),),
+    refusals=(404, 503),
+)
 STATUS = Described(answers=(Answer("The state", Status),))
 REFRESH = Described(
     request={JSON: RefreshRequest},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ from hxp_enterprise_llm.config.streaming import DashboardRefreshConfig, LiveDash
 from hxp_enterprise_llm.event.dashboards.board import Board
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.dashboards.follower import Firing, Follower
-from hxp_enterprise_llm.event.dashboards.model import Loaded, Name
+from hxp_enterprise_llm.event.dashboards.model import Loaded, Name, Panel
+from hxp_enterprise_llm.event.dashboards.panels import compute
 from hxp_enterprise_llm.event.dashboards.refresh import Due, Mode, carry, mode_in_use, plan
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.model import EventLog, Health, LogError
@@ -116,6 +117,12 @@ class Dashboards:
         if board.definition is not None and not cached:
             self._update(board)
         return self._about(board) | board.data() | self._moment()
+
+    def answers(self, panels: Sequence[Panel]) -> dict[str, Any]:
+        """What these panels show now, and the moment that it is true of. `now`: unix seconds of our clock."""
+        now = self._clock.time()
+        moment = {"now": now, "position": self.state.position} | self._moment()
+        return moment | {"answers": [compute(panel, self.state, now) for panel in panels]}
 
     async def log_health(self) -> Health:
         """How the log is."""

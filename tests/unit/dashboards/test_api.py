@@ -1,13 +1,16 @@
 """The routes, asked over real sockets through the real edge."""
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from hxp_enterprise_llm.event.dashboards.assets import CONTENT_TYPES
+from hxp_enterprise_llm.event.dashboards import assets
+from hxp_enterprise_llm.event.dashboards.assets import accepted, parts
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING, TypePatterns
@@ -145,39 +148,116 @@ async def test_no_dashboards_at_all_is_said() -> None:
     assert (status, body["error"]["hint"]) == (404, "none is configured: see live_dashboard.dashboards")
 
 
+def boot(page: bytes) -> Any:
+    """What the page begins with."""
+    found = re.search(r'<meta name="hxp" content="([^"]*)"', page.decode())
+    assert found is not None
+    return json.loads(html.unescape(found[1]))
+
+
 async def test_the_page_is_that_of_the_port() -> None:
     async with serving() as site:
         _, page, response = await ask(site, "GET", "/")
-        assert b'data-dashboard="operational_overview"' in page
+        assert boot(page)["home"] == "operational_overview"
+        assert boot(page)["node"] == "citadel-1"
         assert response.headers["Content-Security-Policy"] == POLICY
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         site.ports[site.port] = "performance_metrics"
         _, page, _ = await ask(site, "GET", "/")
-        assert b'data-dashboard="performance_metrics"' in page
-        assert b'<a href="/dashboards/performance_metrics" aria-current="page">' in page
-        _, page, _ = await ask(site, "GET", "/dashboards/system_health")
-        assert b"<h1>System health</h1>" in page
+        assert boot(page)["home"] == "performance_metrics"
+        assert ["system_health", "System health"] in boot(page)["dashboards"]
+        for path in ("/dashboards/system_health", "/view/streams"):
+            status, _, _ = await ask(site, "GET", path)
+            assert status == 200
 
 
 async def test_a_hostile_title_is_text(tmp_path: Path) -> None:
     good = json.loads((Path(__file__).parents[3] / "config/dashboards/system_health.json").read_text())
-    (tmp_path / "own.json").write_text(json.dumps(good | {"title": "<img src=x onerror=alert(1)>{{rail}}"}))
+    hostile = '"><img src=x onerror=alert(1)>{{boot}}'
+    (tmp_path / "own.json").write_text(json.dumps(good | {"title": hostile}))
     async with serving(settings=config(str(tmp_path), live={"dashboards": ["own"], "ports": {}})) as site:
         _, page, _ = await ask(site, "GET", "/")
     assert b"<img" not in page
-    assert b"&lt;img src=x onerror=alert(1)&gt;" in page
+    assert boot(page)["dashboards"] == [["own", hostile]]
 
 
-@pytest.mark.parametrize("name", sorted(CONTENT_TYPES))
-async def test_parts_of_the_page(name: str) -> None:
+@pytest.mark.parametrize("coding", ["br", "gzip", ""])
+async def test_parts_of_the_page(coding: str) -> None:
+    assert {name.rpartition(".")[2] for name in parts()} == {"js", "css"}
     async with serving(running=False) as site:
-        status, body, response = await ask(site, "GET", f"/static/{name}")
-        assert (status, response.content_type) == (200, CONTENT_TYPES[name])
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        tag = response.headers["ETag"]
-        status, again, response = await ask(site, "GET", f"/static/{name}", headers={"If-None-Match": tag})
-        assert (status, again, response.headers["ETag"]) == (304, b"", tag)
-        assert b"innerHTML" not in body
+        for name, part in parts().items():
+            ask_for = {"Accept-Encoding": coding}
+            path = f"/static/{name}"
+            status, body, response = await ask(site, "GET", path, headers=ask_for, auto_decompress=False)
+            assert (status, response.content_type) == (200, part.content_type)
+            assert response.headers.get("Content-Encoding", "") == coding
+            assert body == (part.compressed[coding] if coding else part.body)
+            assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            tag = response.headers["ETag"]
+            status, again, response = await ask(site, "GET", path, headers={"If-None-Match": tag})
+            assert (status, again, response.headers["ETag"]) == (304, b"", tag)
+
+
+async def test_the_page_is_small() -> None:
+    assert sum(len(part.compressed["br"]) for part in parts().values()) < 150_000
+
+
+def test_no_part_writes_html() -> None:
+    sources = Path(__file__).parents[3] / "web" / "src"
+    forbidden = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|\beval\(")
+    assert [path.name for path in sources.rglob("*.ts*") if forbidden.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "codings"),
+    [
+        ("gzip, br;q=0.9", {"gzip", "br"}),
+        ("br;q=0, gzip", {"gzip"}),
+        ("br; q=0.0", set()),
+        ("", {""}),
+    ],
+)
+def test_codings_that_a_client_takes(header: str, codings: set[str]) -> None:
+    assert accepted(header) == codings
+
+
+async def test_a_page_that_was_not_built_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(assets, "_directory", lambda: tmp_path)
+    assets._index.cache_clear()
+    try:
+        async with serving(running=False) as site:
+            status, body, _ = await ask(site, "GET", "/")
+    finally:
+        assets._index.cache_clear()
+    assert (status, body["error"]["code"]) == (503, "no_page")
+
+
+async def test_queries_are_answered_in_their_order() -> None:
+    log = await log_with(*seconds_of(5), alert("firing", "slow", START + 4))
+    async with serving(log=log, clock=HandClock(START + 5)) as site:
+        path = "/dashboards/query?graph=metric:latency_p95[1h]&stat=metric:throughput&graph=metric:*[10m]"
+        status, body, _ = await ask(site, "GET", path)
+        assert status == 200
+        assert [answer["kind"] for answer in body["answers"]] == ["series", "value", "series"]
+        assert body["answers"][1]["value"] == 120
+        assert (body["now"], body["stale"], body["position"] >= 6) == (START + 5, False, True)
+        assert [each["rule"] for each in body["alerts"]] == ["slow"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "message"),
+    [
+        ("graf=metric:x", "bad_parameter", "'graf' is no type of panel (did you mean graph?)"),
+        ("stat=metrics:x", "bad_query", "stat=metrics:x: 'metrics' is no kind of query"),
+        ("graph=metric:x", "bad_query", "graph=metric:x: a graph needs a window, e.g. metric:x[10m]"),
+        ("&".join(["stat=metric:x"] * 65), "too_many_queries", "65 queries, at most 64 are taken"),
+    ],
+)
+async def test_a_query_that_cannot_be_answered_is_refused(query: str, code: str, message: str) -> None:
+    async with serving(running=False) as site:
+        status, body, _ = await ask(site, "GET", f"/dashboards/query?{query}")
+    assert (status, body["error"]["code"]) == (400, code)
+    assert body["error"]["message"].startswith(message)
 
 
 @pytest.mark.parametrize("path", ["/static/index.html", "/static/..%2fapi.py", "/static/%2e%2e/schema.json"])

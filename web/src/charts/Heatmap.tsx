@@ -1,0 +1,119 @@
+// Rows by columns, drawn on a canvas: darker is fewer. The pop-over says what a cell holds.
+
+import { useRef, useState } from "preact/hooks";
+import { usePaint } from "../frame/context";
+import { shortText } from "../format/number";
+import { CHART_FONT, palette, theme, type Token } from "../theme/theme";
+import { surface } from "./canvas";
+import { heatSteps } from "./heat";
+
+export interface HeatRow {
+  name: string;
+  values: readonly (number | null)[];
+  /** Columns in which a question had no answer. */
+  gaps?: readonly number[];
+  right?: string;
+}
+
+interface Props {
+  label: string;
+  rows: readonly HeatRow[];
+  /** Names of the columns; some of them stand below. */
+  columns: readonly string[];
+  word?: string;
+}
+
+const ROW = 20;
+const LEFT = 142;
+const RIGHT = 56;
+
+export function Heatmap({ label, rows, columns, word = "reads" }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const drawn = useRef<unknown[]>([]);
+  const [over, setOver] = useState<{ row: number; column: number; x: number; y: number } | null>(null);
+  usePaint(() => {
+    const element = canvas.current;
+    const look = element?.closest<HTMLElement>("[data-state]")?.dataset["state"];
+    const key = [rows, columns, theme.value, look, element?.clientWidth, over?.row, over?.column];
+    if (!element || key.every((each, index) => Object.is(each, drawn.current[index]))) return;
+    drawn.current = key;
+    draw(element, rows, columns, over);
+  });
+  const most = Math.max(0, ...rows.flatMap((row) => row.values.map((value) => value ?? 0)));
+  const found = over && rows[over.row];
+  return (
+    <div class="heat" style={{ position: "relative" }}>
+      <canvas ref={canvas} role="img" aria-label={`${label}: ${rows.length} rows, up to ${shortText(most)} ${word}`} style={{ width: "100%", height: `${rows.length * ROW + 24}px`, display: "block" }}
+        onPointerMove={(event) => setOver(place(event, rows.length, columns.length))} onPointerLeave={() => setOver(null)} />
+      {found && over ? (
+        <div class="pop heat-pop" style={{ left: `${Math.max(0, over.x - 190)}px`, top: `${over.y + 14}px` }}>
+          <b>{found.name}</b> <span class="quiet">{columns[over.column]}</span>
+          <div>
+            {word} <b class="num">{shortText(found.values[over.column] ?? 0)}</b>
+          </div>
+          {found.gaps?.includes(over.column) ? <div class="warn">asked, no answer</div> : null}
+        </div>
+      ) : null}
+      <p class="quiet small legend">
+        fewer {["h0", "h1", "h2", "h3", "h4", "h5"].map((step) => <i key={step} style={{ background: `var(--${step})` }} />)} more, up to {shortText(most)}
+      </p>
+    </div>
+  );
+}
+
+function place(event: PointerEvent, rows: number, columns: number): { row: number; column: number; x: number; y: number } | null {
+  const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  const column = Math.floor(((x - LEFT) / (box.width - LEFT - RIGHT)) * columns);
+  const row = Math.floor(y / ROW);
+  return column >= 0 && column < columns && row >= 0 && row < rows ? { row, column, x, y } : null;
+}
+
+function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: readonly string[], over: { row: number; column: number } | null): void {
+  const at = surface(canvas);
+  if (!at) return;
+  const { context, width } = at;
+  const colours = palette(canvas);
+  const cell = (width - LEFT - RIGHT) / Math.max(1, columns.length);
+  const steps = heatSteps(rows.flatMap((row) => columns.map((_, column) => row.values[column] ?? null)));
+  context.font = `12px ${CHART_FONT}`;
+  context.textBaseline = "middle";
+  rows.forEach((row, index) => {
+    const y = index * ROW;
+    context.textAlign = "left";
+    context.fillStyle = colours.tx1;
+    context.fillText(cut(context, row.name, LEFT - 12), 0, y + ROW / 2);
+    columns.forEach((_, column) => {
+      const step = steps[index * columns.length + column];
+      context.fillStyle = step == null ? "transparent" : colours[`h${step}` as Token];
+      context.fillRect(LEFT + column * cell, y, Math.max(1, cell - 1), ROW - 1);
+      if (row.gaps?.includes(column)) outline(context, LEFT + column * cell, y, cell, colours["warn-f"]);
+    });
+    context.textAlign = "right";
+    context.fillStyle = colours.tx1;
+    context.fillText(row.right ?? "", width, y + ROW / 2);
+  });
+  below(context, columns, cell, rows.length * ROW + 12, colours.tx3);
+  if (over) outline(context, LEFT + over.column * cell, over.row * ROW, cell, colours.tx1);
+}
+
+function outline(context: CanvasRenderingContext2D, x: number, y: number, cell: number, colour: string): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 1.5;
+  context.strokeRect(x + 0.5, y + 0.5, Math.max(2, cell - 2), ROW - 2);
+}
+
+function below(context: CanvasRenderingContext2D, columns: readonly string[], cell: number, y: number, colour: string): void {
+  const each = Math.max(1, Math.ceil(70 / cell));
+  context.font = `11px ${CHART_FONT}`;
+  context.textAlign = "left";
+  context.fillStyle = colour;
+  for (let column = 0; column < columns.length - each / 2; column += each) context.fillText(columns[column] ?? "", LEFT + column * cell, y);
+}
+
+function cut(context: CanvasRenderingContext2D, text: string, width: number): string {
+  if (context.measureText(text).width <= width) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
+  return `${text.slice(0, length)}…`;
+}

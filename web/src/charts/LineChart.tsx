@@ -1,0 +1,194 @@
+// Metrics over time. The component is made once; each frame moves its points on, outside of the component tree.
+
+import { useEffect, useRef } from "preact/hooks";
+import type uPlot from "uplot";
+import { useApp, usePaint } from "../frame/context";
+import { exact, significant, valuedText } from "../format/number";
+import { second } from "../format/time";
+import { theme, type Token } from "../theme/theme";
+import { type Line, makePlot, type Plot } from "./plot";
+import { sample, Sampled } from "./sampling";
+import { CalmScale } from "./scale";
+
+export interface LineSeries {
+  metric: string;
+  name?: string;
+  colour?: Token;
+  main?: boolean;
+  fill?: boolean;
+}
+
+interface Props {
+  title: string;
+  series: readonly LineSeries[];
+  unit?: string;
+  /** Factor on every value. */
+  scale?: number;
+  limit?: number | undefined;
+  /** Rule whose episodes are tinted. */
+  rule?: string;
+  low?: boolean;
+  /** Said in the place of the curve while there is none. */
+  nothing?: string;
+}
+
+const COLOURS: readonly Token[] = ["s1", "s2", "s3", "s4", "s5"];
+
+export function LineChart({ title, series, unit = "", scale = 1, limit, rule, low, nothing = "No values in this range." }: Props) {
+  const app = useApp();
+  const host = useRef<HTMLDivElement>(null);
+  const said = useRef<HTMLParagraphElement>(null);
+  const held = useRef<Held | null>(null);
+  const key = series.map((each) => each.metric).join();
+
+  useEffect(() => {
+    const element = host.current as HTMLDivElement;
+    const made = (held.current = new Held(app, element, series, unit, scale));
+    const sized = new ResizeObserver(() => made.resize());
+    sized.observe(element);
+    return () => {
+      sized.disconnect();
+      made.destroy();
+      held.current = null;
+    };
+  }, [app, key, unit, scale]);
+
+  usePaint(() => {
+    const known = held.current?.paint(limit, rule);
+    if (!known || !host.current || !said.current) return;
+    said.current.hidden = known.any;
+    if (performance.now() - known.saidAt > 10_000 || !known.saidAt) host.current.setAttribute("aria-label", known.say(title));
+  });
+
+  return (
+    <div class={low ? "chart low" : "chart"} ref={host} role="img" aria-label={title}>
+      <p class="said" ref={said} hidden>
+        {nothing}
+      </p>
+    </div>
+  );
+}
+
+/** One chart at work. */
+class Held {
+  private readonly points: Sampled;
+  private readonly axis = new CalmScale();
+  private readonly plot: Plot;
+  private readonly chart: uPlot;
+  private drawn = "";
+  private span = 0;
+  any = false;
+  saidAt = 0;
+
+  constructor(
+    private readonly app: ReturnType<typeof useApp>,
+    private readonly host: HTMLElement,
+    private readonly series: readonly LineSeries[],
+    private readonly unit: string,
+    private readonly scale: number,
+  ) {
+    this.points = new Sampled(series.length);
+    this.plot = this.makePlot();
+    this.chart = makePlot(host, this.plot, this.data());
+  }
+
+  destroy(): void {
+    this.chart.destroy();
+  }
+
+  resize(): void {
+    const { clientWidth: width, clientHeight: height } = this.host;
+    if (width && height && (width !== this.chart.width || height !== this.chart.height)) this.chart.setSize({ width, height });
+  }
+
+  /** Draw when something changed; null: nothing did. */
+  paint(limit: number | undefined, rule: string | undefined): Held | null {
+    const { app } = this;
+    const end = app.moment.end();
+    const look = this.host.closest<HTMLElement>("[data-state]")?.dataset["state"];
+    const shownEnd = app.moment.moves.value ? Math.floor(end * this.resolution()) : end;
+    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit}`;
+    if (key === this.drawn) return null;
+    this.drawn = key;
+    if (this.span !== app.moment.span.value) this.axis.forget();
+    this.span = app.moment.span.value;
+    this.move(end, limit, rule);
+    this.chart.setData(this.data(), true);
+    return this;
+  }
+
+  say(title: string): string {
+    this.saidAt = performance.now();
+    const values = this.series.map((each, index) => `${each.name ?? each.metric} ${this.text(index)}`);
+    return `${title}: ${values.join(", ")}, at ${second(this.plot.to)}`;
+  }
+
+  /** Pixels a second: time moves on by whole pixels only. */
+  private resolution(): number {
+    return Math.min(4, Math.max(0.02, this.host.clientWidth / this.app.moment.span.value));
+  }
+
+  private move(end: number, limit: number | undefined, rule: string | undefined): void {
+    const { app, plot, points } = this;
+    plot.from = app.moment.start();
+    plot.to = end;
+    const scales = this.series.map(() => this.scale);
+    sample(app, this.series.map((each) => each.metric), scales, plot.from, end, points);
+    plot.most = most(points);
+    this.any = points.y.some((column) => column.some((value) => value !== null));
+    plot.limit = limit;
+    const wanted = limit !== undefined && limit < plot.most * 1.7 ? Math.max(plot.most, limit * 1.02) : plot.most;
+    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000);
+    plot.spans = rule ? app.alerts.spans.filter((span) => span.rule === rule) : [];
+    plot.live = app.moment.mode.value === "live" && app.link.state.value === "open";
+    this.gap(end);
+  }
+
+  private gap(end: number): void {
+    const newest = this.app.metrics.ring.newest;
+    const silent = this.app.moment.mode.value === "live" && end - newest > Math.max(5, 3 * this.app.metrics.tick);
+    this.plot.gapSince = silent ? newest : null;
+    this.plot.gapText = silent ? `no data since ${second(newest)}` : "";
+  }
+
+  private text(line: number, at: number | null = null): string {
+    const value = at === null ? this.points.last[line] : this.points.y[line]?.[at];
+    return valuedText(value, this.unit);
+  }
+
+  private data(): uPlot.AlignedData {
+    return [this.points.x, ...this.points.y];
+  }
+
+  private makePlot(): Plot {
+    const { app } = this;
+    const lines: Line[] = this.series.map((each, index) => ({
+      name: each.name ?? each.metric,
+      colour: each.colour ?? (this.series.length === 1 ? "accent" : (COLOURS[index] ?? "s5")),
+      ...(each.main || this.series.length === 1 ? { main: true } : {}),
+      ...(each.fill || this.series.length === 1 ? { fill: true } : {}),
+    }));
+    return {
+      lines, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",
+      value: (line, at) => this.text(line, at),
+      axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
+      chosen: (from, to) => app.moment.look(from, to),
+    };
+  }
+}
+
+function most(points: Sampled): number {
+  let found = 0;
+  for (const column of points.y) for (const value of column) if (value !== null && value > found) found = value;
+  return found;
+}
+
+/** One unit for the whole axis; it stands at the topmost line only. */
+export function axisText(value: number, top: number, unit: string, topmost: boolean): string {
+  const seconds = unit === "ms" && top >= 1000;
+  const factor = seconds ? 1000 : top >= 1e9 ? 1e9 : top >= 1e6 ? 1e6 : top >= 1e4 ? 1e3 : 1;
+  const word = seconds ? " s" : unit === "ms" ? " ms" : unit === "%" ? "%" : factor === 1e3 ? " k" : factor === 1e6 ? " M" : factor === 1e9 ? " G" : "";
+  const size = top / factor;
+  const text = size < 0.1 ? significant(value / factor) : exact(value / factor, size < 1 ? 2 : size < 8 ? 1 : 0);
+  return topmost ? `${text}${word}` : text;
+}

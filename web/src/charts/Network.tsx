@@ -1,0 +1,114 @@
+// Who works with whom: circle = agent, figure = open tasks, ring = share of capacity, line = hand-offs. It stays where it is.
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { exact, shortText } from "../format/number";
+import { arranged } from "./places";
+
+export interface NetworkNode {
+  name: string;
+  load: number;
+  capacity?: number | null;
+  state?: "" | "warn" | "crit";
+}
+
+export interface NetworkLink {
+  source: string;
+  target: string;
+  value: number;
+}
+
+interface Props {
+  label: string;
+  nodes: readonly NetworkNode[];
+  links: readonly NetworkLink[];
+  selected?: string | null;
+  pick?: (name: string) => void;
+  height?: number;
+}
+
+const KEY = "hxp.places";
+
+export function Network({ label, nodes, links, selected = null, pick, height = 420 }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const places = useRef(remembered());
+  useEffect(() => {
+    const element = host.current as HTMLDivElement;
+    const sized = new ResizeObserver(() => setWidth(element.clientWidth));
+    sized.observe(element);
+    return () => sized.disconnect();
+  }, []);
+  const names = nodes.map((node) => node.name).sort();
+  useMemo(() => {
+    places.current = arranged(names, links, places.current);
+    remember(places.current);
+  }, [names.join("\n")]);
+  const most = Math.max(1, ...links.map((link) => link.value));
+  const at = (name: string): [number, number] => {
+    const [x, y] = places.current.get(name) ?? [0, 0];
+    return [width / 2 + x * (width / 2 - 70), height / 2 - 8 + y * (height / 2 - 52)];
+  };
+  const joined = links.filter((link) => link.source !== link.target && places.current.has(link.source) && places.current.has(link.target));
+  return (
+    <div ref={host} style={{ height: `${height}px` }} role="group" aria-label={`${label}: ${nodes.length} nodes, ${joined.length} lines`}>
+      {width > 100 ? (
+        <svg width={width} height={height} class="network">
+          {joined.map((link) => <Line key={`${link.source} ${link.target}`} link={link} from={at(link.source)} to={at(link.target)} most={most} lit={link.source === selected || link.target === selected} />)}
+          {nodes.map((node) => <Circle key={node.name} node={node} at={at(node.name)} selected={node.name === selected} pick={pick} />)}
+        </svg>
+      ) : null}
+    </div>
+  );
+}
+
+function Line({ link, from, to, most, lit }: { link: NetworkLink; from: [number, number]; to: [number, number]; most: number; lit: boolean }) {
+  const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+  const [x, y] = [(from[0] + to[0]) / 2 - dy * 0.08, (from[1] + to[1]) / 2 + dx * 0.08];
+  return (
+    <g class={lit ? "line lit" : "line"}>
+      <path d={`M${from[0]} ${from[1]}Q${x} ${y} ${to[0]} ${to[1]}`} stroke-width={1 + 6 * (link.value / most)} fill="none" />
+      {lit ? (
+        <text x={(from[0] + 2 * x + to[0]) / 4} y={(from[1] + 2 * y + to[1]) / 4 + 4} text-anchor="middle">
+          {shortText(link.value)}
+        </text>
+      ) : null}
+    </g>
+  );
+}
+
+function Circle({ node, at, selected, pick }: { node: NetworkNode; at: [number, number]; selected: boolean; pick: ((name: string) => void) | undefined }) {
+  const radius = 13 + Math.min(9, Math.sqrt(node.load) * 3);
+  const round = 2 * Math.PI * radius;
+  const share = node.capacity ? Math.min(1, node.load / node.capacity) : 0;
+  const words = `${node.name}, ${exact(node.load)} open${node.capacity ? ` of ${exact(node.capacity)}` : ""}`;
+  return (
+    <g class={`node ${selected ? "selected" : ""} ${node.state ?? ""}`} transform={`translate(${at[0]} ${at[1]})`} data-row={node.name}
+      {...(pick ? { role: "button", tabIndex: 0, "aria-label": words, "aria-pressed": selected, onClick: () => pick(node.name), onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && pick(node.name) } : {})}>
+      <circle r={radius} class="disc" />
+      <circle r={radius} class="ring" stroke-dasharray={`${share * round} ${round}`} transform="rotate(-90)" />
+      <text class="load" text-anchor="middle" dy="4">
+        {exact(node.load)}
+      </text>
+      <text class="who" text-anchor="middle" y={radius + 16}>
+        {node.name}
+      </text>
+    </g>
+  );
+}
+
+function remembered(): Map<string, [number, number]> {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]") as [string, [number, number]][];
+    return new Map(kept.filter(([name, place]) => typeof name === "string" && Array.isArray(place) && place.every(Number.isFinite)));
+  } catch {
+    return new Map();
+  }
+}
+
+function remember(places: ReadonlyMap<string, readonly [number, number]>): void {
+  try {
+    localStorage.setItem(KEY, JSON.stringify([...places].slice(0, 200)));
+  } catch {
+    // The next visit arranges them anew.
+  }
+}

@@ -1,0 +1,82 @@
+// What flows where. Three meanings only: answered (blue), goes on (grey), nothing found (amber). The order is fixed.
+
+import { sankey, sankeyLinkHorizontal } from "d3-sankey";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { exact } from "../format/number";
+
+export interface FlowNode {
+  name: string;
+  /** Beside the name: a latency, a share. */
+  note?: string;
+}
+
+export interface FlowLink {
+  source: string;
+  target: string;
+  value: number;
+  kind?: "answered" | "on" | "nothing";
+  /** 0.4 to 1: the faster the tier, the stronger. */
+  strength?: number;
+}
+
+type Node = FlowNode & { index?: number };
+type Link = { source: number; target: number; value: number; from: FlowLink };
+
+export function Sankey({ label, nodes, links, height = 300 }: { label: string; nodes: readonly FlowNode[]; links: readonly FlowLink[]; height?: number }) {
+  const host = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const element = host.current as HTMLDivElement;
+    const sized = new ResizeObserver(() => setWidth(element.clientWidth));
+    sized.observe(element);
+    return () => sized.disconnect();
+  }, []);
+  const graph = width > 200 ? laidOut(nodes, links, width, height) : null;
+  return (
+    <div ref={host} style={{ height: `${height}px` }} role="img" aria-label={`${label}: ${links.map((link) => `${link.source} to ${link.target} ${exact(link.value)}`).join(", ")}`}>
+      {graph ? (
+        <svg width={width} height={height} class="sankey" aria-hidden="true">
+          {graph.links.map((link, index) => (
+            <path key={index} d={path(link) ?? ""} fill="none" stroke-width={Math.max(1, link.width ?? 1)} class={`flow-${link.from.kind ?? "on"}`} style={{ strokeOpacity: link.from.kind === "answered" ? (link.from.strength ?? 0.8) * 0.75 : undefined }} />
+          ))}
+          {graph.nodes.map((node) => <Block key={node.name} node={node} width={width} />)}
+        </svg>
+      ) : null}
+    </div>
+  );
+}
+
+const path = sankeyLinkHorizontal<Node, Link>();
+
+function laidOut(nodes: readonly FlowNode[], links: readonly FlowLink[], width: number, height: number) {
+  const places = new Map(nodes.map((node, index) => [node.name, index]));
+  const usable = acyclic(links.filter((link) => link.value > 0 && places.has(link.source) && places.has(link.target)), places);
+  const layout = sankey<Node, Link>().nodeWidth(5).nodePadding(16).nodeSort(null).linkSort(null).extent([[110, 8], [width - 130, height - 8]]);
+  return layout({ nodes: nodes.map((node) => ({ ...node })), links: usable.map((link) => ({ source: places.get(link.source) as number, target: places.get(link.target) as number, value: link.value, from: link })) });
+}
+
+/** A flow goes forwards only: what would close a circle is left out, the layout cannot draw it. */
+function acyclic(links: readonly FlowLink[], places: Map<string, number>): FlowLink[] {
+  const kept: FlowLink[] = [];
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+    from === to || (!seen.has(from) && (seen.add(from), kept.some((link) => link.source === from && reaches(link.target, to, seen))));
+  for (const link of links) if (places.has(link.source) && !reaches(link.target, link.source)) kept.push(link);
+  return kept;
+}
+
+function Block({ node, width }: { node: Node & { x0?: number; x1?: number; y0?: number; y1?: number; value?: number; depth?: number }; width: number }) {
+  const { x0 = 0, x1 = 0, y0 = 0, y1 = 0 } = node;
+  const left = node.depth === 0;
+  const middle = (y0 + y1) / 2;
+  const beside = left ? x0 - 8 : x1 + 8;
+  const inside = !left && x1 < width - 140;
+  return (
+    <g>
+      <rect x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} class="block" />
+      <text x={inside ? x0 : beside} y={inside ? Math.max(10, y0 - 4) : middle} text-anchor={left ? "end" : "start"} dominant-baseline={inside ? "auto" : "middle"}>
+        <tspan class="strong">{node.name}</tspan>
+        <tspan dx="6">{node.note ?? exact(node.value ?? 0)}</tspan>
+      </text>
+    </g>
+  );
+}

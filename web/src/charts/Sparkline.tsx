@@ -1,0 +1,111 @@
+// The small curve under a figure.
+
+import { useRef } from "preact/hooks";
+import { useApp, usePaint } from "../frame/context";
+import { palette, type Token } from "../theme/theme";
+import { surface } from "./canvas";
+import { sample, Sampled } from "./sampling";
+
+const POINTS = 60;
+
+interface Props {
+  metric: string;
+  scale?: number;
+  limit?: number | undefined;
+  tone: () => Token;
+}
+
+export function Sparkline({ metric, scale = 1, limit, tone }: Props) {
+  const app = useApp();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const points = useRef(new Sampled(1)).current;
+  const drawn = useRef("");
+  usePaint(() => {
+    const element = canvas.current;
+    const end = app.moment.end();
+    const colours = element && palette(element);
+    const key = `${app.metrics.version} ${app.history.version} ${Math.floor(end)} ${app.moment.span.value} ${tone()} ${colours?.bg} ${colours?.spark} ${element?.clientWidth}`;
+    if (!element || !colours || key === drawn.current) return;
+    drawn.current = key;
+    sample(app, [metric], [scale], app.moment.start(), end, points);
+    draw(element, points, app.moment.start(), end, colours[tone()], limit, colours.tx3, app.moment.moves.value);
+  });
+  return <canvas ref={canvas} aria-hidden="true" />;
+}
+
+function draw(canvas: HTMLCanvasElement, points: Sampled, from: number, to: number, colour: string, limit: number | undefined, grey: string, live: boolean): void {
+  const place = surface(canvas);
+  if (!place) return;
+  const { context, width, height } = place;
+  const buckets = means(points, from, to);
+  const known = buckets.filter((value) => !Number.isNaN(value));
+  if (!known.length) return;
+  const top = Math.max(...known, limit !== undefined && limit < Math.max(...known) * 1.6 ? limit : 0) || 1;
+  const low = Math.min(...known, top);
+  const floor = low > top * 0.5 ? low - (top - low) * 0.4 : 0;
+  const x = (index: number) => (index / (POINTS - 1)) * (width - 5) + 1;
+  const y = (value: number) => height - 2 - ((value - floor) / (top - floor || 1)) * (height - 7);
+  context.lineWidth = 1.25;
+  context.strokeStyle = context.fillStyle = colour;
+  context.lineJoin = "round";
+  curve(context, buckets, x, y);
+  context.stroke();
+  area(context, buckets, x, height);
+  if (limit !== undefined && limit <= top) dotted(context, y(limit), width, grey);
+  const last = buckets.findLastIndex((value) => !Number.isNaN(value));
+  if (live && last >= POINTS - 2) dot(context, x(last), y(buckets[last] as number));
+}
+
+function means(points: Sampled, from: number, to: number): number[] {
+  const sums = new Array<number>(POINTS).fill(0);
+  const counts = new Array<number>(POINTS).fill(0);
+  points.x.forEach((at, index) => {
+    const value = points.y[0]?.[index];
+    const bucket = Math.min(POINTS - 1, Math.floor(((at - from) / (to - from)) * POINTS));
+    if (value == null || bucket < 0) return;
+    sums[bucket] = (sums[bucket] as number) + value;
+    counts[bucket] = (counts[bucket] as number) + 1;
+  });
+  return sums.map((sum, index) => (counts[index] ? sum / (counts[index] as number) : Number.NaN));
+}
+
+function curve(context: CanvasRenderingContext2D, values: number[], x: (index: number) => number, y: (value: number) => number): void {
+  context.beginPath();
+  let open = false;
+  values.forEach((value, index) => {
+    if (Number.isNaN(value)) open = false;
+    else if (open) context.lineTo(x(index), y(value));
+    else {
+      context.moveTo(x(index), y(value));
+      open = true;
+    }
+  });
+}
+
+function area(context: CanvasRenderingContext2D, values: number[], x: (index: number) => number, height: number): void {
+  const first = values.findIndex((value) => !Number.isNaN(value));
+  const last = values.findLastIndex((value) => !Number.isNaN(value));
+  if (values.slice(first, last + 1).some(Number.isNaN)) return;
+  context.lineTo(x(last), height);
+  context.lineTo(x(first), height);
+  context.globalAlpha = 0.1;
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+function dotted(context: CanvasRenderingContext2D, y: number, width: number, colour: string): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.setLineDash([2, 3]);
+  context.beginPath();
+  context.moveTo(0, Math.round(y) + 0.5);
+  context.lineTo(width, Math.round(y) + 0.5);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function dot(context: CanvasRenderingContext2D, x: number, y: number): void {
+  context.beginPath();
+  context.arc(x, y, 2, 0, Math.PI * 2);
+  context.fill();
+}

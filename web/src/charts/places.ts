@@ -1,0 +1,47 @@
+// Where the nodes of a network stand: places are kept between updates and visits; only newcomers and their neighbours give way.
+
+import { forceCollide, forceLink, forceManyBody, forceSimulation, forceX, forceY, type SimulationLinkDatum, type SimulationNodeDatum } from "d3-force";
+
+export interface Placed extends SimulationNodeDatum {
+  name: string;
+  x: number;
+  y: number;
+}
+
+type Edge = SimulationLinkDatum<Placed> & { value: number };
+
+/** Places within a box of -1 to 1, by name. `kept` is what was known before. */
+export function arranged(names: readonly string[], edges: readonly { source: string; target: string; value: number }[], kept: ReadonlyMap<string, readonly [number, number]>): Map<string, [number, number]> {
+  const newcomers = names.filter((name) => !kept.has(name));
+  if (!newcomers.length) return new Map(names.map((name) => [name, [...(kept.get(name) as readonly [number, number])]]));
+  const nodes = names.map((name, index) => node(name, index, names.length, edges, kept));
+  const moving = new Set(newcomers.length > names.length / 2 ? names : [...newcomers, ...edges.filter((edge) => newcomers.includes(edge.source)).map((edge) => edge.target)]);
+  for (const each of nodes) if (!moving.has(each.name)) [each.fx, each.fy] = [each.x, each.y];
+  const known = new Set(names);
+  const links: Edge[] = edges.filter((edge) => known.has(edge.source) && known.has(edge.target) && edge.source !== edge.target).map((edge) => ({ ...edge }));
+  forceSimulation(nodes)
+    .force("link", forceLink<Placed, Edge>(links).id((each) => each.name).distance(120).strength(0.25))
+    .force("charge", forceManyBody().strength(-420))
+    .force("collide", forceCollide(46))
+    .force("x", forceX(0).strength(0.05))
+    .force("y", forceY(0).strength(0.07))
+    .stop()
+    .tick(300);
+  return fitted(nodes);
+}
+
+/** A newcomer begins near its partners, the first of all on a circle: the same names stand at the same places each time. */
+function node(name: string, index: number, count: number, edges: readonly { source: string; target: string }[], kept: ReadonlyMap<string, readonly [number, number]>): Placed {
+  const own = kept.get(name);
+  if (own) return { name, x: own[0] * 250, y: own[1] * 250 };
+  const partners = edges.flatMap((edge) => (edge.source === name ? [edge.target] : edge.target === name ? [edge.source] : [])).map((each) => kept.get(each)).filter((each) => each !== undefined);
+  const angle = (index / count) * Math.PI * 2;
+  if (!partners.length) return { name, x: Math.cos(angle) * 150, y: Math.sin(angle) * 150 };
+  const sum = partners.reduce<[number, number]>(([x, y], place) => [x + place[0], y + place[1]], [0, 0]);
+  return { name, x: (sum[0] / partners.length) * 250 + Math.cos(angle) * 30, y: (sum[1] / partners.length) * 250 + Math.sin(angle) * 30 };
+}
+
+function fitted(nodes: readonly Placed[]): Map<string, [number, number]> {
+  const most = Math.max(250, ...nodes.flatMap((each) => [Math.abs(each.x), Math.abs(each.y)]));
+  return new Map(nodes.map((each) => [each.name, [each.x / most, each.y / most]]));
+}

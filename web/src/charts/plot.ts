@@ -1,0 +1,250 @@
+// A line chart on uPlot, in the manner of the house: names at the right end, the limit by its name, gaps hatched.
+
+import uPlot from "uplot";
+import { CHART_FONT, palette, type Palette, type Token } from "../theme/theme";
+import { ticks, tickText } from "../format/time";
+import { hatch } from "./canvas";
+import { apart, gridlines } from "./scale";
+
+export interface Line {
+  name: string;
+  colour: Token;
+  main?: boolean;
+  dashed?: boolean;
+  fill?: boolean;
+}
+
+export interface Span {
+  start: number;
+  end: number | null;
+  priority: string;
+}
+
+/** What the drawing needs besides the points; changed in place before each paint. */
+export interface Plot {
+  lines: readonly Line[];
+  from: number;
+  to: number;
+  top: number;
+  limit: number | undefined;
+  /** The largest value in sight. */
+  most: number;
+  spans: readonly Span[];
+  /** Whether a dot marks now. */
+  live: boolean;
+  /** Values at the right: of the end, or under the pointer. */
+  value(line: number, at: number | null): string;
+  axis(value: number, topmost: boolean): string;
+  /** Since when nothing came (unix seconds), null: it comes. */
+  gapSince: number | null;
+  gapText: string;
+  chosen(from: number, to: number): void;
+}
+
+const RIGHT = 66;
+const GUTTER = 34;
+
+export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData): uPlot {
+  const colours = () => palette(host);
+  const options: uPlot.Options = {
+    width: Math.max(120, host.clientWidth),
+    height: Math.max(80, host.clientHeight),
+    padding: [10, RIGHT, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      points: { show: false },
+      drag: { x: true, y: false, setScale: false },
+      sync: { key: "page", setSeries: false, scales: ["x", null] },
+    },
+    scales: { x: { time: false, range: () => [plot.from, plot.to] }, y: { range: () => [0, plot.top] } },
+    axes: [timeAxis(plot, colours), valueAxis(plot, colours)],
+    series: [{}, ...plot.lines.map((line) => series(line, colours))],
+    hooks: {
+      drawClear: [(chart) => beneath(chart, plot, colours())],
+      draw: [(chart) => above(chart, plot, colours())],
+      setCursor: [(chart) => chart.redraw(false, false)],
+      setSelect: [(chart) => select(chart, plot)],
+    },
+  };
+  return new uPlot(options, data, host);
+}
+
+function series(line: Line, colours: () => Palette): uPlot.Series {
+  return {
+    label: line.name,
+    stroke: () => colours()[line.colour],
+    width: line.main ? 1.8 : 1.5,
+    ...(line.dashed ? { dash: [4, 4] } : {}),
+    ...(line.fill ? { fill: () => colours().fill } : {}),
+    points: { show: false },
+    spanGaps: false,
+  };
+}
+
+function timeAxis(plot: Plot, colours: () => Palette): uPlot.Axis {
+  return {
+    size: 22,
+    gap: 6,
+    font: `11px ${CHART_FONT}`,
+    stroke: () => colours().tx3,
+    grid: { show: false },
+    ticks: { show: false },
+    splits: (chart) => {
+      const most = Math.max(2, Math.floor(chart.bbox.width / devicePixelRatio / 96));
+      const span = plot.to - plot.from;
+      return ticks(plot.from, plot.to, most).filter((at) => plot.to - at > span * 0.05 && at - plot.from > span * 0.03);
+    },
+    values: (_, places) => places.map((at) => tickText(at, plot.to - plot.from)),
+  };
+}
+
+function valueAxis(plot: Plot, colours: () => Palette): uPlot.Axis {
+  return {
+    size: GUTTER,
+    gap: GUTTER,
+    align: 1,
+    font: `11px ${CHART_FONT}`,
+    stroke: () => colours().tx3,
+    grid: { stroke: () => colours().rule, width: 1 },
+    ticks: { show: false },
+    splits: () => gridlines(plot.top),
+    values: (_, places) => places.map((value, index) => plot.axis(value, index === places.length - 1)),
+  };
+}
+
+function select(chart: uPlot, plot: Plot): void {
+  const { left, width } = chart.select;
+  if (width < 4) return;
+  const [from, to] = [chart.posToVal(left, "x"), chart.posToVal(left + width, "x")];
+  chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  plot.chosen(from, to);
+}
+
+function beneath(chart: uPlot, plot: Plot, colours: Palette): void {
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  for (const { start, end, priority } of plot.spans) {
+    const left = Math.max(bbox.left, chart.valToPos(start, "x", true));
+    const right = Math.min(bbox.left + bbox.width, chart.valToPos(end ?? plot.to, "x", true));
+    if (right <= left) continue;
+    ctx.fillStyle = priority === "critical" ? colours["crit-span"] : colours["warn-span"];
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+  if (plot.gapSince === null || plot.gapSince >= plot.to) return;
+  const left = Math.max(bbox.left, chart.valToPos(plot.gapSince, "x", true));
+  hatch(ctx, left, bbox.top, bbox.left + bbox.width - left, bbox.height, colours.hatch);
+  upright(ctx, left, bbox.top, bbox.height, colours.warn, ratio);
+}
+
+function above(chart: uPlot, plot: Plot, colours: Palette): void {
+  const { ctx } = chart;
+  ctx.save();
+  limit(chart, plot, colours);
+  gapText(chart, plot, colours);
+  ends(chart, plot, colours);
+  ctx.restore();
+}
+
+function limit(chart: uPlot, plot: Plot, colours: Palette): void {
+  if (plot.limit === undefined || plot.limit > plot.top) return;
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  const y = Math.round(chart.valToPos(plot.limit, "y", true)) + 0.5 * ratio;
+  const near = plot.most >= plot.limit * 0.9;
+  ctx.strokeStyle = near ? colours["warn-f"] : colours.tx3;
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([4 * ratio, 3 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+  ctx.fillStyle = near ? colours.warn : colours.tx3;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
+  ctx.fillText(`limit ${plot.axis(plot.limit, true)}`, bbox.left + 8 * ratio, y - 3 * ratio);
+  crossed(chart, plot, colours, ratio);
+}
+
+/** The time above the limit, as a bar on the base line. */
+function crossed(chart: uPlot, plot: Plot, colours: Palette, ratio: number): void {
+  const main = Math.max(0, plot.lines.findIndex((line) => line.main));
+  const [x, y] = [chart.data[0], chart.data[main + 1]];
+  if (!x || !y || plot.limit === undefined) return;
+  const base = chart.bbox.top + chart.bbox.height;
+  chart.ctx.fillStyle = colours["warn-f"];
+  for (let index = 1; index < x.length; index += 1) {
+    const value = y[index];
+    if (value == null || value <= plot.limit) continue;
+    const left = chart.valToPos(x[index - 1] as number, "x", true);
+    const right = chart.valToPos(x[index] as number, "x", true);
+    chart.ctx.fillRect(left, base - 1.5 * ratio, right - left + 0.5, 3 * ratio);
+  }
+}
+
+function gapText(chart: uPlot, plot: Plot, colours: Palette): void {
+  if (plot.gapSince === null || !plot.gapText) return;
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  ctx.font = `11px ${CHART_FONT}`.replace("11", String(11 * ratio));
+  ctx.fillStyle = colours.warn;
+  ctx.textAlign = "right";
+  ctx.textBaseline = "top";
+  ctx.fillText(plot.gapText, Math.max(bbox.left + 150 * ratio, chart.valToPos(plot.gapSince, "x", true) - 6 * ratio), bbox.top + 2 * ratio);
+}
+
+/** Names and values at the right end; names that would touch are moved apart. */
+function ends(chart: uPlot, plot: Plot, colours: Palette): void {
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  const under = chart.cursor.idx ?? null;
+  const hovered = chart.cursor.left !== undefined && chart.cursor.left >= 0 ? under : null;
+  const shown = plot.lines.map((line, index) => ({ line, index, ...end(chart, index, hovered) })).filter((each) => each.at !== null);
+  const wanted = shown.map(({ value }) => chart.valToPos(value, "y", true) / ratio - 14);
+  const places = apart(wanted, 28, (bbox.top + bbox.height) / ratio + 14);
+  const left = (bbox.left + bbox.width) / ratio + 10;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  shown.forEach(({ line, index, at, value }, place) => {
+    const y = places[place] as number;
+    ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+    ctx.fillStyle = line.main ? colours.accent : colours.tx3;
+    ctx.fillText(short(line.name), left * ratio, y * ratio);
+    ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
+    ctx.fillStyle = colours.tx1;
+    ctx.fillText(plot.value(index, at), left * ratio, (y + 12) * ratio);
+    const x = chart.data[0]?.[at as number];
+    if (!plot.live && hovered === null) return;
+    ctx.fillStyle = colours[line.colour];
+    ctx.beginPath();
+    ctx.arc(chart.valToPos(x as number, "x", true), chart.valToPos(value, "y", true), 2.5 * ratio, 0, Math.PI * 2);
+    ctx.fill();
+  });
+}
+
+function short(name: string): string {
+  return name.length > 11 ? `${name.slice(0, 10)}…` : name;
+}
+
+/** Where the value of a line is read: under the pointer, else its last. */
+function end(chart: uPlot, line: number, hovered: number | null): { at: number | null; value: number } {
+  const column = chart.data[line + 1];
+  if (!column) return { at: null, value: 0 };
+  const begin = hovered ?? column.length - 1;
+  for (let index = begin; index >= Math.max(0, hovered === null ? 0 : begin); index -= 1) {
+    const value = column[index];
+    if (value != null) return { at: index, value };
+  }
+  return { at: null, value: 0 };
+}
+
+function upright(ctx: CanvasRenderingContext2D, x: number, y: number, height: number, colour: string, ratio: number): void {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = ratio;
+  ctx.beginPath();
+  ctx.moveTo(x, y);
+  ctx.lineTo(x, y + height);
+  ctx.stroke();
+}

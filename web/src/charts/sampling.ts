@@ -1,0 +1,51 @@
+// From the ring (and from history, before it) to the points of a curve: closed steps, the last value of each.
+
+import type { App } from "../data/app";
+
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600];
+export const MOST_POINTS = 240;
+
+/** The step of a span: at most MOST_POINTS of them. */
+export function stepOf(span: number, tick = 1): number {
+  const least = Math.max(span / MOST_POINTS, tick < 1 && span <= 60 ? tick : 1);
+  return STEPS.find((each) => each >= least) ?? 86400;
+}
+
+export class Sampled {
+  readonly x: number[] = [];
+  readonly y: (number | null)[][];
+  /** The last known value of each series. */
+  readonly last: number[];
+
+  constructor(readonly series: number) {
+    this.y = Array.from({ length: series }, () => []);
+    this.last = new Array<number>(series).fill(Number.NaN);
+  }
+}
+
+/** Fill `into` with the values of metrics from `from` to `to`; a step without a value is null, never joined, never 0. */
+export function sample(app: App, names: readonly string[], scales: readonly number[], from: number, to: number, into: Sampled, until = to): void {
+  const ring = app.metrics.ring;
+  const step = stepOf(to - from, app.metrics.tick);
+  const first = Math.floor(from / step) * step;
+  const closed = Math.max(0, Math.floor((until - first) / step));
+  const past = first < ring.oldest - step || Number.isNaN(ring.oldest) ? app.history.range(names, first, first + closed * step, step) : null;
+  let index = Math.max(0, ring.between(first, to).from);
+  let count = 0;
+  for (let number = 0; number <= closed; number += 1) {
+    const begin = first + number * step;
+    const end = number === closed ? until : begin + step;
+    let newest = -1;
+    while (index < ring.length && ring.time(index) < end) newest = index++;
+    if (number === closed && newest < 0) break;
+    into.x[count] = number === closed ? ring.time(newest) : end;
+    names.forEach((name, column) => {
+      const value = newest >= 0 ? ring.value(name, newest) : (past?.series[name]?.[number] ?? Number.NaN);
+      (into.y[column] as (number | null)[])[count] = Number.isNaN(value) ? null : value * (scales[column] ?? 1);
+      if (!Number.isNaN(value)) into.last[column] = value * (scales[column] ?? 1);
+    });
+    count += 1;
+  }
+  into.x.length = count;
+  for (const column of into.y) column.length = count;
+}

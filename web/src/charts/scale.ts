@@ -1,0 +1,62 @@
+// A scale that grows at once and shrinks only after a minute below half: nothing jumps.
+
+const SHRINKS_AFTER = 60;
+
+export class CalmScale {
+  private top = 0;
+  private below = Number.NaN;
+
+  /** The end of the axis for values up to `most`, at `now` (seconds). */
+  fit(most: number, now: number): number {
+    const wanted = niceTop(most);
+    if (wanted >= this.top || !this.top) {
+      this.top = wanted;
+      this.below = Number.NaN;
+    } else if (most > this.top / 2) {
+      this.below = Number.NaN;
+    } else if (Number.isNaN(this.below)) {
+      this.below = now;
+    } else if (now - this.below >= SHRINKS_AFTER) {
+      this.top = wanted;
+      this.below = Number.NaN;
+    }
+    return this.top;
+  }
+
+  /** Another range is another scale. */
+  forget(): void {
+    this.top = 0;
+    this.below = Number.NaN;
+  }
+}
+
+/** The least of 1, 2, 2.5, 4, 5 times a power of ten above a value with some room. */
+export function niceTop(most: number): number {
+  if (!(most > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(most * 1.08));
+  const factor = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((each) => each * power >= most * 1.08) ?? 10;
+  return factor * power;
+}
+
+/** Three to five places of gridlines up to the top, 0 among them. */
+export function gridlines(top: number): number[] {
+  const step = [1, 2, 2.5, 5, 10].map((each) => each * 10 ** Math.floor(Math.log10(top / 4))).find((each) => top / each <= 4.01) ?? top / 4;
+  return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, index) => index * step);
+}
+
+/** Places of labels that would touch are moved apart, their order stays. Answers the tops. */
+export function apart(wanted: readonly number[], height: number, bottom: number): number[] {
+  const order = wanted.map((_, index) => index).sort((left, right) => (wanted[left] as number) - (wanted[right] as number));
+  const placed = [...wanted];
+  let least = 0;
+  for (const index of order) {
+    placed[index] = Math.max(placed[index] as number, least);
+    least = (placed[index] as number) + height;
+  }
+  let most = bottom - height;
+  for (const index of order.reverse()) {
+    placed[index] = Math.min(placed[index] as number, most);
+    most = (placed[index] as number) - height;
+  }
+  return placed;
+}

@@ -1,0 +1,74 @@
+// Metrics as the snapshots bring them: a ring of the last hour, the latest groups and windows.
+
+import { isSnapshot, type Group, type LogEvent, type Snapshot } from "./events";
+import { SeriesRing } from "./ring";
+
+/** Enough for an hour at four snapshots a second. */
+const CAPACITY = 14_400;
+
+export interface SeriesAnswer {
+  start: number;
+  step: number;
+  series: Record<string, (number | null)[]>;
+}
+
+export class MetricStore {
+  readonly ring = new SeriesRing(CAPACITY);
+  units: Record<string, string> = {};
+  latest: Snapshot | null = null;
+  latestAt = Number.NaN;
+  tick = 1;
+  /** Grows with each change. */
+  version = 0;
+
+  /** What was before the page was opened; replaces everything. */
+  seed({ start, step, series }: SeriesAnswer): void {
+    this.ring.clear();
+    this.latest = null;
+    this.latestAt = Number.NaN;
+    const length = Math.max(0, ...Object.values(series).map((values) => values.length));
+    for (let index = 0; index < length; index += 1) {
+      const values = Object.fromEntries(Object.entries(series).map(([name, column]) => [name, column[index] ?? null]));
+      if (Object.values(values).some((value) => value !== null)) this.ring.push(start + (index + 1) * step - 1, values);
+    }
+    this.version += 1;
+  }
+
+  /** Take an `analytics.snapshot`; false when it is none. */
+  take(event: LogEvent): boolean {
+    if (!isSnapshot(event.data)) return false;
+    const snapshot = event.data;
+    const at = Date.parse(snapshot.at) / 1000;
+    if (!(at >= this.latestAt) && !Number.isNaN(this.latestAt)) return false;
+    this.ring.push(at, snapshot.metrics);
+    this.latest = snapshot;
+    this.latestAt = at;
+    this.units = snapshot.units ?? this.units;
+    this.tick = snapshot.tick_s ?? this.tick;
+    this.version += 1;
+    return true;
+  }
+
+  /** The value in force at a time: of the last snapshot at or before it. NaN: not known. */
+  at(name: string, time: number): number {
+    return this.ring.value(name, this.ring.before(time));
+  }
+
+  groups(name: string): readonly Group[] {
+    return this.latest?.groups?.[name] ?? [];
+  }
+
+  /** Mean over a stretch, NaN when nothing is known. */
+  mean(name: string, from: number, to: number): number {
+    const { from: first, to: end } = this.ring.between(from, to);
+    let sum = 0;
+    let count = 0;
+    for (let index = first; index < end; index += 1) {
+      const value = this.ring.value(name, index);
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count += 1;
+    }
+    return count ? sum / count : Number.NaN;
+  }
+}

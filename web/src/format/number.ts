@@ -1,0 +1,124 @@
+// Numbers as people read them: three significant digits in values, k M G from 10,000, units that do not flicker.
+
+export const NONE = "–";
+
+export interface Shown {
+  /** Stands before the number, such as a currency. */
+  before?: string;
+  text: string;
+  /** Stands behind it, small. */
+  unit: string;
+}
+
+const SCALES: readonly (readonly [number, string])[] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const formats = new Map<string, Intl.NumberFormat>();
+
+function format(least: number, most: number): Intl.NumberFormat {
+  const key = `${least}.${most}`;
+  let known = formats.get(key);
+  if (!known) {
+    known = new Intl.NumberFormat(undefined, { minimumFractionDigits: least, maximumFractionDigits: most });
+    formats.set(key, known);
+  }
+  return known;
+}
+
+/** A whole number, or the given decimals, with separators of the locale. */
+export function exact(value: number | null | undefined, decimals = 0): string {
+  return isNumber(value) ? format(decimals, decimals).format(clean(value)) : NONE;
+}
+
+/** Three significant digits: 1,284 41.6 2.31 0.42; a whole number stays whole. */
+export function significant(value: number | null | undefined): string {
+  if (!isNumber(value)) return NONE;
+  return Number.isInteger(value) ? format(0, 0).format(clean(value)) : digits(value);
+}
+
+function digits(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 99.95) return format(0, 0).format(clean(value));
+  if (size >= 9.995) return format(1, 1).format(value);
+  if (size >= 0.1) return format(2, 2).format(value);
+  return format(0, Math.min(8, 2 - Math.floor(Math.log10(size)))).format(value);
+}
+
+/** A count: exact below 10,000, then 58.9 k. `held` is the scale used last; it is left only 10 % beyond the border. */
+export function short(value: number | null | undefined, held = ""): Shown {
+  if (!isNumber(value)) return { text: NONE, unit: "" };
+  const size = Math.abs(value);
+  for (const [factor, unit] of SCALES) {
+    const border = unit === "k" ? 10_000 : factor;
+    if (size >= border * (held === unit ? 0.9 : 1)) return { text: digits(value / factor), unit };
+  }
+  return { text: significant(value), unit: "" };
+}
+
+/** The same in one text: "58.9 k". */
+export function shortText(value: number | null | undefined): string {
+  const shown = short(value);
+  return shown.unit ? `${shown.text} ${shown.unit}` : shown.text;
+}
+
+/** A share of one as percent: "1.96", "45.2", "0". */
+export function percent(share: number | null | undefined): string {
+  return isNumber(share) ? significant(share * 100) : NONE;
+}
+
+/** Money: two decimals, four below one cent. null is the word "unknown", never 0. */
+export function money(value: number | null | undefined): string {
+  if (!isNumber(value)) return "unknown";
+  const size = Math.abs(value);
+  return format(2, size > 0 && size < 0.01 ? 4 : 2).format(clean(value));
+}
+
+/** Bytes: "21 GB". */
+export function bytes(value: number | null | undefined): string {
+  if (!isNumber(value)) return NONE;
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let rest = value;
+  let unit = 0;
+  while (rest >= 1000 && unit < units.length - 1) {
+    rest /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? exact(rest) : digits(rest)} ${units[unit]}`;
+}
+
+/** A value with the unit that a definition or a snapshot names. */
+export function valued(value: number | null | undefined, unit: string, held = ""): Shown {
+  if (unit === "ms") return milliseconds(value);
+  if (unit === "%") return { text: significant(value), unit: "%" };
+  if (unit === "$" || unit === "usd" || unit === "USD") return { before: "$", text: money(value), unit: "" };
+  if (unit.startsWith("$/") || unit.startsWith("usd/")) return { before: "$", text: money(value), unit: unit.slice(unit.indexOf("/")) };
+  if (unit === "bytes" || unit === "B") {
+    const [text = NONE, word = ""] = bytes(value).split(" ");
+    return { text, unit: word };
+  }
+  const shown = short(value, held);
+  const rest = unit === "1/s" ? "/s" : unit;
+  return { text: shown.text, unit: joined(shown.unit, rest) };
+}
+
+/** In one text: "2.31 s", "$6.12 /h", "45.2%". */
+export function valuedText(value: number | null | undefined, unit: string): string {
+  const { before = "", text, unit: word } = valued(value, unit);
+  return `${before}${text}${word === "%" ? "%" : word ? ` ${word}` : ""}`;
+}
+
+function milliseconds(value: number | null | undefined): Shown {
+  if (!isNumber(value)) return { text: NONE, unit: "ms" };
+  return Math.abs(value) >= 1000 ? { text: significant(value / 1000), unit: "s" } : { text: significant(value), unit: "ms" };
+}
+
+function joined(scale: string, unit: string): string {
+  return unit.startsWith("/") || !scale || !unit ? `${scale}${unit}` : `${scale} ${unit}`;
+}
+
+function isNumber(value: number | null | undefined): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+/** No minus before a zero. */
+function clean(value: number): number {
+  return value === 0 ? 0 : value;
+}

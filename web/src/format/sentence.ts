@@ -1,0 +1,80 @@
+// An event in one line: what it says, in words, from the fields that its type has. Everything is text; nothing is trusted.
+
+import { duration } from "./time";
+import { exact, money, shortText } from "./number";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The sentence of an event. Unknown types show their first fields. */
+export function sentence(type: string, data: Fields): string {
+  const words = KNOWN[type]?.(data);
+  return (words ?? general(data)).filter(Boolean).join(", ");
+}
+
+/** Who an event is about. */
+export function subject(event: { subject?: string | null; source?: string; data?: unknown }): string {
+  const data = fields(event.data);
+  return event.subject || text(data["agent"]) || text(data["model"]) || (event.source ?? "");
+}
+
+export function fields(data: unknown): Fields {
+  return typeof data === "object" && data !== null && !Array.isArray(data) ? (data as Fields) : {};
+}
+
+const KNOWN: Record<string, (data: Fields) => string[]> = {
+  "llm.request.completed": (d) => [text(d["model"]), tokens(d), ms(d["latency_ms"] ?? d["duration_ms"])],
+  "llm.request.failed": (d) => [text(d["model"]), text(d["error"] ?? d["error_class"]) || "failed", after(d["latency_ms"] ?? d["duration_ms"])],
+  "memory.tier.access": (d) => [`${text(d["tier"])} ${d["hit"] === false ? "miss" : "hit"}${within(d["latency_ms"])}`, count(d["items"], "item")],
+  "knowledge.miss": (d) => [text(d["query"]) ? `no item for “${text(d["query"])}”` : "nothing found"],
+  "knowledge.access": (d) => [text(d["item"]), text(d["tier"]), ms(d["latency_ms"])],
+  "tool.call.completed": (d) => [`${text(d["tool"])}${within(d["latency_ms"] ?? d["duration_ms"])}`],
+  "tool.call.failed": (d) => [text(d["tool"]), text(d["error"]) || "failed"],
+  "agent.handoff": (d) => [`${text(d["from"])} to ${text(d["to"])}`, text(d["kind"]), text(d["outcome"])],
+  "agent.started": (d) => [text(d["agent"]), text(d["task"]) || "started"],
+  "agent.completed": (d) => [text(d["agent"]), text(d["task"]) || "completed", ms(d["duration_ms"])],
+  "agent.failed": (d) => [text(d["agent"]), text(d["error"]) || "failed"],
+  "cost.recorded": (d) => [cost(d), count(d["tokens"], "token"), text(d["model"])],
+  "alert.firing": (d) => [text(d["rule"]), text(d["summary"])],
+  "alert.resolved": (d) => [text(d["rule"]), text(d["summary"])],
+  "host.cpu": (d) => [typeof d["percent"] === "number" ? `${exact(d["percent"], 1)}%` : ""],
+};
+
+function general(data: Fields): string[] {
+  const entries = Object.entries(data).filter(([, value]) => typeof value !== "object");
+  return entries.slice(0, 4).map(([name, value]) => `${name} ${typeof value === "number" ? shortText(value) : text(value)}`);
+}
+
+function tokens(data: Fields): string {
+  const input = data["input_tokens"];
+  const output = data["output_tokens"];
+  if (typeof input !== "number" && typeof output !== "number") return "";
+  return `${exact((Number(input) || 0) + (Number(output) || 0))} tokens`;
+}
+
+function cost(data: Fields): string {
+  const usd = data["cost_usd"] ?? data["usd"];
+  return typeof usd === "number" ? `$${money(usd)}` : "";
+}
+
+function ms(value: unknown): string {
+  return typeof value === "number" ? duration(value / 1000) : "";
+}
+
+function within(value: unknown): string {
+  return typeof value === "number" ? ` in ${duration(value / 1000)}` : "";
+}
+
+function after(value: unknown): string {
+  return typeof value === "number" ? `after ${exact(value)} ms` : "";
+}
+
+function count(value: unknown, word: string): string {
+  return typeof value === "number" ? `${exact(value)} ${word}${value === 1 ? "" : "s"}` : "";
+}
+
+/** Any scalar as text, of bounded length. */
+export function text(value: unknown): string {
+  if (value === null || value === undefined || typeof value === "object") return "";
+  const words = String(value);
+  return words.length > 200 ? `${words.slice(0, 199)}…` : words;
+}

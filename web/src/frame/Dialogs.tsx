@@ -1,0 +1,123 @@
+// What floats above the page: find, the keys.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useApp } from "./context";
+import { KEYS, letters, switchLetters } from "./keys";
+import type { View } from "./view";
+import { useEscape } from "../panels/Panel";
+import { toggleTheme } from "../theme/theme";
+
+export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEscape(true, close);
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    box.current?.querySelector<HTMLElement>("input, select, textarea, button")?.focus();
+    return () => before?.focus();
+  }, []);
+  return (
+    <div class="veil" onPointerDown={(event) => event.target === event.currentTarget && close()}>
+      <div class="dialog" role="dialog" aria-modal="true" aria-label={title} ref={box} onKeyDown={(event) => hold(event, box.current)}>
+        <h2>{title}</h2>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** Tab stays within the dialog. */
+function hold(event: KeyboardEvent, box: HTMLElement | null): void {
+  if (event.key !== "Tab" || !box) return;
+  const all = [...box.querySelectorAll<HTMLElement>("input, select, textarea, button, a[href]")];
+  const edge = event.shiftKey ? all[0] : all.at(-1);
+  if (document.activeElement !== edge) return;
+  event.preventDefault();
+  (event.shiftKey ? all.at(-1) : all[0])?.focus();
+}
+
+interface Found {
+  title: string;
+  kind: string;
+  href: string;
+}
+
+export function Find({ views, go, close }: { views: readonly View[]; go: (href: string) => void; close: () => void }) {
+  const app = useApp();
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const all = useRef<Found[] | null>(null);
+  all.current ??= [
+    ...views.map((view) => ({ title: view.title, kind: "view", href: view.id === "overview" ? "/" : `/view/${view.id}` })),
+    ...app.boot.dashboards.map(([name, title]) => ({ title, kind: "dashboard", href: `/dashboards/${name}` })),
+    ...app.channels().map((name) => ({ title: name, kind: "channel", href: `/view/streams?channel=${encodeURIComponent(name)}` })),
+    ...app.metrics.groups("request_rate").map(({ labels }) => ({ title: labels["model"] ?? "", kind: "model", href: `/view/requests?model=${encodeURIComponent(labels["model"] ?? "")}` })),
+  ];
+  const words = text.toLowerCase();
+  const found = all.current.filter(({ title, kind }) => `${title} ${kind}`.toLowerCase().includes(words)).slice(0, 12);
+  if (/^\d+$/.test(text.replaceAll(",", ""))) found.unshift({ title: `Offset ${text}`, kind: "event", href: `/view/streams?offset=${text.replaceAll(",", "")}` });
+  const chosen = found[Math.min(at, found.length - 1)];
+  return (
+    <Dialog title="Find" close={close}>
+      <div class="find">
+        <input class="field" type="text" placeholder="A view, model, channel, or an offset" value={text} aria-label="What to find" aria-controls="found" autocomplete="off"
+          onInput={(event) => (setText(event.currentTarget.value), setAt(0))}
+          onKeyDown={(event) => {
+            if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+              setAt(Math.max(0, Math.min(found.length - 1, at + (event.key === "ArrowDown" ? 1 : -1))));
+              event.preventDefault();
+            } else if (event.key === "Enter" && chosen) go(chosen.href);
+          }} />
+        <ul role="listbox" id="found" aria-label="Found">
+          {found.map((each) => (
+            <li key={each.href} role="option" aria-selected={each === chosen} onClick={() => go(each.href)}>
+              {each.title} <span>{each.kind}</span>
+            </li>
+          ))}
+        </ul>
+        {found.length ? null : <p class="panel-said">Nothing is named so.</p>}
+      </div>
+    </Dialog>
+  );
+}
+
+export function Keys({ close }: { close: () => void }) {
+  return (
+    <Dialog title="Keys" close={close}>
+      <dl class="keys">
+        {KEYS.flatMap(([key, what]) => [<dt key={key}><kbd>{key}</kbd></dt>, <dd key={`${key} does`}>{what}</dd>])}
+      </dl>
+      <p style={{ marginTop: "14px" }}>
+        <label style={{ display: "flex", gap: "8px" }}>
+          <input type="checkbox" checked={letters.value} onChange={(event) => switchLetters(event.currentTarget.checked)} /> Single letters do something
+        </label>
+      </p>
+      <div class="buttons" style={{ display: "flex", gap: "8px", justifyContent: "flex-end" }}>
+        <button type="button" class="button" onClick={toggleTheme}>
+          Dark or light
+        </button>
+        <button type="button" class="button" onClick={close}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+export function More({ views, go, close }: { views: readonly View[]; go: (href: string) => void; close: () => void }) {
+  const app = useApp();
+  const places = [...views.map((view): [string, string] => [view.id === "overview" ? "/" : `/view/${view.id}`, view.title]), ...app.boot.dashboards.map(([name, title]): [string, string] => [`/dashboards/${name}`, title])];
+  return (
+    <Dialog title="All views" close={close}>
+      <ul class="find">
+        {places.map(([href, title]) => (
+          <li key={href}>
+            <button type="button" class="button bare" style={{ width: "100%", justifyContent: "flex-start", minHeight: "44px" }} onClick={() => go(href)}>
+              {title}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  );
+}

@@ -1,0 +1,77 @@
+// The line on top: what is looked at, for which time, and whether it is live.
+
+import { useRef } from "preact/hooks";
+import { useApp, usePaint } from "./context";
+import { Icon } from "./icons";
+import type { View } from "./view";
+import { write } from "../panels/Stat";
+import { RANGES } from "../data/moment";
+import { exact } from "../format/number";
+
+export function Head({ title, view, find }: { title: string; view: View | undefined; find: () => void }) {
+  const Fact = view?.fact;
+  return (
+    <div class="head">
+      <h1 tabIndex={-1}>{title}</h1>
+      <span class="fact">{Fact ? <Fact /> : null}</span>
+      <span class="grow" />
+      <Ranges />
+      <Live />
+      <button type="button" class="button find-button" onClick={find}>
+        <span style={{ display: "inline-flex", width: "13px" }}>
+          <Icon of="find" />
+        </span>
+        Find <kbd>/</kbd>
+      </button>
+    </div>
+  );
+}
+
+function Ranges() {
+  const { moment } = useApp();
+  return (
+    <div class="ranges" role="group" aria-label="Time range">
+      {RANGES.map(([name, span]) => (
+        <button type="button" class="chip" key={name} aria-pressed={moment.span.value === span} onClick={() => (moment.span.value = span)}>
+          {name}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Live() {
+  const app = useApp();
+  const { moment, link } = app;
+  const words = useRef<HTMLSpanElement>(null);
+  usePaint(() => {
+    if (moment.mode.value === "paused") write(words.current, `Resume, ${exact(Math.max(0, app.head - moment.pausedAt.value))} ahead`);
+  });
+  if (moment.mode.value === "past") {
+    return (
+      <button type="button" class="button main live" onClick={() => moment.live()}>
+        ▷ Back to live <kbd>l</kbd>
+      </button>
+    );
+  }
+  if (link.state.value === "lost") return <Told dot="warn" text="Reconnecting" />;
+  if (!app.booted.value || link.state.value === "connecting") return <Told dot="" text="Connecting" />;
+  if (Number.isNaN(app.metrics.latestAt) && !app.head) return <Told dot="" text="Waiting" />;
+  const paused = moment.mode.value === "paused";
+  return (
+    <button type="button" class="button live" title="Pause or resume (Space)" aria-pressed={paused} onClick={() => (paused ? moment.live() : moment.pause(app.head))}>
+      <i class={paused ? "dot hollow" : "dot"} />
+      <span ref={words}>{paused ? "Resume" : "Live"}</span>
+      {paused ? null : <span class="bars" aria-hidden="true">❙❙</span>}
+    </button>
+  );
+}
+
+function Told({ dot, text }: { dot: string; text: string }) {
+  return (
+    <span class="button live">
+      <i class={`dot hollow ${dot}`} />
+      <span>{text}</span>
+    </span>
+  );
+}

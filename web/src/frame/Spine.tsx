@@ -1,0 +1,217 @@
+// The log itself: bars of events stored, the lit part is what the page shows, episodes of alerts above, the head at the end.
+
+import { useRef } from "preact/hooks";
+import { useApp, usePaint } from "./context";
+import type { App } from "../data/app";
+import { surface, hatch } from "../charts/canvas";
+import { exact, NONE } from "../format/number";
+import { duration, second, ticks, tickText } from "../format/time";
+import { write } from "../panels/Stat";
+import { CHART_FONT, palette, type Palette, theme } from "../theme/theme";
+
+/** The span is so many times what the page shows. */
+const TIMES = 6;
+const SLOT = 4;
+const BASE = 40;
+const TALL = 26;
+
+export function Spine() {
+  const app = useApp();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const offset = useRef<HTMLElement>(null);
+  const lagName = useRef<HTMLElement>(null);
+  const lag = useRef<HTMLElement>(null);
+  const drawn = useRef("");
+  usePaint(() => {
+    const element = canvas.current;
+    if (!element) return;
+    write(offset.current, exact(app.moment.mode.value === "paused" ? app.moment.pausedAt.value : app.head));
+    figures(app, lagName.current, lag.current);
+    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${Math.floor(app.moment.now())} ${app.moment.end() | 0} ${app.moment.span.value} ${theme.value} ${app.link.state.value} ${element.clientWidth}`;
+    if (key === drawn.current) return;
+    drawn.current = key;
+    draw(app, element);
+  });
+  return (
+    <div class="spine">
+      <canvas ref={canvas} role="img" aria-label="Events stored over time. Arrow keys move what is shown." {...dragging(app)} />
+      <dl>
+        <dt>Offset</dt>
+        <dd ref={offset} id="offset">
+          –
+        </dd>
+        <dt ref={lagName}>Event to screen</dt>
+        <dd ref={lag} id="lag">
+          –
+        </dd>
+      </dl>
+    </div>
+  );
+}
+
+function figures(app: App, name: HTMLElement | null, value: HTMLElement | null): void {
+  const age = app.age();
+  const late = app.link.state.value === "lost" || app.staleFor.value > 0;
+  if (app.moment.mode.value === "past") {
+    write(name, "Not live");
+    write(value, `${duration(app.moment.now() - app.moment.end())} ago`);
+  } else if (late || Number.isNaN(age)) {
+    write(name, "Age of data");
+    write(value, Number.isNaN(age) ? "no data" : duration(Math.round(age)));
+  } else {
+    const middle = app.latency.quantile(0.5);
+    write(name, "Event to screen");
+    write(value, Number.isNaN(middle) ? NONE : duration(middle));
+  }
+  if (value) value.className = late && !Number.isNaN(age) ? "warn" : "";
+}
+
+interface Frame {
+  context: CanvasRenderingContext2D;
+  width: number;
+  from: number;
+  to: number;
+  colours: Palette;
+  x(at: number): number;
+}
+
+function draw(app: App, canvas: HTMLCanvasElement): void {
+  const place = surface(canvas);
+  if (!place) return;
+  const { context, width } = place;
+  const to = app.moment.now();
+  const from = to - spineSpan(app);
+  const frame: Frame = { context, width: width - 2, from, to, colours: palette(canvas), x: (at) => ((at - from) / (to - from)) * (width - 2) };
+  base(frame);
+  bars(app, frame);
+  episodes(app, frame);
+  head(app, frame);
+  times(frame);
+}
+
+/** Past that is looked at stays in sight. */
+function spineSpan(app: App): number {
+  const usual = TIMES * app.moment.span.value;
+  const needed = app.moment.now() - app.moment.start();
+  return Math.max(usual, needed * 1.1);
+}
+
+function base({ context, width, colours }: Frame): void {
+  context.fillStyle = colours.rule2;
+  context.fillRect(0, BASE, width, 1);
+}
+
+function bars(app: App, frame: Frame): void {
+  const { context, width, from, to, colours } = frame;
+  const count = Math.floor(width / SLOT);
+  const step = (to - from) / count;
+  const values = slots(app, from, step, count);
+  const most = Math.max(...values.filter((value) => !Number.isNaN(value)), 0);
+  if (!most) return;
+  const lit = [app.moment.start(), app.moment.end()] as const;
+  const past = app.moment.mode.value === "past";
+  values.forEach((value, index) => {
+    if (Number.isNaN(value) || value <= 0) return;
+    const at = from + (index + 0.5) * step;
+    const height = Math.max(1.5, (value / most) * TALL);
+    const inside = at >= lit[0] && at <= lit[1];
+    context.fillStyle = inside ? (past ? colours.tx2 : colours.accent) : colours.spine;
+    context.fillRect(index * SLOT, BASE - height, 3, height);
+  });
+  if (past) bracket(frame, frame.x(lit[0]), frame.x(lit[1]));
+}
+
+/** Mean events a second of each slot, NaN where nothing is known. */
+function slots(app: App, from: number, step: number, count: number): number[] {
+  const values = new Array<number>(count).fill(Number.NaN);
+  const ring = app.metrics.ring;
+  const oldest = ring.oldest;
+  const past = from < oldest - step || Number.isNaN(oldest) ? app.history.range(["throughput"], from, Number.isNaN(oldest) ? from + count * step : oldest, roundStep(step)) : null;
+  past?.series["throughput"]?.forEach((value, index) => put(values, past.start + (index + 0.5) * past.step, value ?? Number.NaN));
+  const sums = new Map<number, [number, number]>();
+  for (let index = 0; index < ring.length; index += 1) {
+    const slot = Math.floor((ring.time(index) - from) / step);
+    const value = ring.value("throughput", index);
+    if (slot < 0 || Number.isNaN(value)) continue;
+    const [sum, known] = sums.get(slot) ?? [0, 0];
+    sums.set(slot, [sum + value, known + 1]);
+  }
+  for (const [slot, [sum, known]] of sums) if (slot < count) values[slot] = sum / known;
+  return values;
+
+  function put(into: number[], at: number, value: number): void {
+    const slot = Math.floor((at - from) / step);
+    if (slot >= 0 && slot < count) into[slot] = value;
+  }
+}
+
+function roundStep(step: number): number {
+  return [1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find((each) => each >= step) ?? 3600 * Math.ceil(step / 3600);
+}
+
+function bracket({ context, colours }: Frame, left: number, right: number): void {
+  context.strokeStyle = colours.tx1;
+  context.lineWidth = 1.5;
+  context.strokeRect(left, BASE - TALL - 4, right - left, TALL + 6);
+}
+
+function episodes(app: App, { context, colours, x, from, to }: Frame): void {
+  for (const { start, end, priority } of app.alerts.spans) {
+    if ((end ?? to) < from || priority === "info") continue;
+    const left = Math.max(0, x(start));
+    const critical = priority === "critical";
+    context.fillStyle = critical ? colours.crit : colours["warn-f"];
+    context.fillRect(left, critical ? 3 : 7, Math.max(2, x(end ?? to) - left), 2.5);
+  }
+}
+
+function head(app: App, { context, width, colours, x }: Frame): void {
+  const lost = app.link.state.value === "lost";
+  if (lost && !Number.isNaN(app.metrics.latestAt)) {
+    const left = x(app.metrics.latestAt);
+    context.fillStyle = colours["warn-span"];
+    context.fillRect(left, 12, width - left, BASE - 12);
+    hatch(context, left, 12, width - left, BASE - 12, colours.hatch);
+  }
+  context.fillStyle = lost ? colours["warn-f"] : app.moment.mode.value === "past" ? colours.accent : colours.tx1;
+  context.fillRect(width - 1, 10, 2, BASE - 9);
+}
+
+function times({ context, width, from, to, colours, x }: Frame): void {
+  context.font = `11px ${CHART_FONT}`;
+  context.textBaseline = "top";
+  context.textAlign = "right";
+  context.fillStyle = colours.tx1;
+  context.fillText(second(to), width + 1, BASE + 3);
+  context.textAlign = "left";
+  context.fillStyle = colours.tx3;
+  const most = Math.max(2, Math.floor(width / 150));
+  for (const at of ticks(from, to, most)) {
+    if (x(at) > width - 110 || x(at) < 2) continue;
+    context.fillRect(x(at), BASE, 1, 4);
+    context.fillText(tickText(at, to - from), x(at) + 1, BASE + 3);
+  }
+}
+
+/** Drag: a range; a click on an episode: its page. */
+function dragging(app: App) {
+  let began: number | null = null;
+  const at = (event: PointerEvent): number => {
+    const place = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const to = app.moment.now();
+    return to - spineSpan(app) * (1 - (event.clientX - place.left) / place.width);
+  };
+  return {
+    tabIndex: 0,
+    onPointerDown: (event: PointerEvent) => {
+      began = at(event);
+      (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
+    },
+    onPointerUp: (event: PointerEvent) => {
+      const end = at(event);
+      if (began !== null && Math.abs(end - began) > spineSpan(app) / 100) app.moment.look(Math.min(began, end), Math.max(began, end));
+      else if (began !== null && end < app.moment.start()) app.moment.look(end - app.moment.span.value / 2, end + app.moment.span.value / 2);
+      began = null;
+    },
+  };
+}

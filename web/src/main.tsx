@@ -1,0 +1,27 @@
+import "uplot/dist/uPlot.min.css";
+import "./theme/tokens.css";
+import "./theme/base.css";
+import "./theme/frame.css";
+import "./theme/panel.css";
+import "./theme/charts.css";
+import { render } from "preact";
+import { App, type Boot } from "./data/app";
+import { AppContext } from "./frame/context";
+import { Shell } from "./frame/Shell";
+import { readAddress } from "./frame/view";
+import { startTheme } from "./theme/theme";
+import { board, views } from "./views";
+
+const boot = JSON.parse(document.querySelector<HTMLMetaElement>('meta[name="hxp"]')?.content ?? "{}") as Boot;
+const app = new App(boot);
+startTheme();
+readAddress(boot.home, app.moment);
+app.start();
+render(
+  <AppContext.Provider value={app}>
+    <Shell views={views} board={board} />
+  </AppContext.Provider>,
+  document.querySelector("#app") as HTMLElement,
+);
+// What tests and `make bench` measure; nothing in the page reads it.
+Object.assign(globalThis, { hxp: app });

@@ -1,0 +1,83 @@
+// Panels of a definition. What the live snapshots carry is drawn from them; the rest as the service computed it.
+
+import { LineChart } from "../charts/LineChart";
+import { HeatSeries } from "../charts/HeatSeries";
+import { useApp } from "../frame/context";
+import type { PanelData } from "../data/board";
+import { valuedText } from "../format/number";
+import { Fixed, FixedLine } from "./Fixed";
+import { Gauge } from "./Gauge";
+import { Lines } from "./Lines";
+import { Panel } from "./Panel";
+import { Stat } from "./Stat";
+import { seriesTable } from "./table";
+import { Table } from "./Table";
+import type { Tabular } from "./TableBehind";
+import { FlowPanel, NetworkPanel } from "./Graphs";
+
+/** Names of metrics that a query means; null when it is another kind of query. */
+export function metricsOf(query: string): string[] | null {
+  const found = /^\s*metric:([^[\]]+)(?:\[[^\]]*\])?\s*$/.exec(query);
+  const names = found?.[1]?.split(",").map((name) => name.trim()) ?? null;
+  return names?.some((name) => name.endsWith("*")) ? null : names;
+}
+
+export function DefinedStat({ panel }: { panel: PanelData }) {
+  const [metric] = metricsOf(panel.query) ?? [];
+  if (panel.kind === "fault") return <Faulty panel={panel} />;
+  if (!metric) return <Fixed panel={panel} />;
+  return <Stat title={panel.title} metric={metric} unit={panel.unit} scale={panel.scale} limit={panel.limit} {...(panel.description ? { meaning: () => panel.description as string } : {})} />;
+}
+
+export function DefinedPanel({ panel, span }: { panel: PanelData; span: number }) {
+  const table = useTable(panel);
+  return (
+    <Panel title={panel.title} sub={panel.description} span={span} table={table}>
+      <Content panel={panel} />
+    </Panel>
+  );
+}
+
+function Content({ panel }: { panel: PanelData }) {
+  const metrics = metricsOf(panel.query);
+  if (panel.kind === "fault") return <FaultText panel={panel} />;
+  if (panel.panel_type === "graph" && metrics) return <LineChart title={panel.title} series={metrics.map((metric) => ({ metric }))} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
+  if (panel.panel_type === "graph") return <FixedLine panel={panel} />;
+  if (panel.panel_type === "heatmap") return <HeatSeries panel={panel} />;
+  if (panel.panel_type === "gauge" && metrics?.[0]) return <Gauge title={panel.title} metric={metrics[0]} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
+  if (panel.kind === "events") return <Lines events={panel.events ?? []} />;
+  if (panel.kind === "table") return <Rows panel={panel} />;
+  if (panel.kind === "flow") return <FlowPanel panel={panel} />;
+  if (panel.kind === "network") return <NetworkPanel panel={panel} />;
+  return <Fixed panel={panel} />;
+}
+
+function Rows({ panel }: { panel: PanelData }) {
+  const columns = (panel.columns ?? []).map((name, index) => ({
+    name,
+    number: index > 0 && (panel.rows ?? []).some((row) => typeof row[index] === "number"),
+    cell: (row: (string | number | null)[]) => (typeof row[index] === "number" ? valuedText(row[index] as number, "") : (row[index] ?? "–")),
+  }));
+  return <Table label={panel.title} columns={columns} rows={panel.rows ?? []} id={(row) => String(row[0])} nothing="Nothing in this time." />;
+}
+
+function useTable(panel: PanelData): (() => Tabular) | undefined {
+  const app = useApp();
+  const metrics = metricsOf(panel.query);
+  if (metrics && panel.kind !== "fault") return seriesTable(app, metrics, panel.scale);
+  if (panel.kind === "table") return () => ({ columns: panel.columns ?? [], rows: panel.rows ?? [] });
+  return undefined;
+}
+
+function Faulty({ panel }: { panel: PanelData }) {
+  return (
+    <section class="stat" aria-label={panel.title}>
+      <h3>{panel.title}</h3>
+      <FaultText panel={panel} />
+    </section>
+  );
+}
+
+function FaultText({ panel }: { panel: PanelData }) {
+  return <p class="fault-box">{panel.fault}</p>;
+}

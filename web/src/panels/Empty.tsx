@@ -1,0 +1,81 @@
+// Before the first event: how to send one, what is ready, what appears when.
+
+import { useState } from "preact/hooks";
+import { useApp, useResource } from "../frame/context";
+import { exact } from "../format/number";
+import { Mark } from "./Mark";
+
+export function Empty() {
+  const [way, setWay] = useState("curl");
+  const host = location.hostname;
+  const ways = commands(host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host);
+  const text = ways[way] as string;
+  return (
+    <div class="row">
+      <section class="empty" style={{ gridColumn: "span 8" }}>
+        <h2>Waiting for the first event</h2>
+        <p>Send one and it appears here at once. Nothing to reload, nothing to set up first.</p>
+        <div class="tabs" role="tablist" aria-label="Ways to send one">
+          {Object.keys(ways).map((name) => (
+            <button type="button" role="tab" key={name} aria-selected={name === way} onClick={() => setWay(name)}>
+              {name}
+            </button>
+          ))}
+          <button type="button" class="copy" onClick={() => void navigator.clipboard?.writeText(text)}>
+            Copy
+          </button>
+        </div>
+        <pre tabIndex={0}>{text}</pre>
+        <p class="quiet small">
+          A 202 means the event is stored. Or replay sample traffic: <code class="name">make run ARGS='--replay examples/azure-llm-trace-sample.csv --speed 5'</code>
+        </p>
+      </section>
+      <Ready />
+    </div>
+  );
+}
+
+function commands(host: string): Record<string, string> {
+  return {
+    curl: `curl -X POST http://${host}:9100/events \\\n  -H 'Content-Type: application/json' \\\n  -d '{"type": "llm.request.completed",\n       "data": {"model": "mixtral-8x7b", "agent": "planner",\n                "input_tokens": 812, "output_tokens": 96, "latency_ms": 640}}'`,
+    hxp: "hxp publish llm.request.completed model=mixtral-8x7b agent=planner \\\n  input_tokens=812 output_tokens=96 latency_ms=640",
+    Python: `import urllib.request, json\n\nevent = {"type": "llm.request.completed",\n         "data": {"model": "mixtral-8x7b", "input_tokens": 812, "output_tokens": 96, "latency_ms": 640}}\nrequest = urllib.request.Request("http://${host}:9100/events", json.dumps(event).encode(),\n                                 {"Content-Type": "application/json"})\nprint(urllib.request.urlopen(request).status)`,
+  };
+}
+
+interface Health {
+  parts: Record<string, { status: string; reason?: string }>;
+}
+
+function Ready() {
+  const app = useApp();
+  const { data } = useResource<Health>("/health", 5);
+  const parts = Object.entries(data?.parts ?? {});
+  return (
+    <section style={{ gridColumn: "span 4" }} aria-label="What is ready">
+      <div class="panel-head">
+        <h3>What is ready</h3>
+      </div>
+      <ul class="ready">
+        {parts.map(([name, { status, reason }]) => (
+          <li key={name}>
+            <Mark of={status === "ok" ? "connected" : "slow"} label={status} />
+            <span class="name">{name}</span>
+            <span class="quiet small">{reason ?? ""}</span>
+            <span class="quiet small">{status}</span>
+          </li>
+        ))}
+        <li>
+          <Mark of="connected" label="connected" />
+          <span class="name">This page</span>
+          <span class="mono">{app.link.name}</span>
+          <span class="quiet small">{exact(app.head)} events</span>
+        </li>
+      </ul>
+      <div class="panel-head" style={{ marginTop: "18px" }}>
+        <h3>What you will see</h3>
+      </div>
+      <p class="small">Rates and errors after one event. Latency quantiles after 20 requests. A cost forecast after 24 hours.</p>
+    </section>
+  );
+}

@@ -1,0 +1,153 @@
+// The latest events, newest first. The lines are made once and written by the painter; an open line holds the feed still.
+
+import { useRef, useState } from "preact/hooks";
+import { useApp, usePaint } from "../frame/context";
+import type { LogEvent } from "../data/events";
+import type { FeedStore } from "../data/feed";
+import { exact, significant } from "../format/number";
+import { fields, sentence, subject } from "../format/sentence";
+import { millisecond, parsed } from "../format/time";
+import { write } from "./Stat";
+
+interface Props {
+  channel: string;
+  lines?: number;
+  /** With the offset in a column of its own. */
+  offsets?: boolean;
+  /** Which events; all without it. */
+  filter?: (event: LogEvent) => boolean;
+  /** Told how the rate stands, for the head of the panel. */
+  store?: FeedStore;
+  label?: string;
+}
+
+export function Feed({ channel, lines = 10, offsets = false, filter, store, label = "Latest events" }: Props) {
+  const app = useApp();
+  const feed = store ?? app.feed(channel);
+  const place = useRef<HTMLDivElement>(null);
+  const held = useRef(false);
+  const shown = useRef<LogEvent[]>([]);
+  const [open, setOpen] = useState<LogEvent | null>(null);
+  const [newer, setNewer] = useState(0);
+  const painted = useRef("");
+
+  usePaint(() => {
+    const chosen = choose(feed, app.moment.mode.value === "live" ? Infinity : app.moment.end(), filter, lines);
+    if (held.current || open) {
+      const first = shown.current[0]?.offset ?? 0;
+      const count = Math.min(999, feed.lines.filter((event) => event.offset > first && (!filter || filter(event))).length);
+      if (count !== newer) setNewer(count);
+      return;
+    }
+    if (newer) setNewer(0);
+    const key = `${feed.version} ${app.moment.mode.value} ${chosen[0]?.offset} ${chosen.length}`;
+    if (key === painted.current) return;
+    painted.current = key;
+    shown.current = chosen;
+    paint(place.current, chosen, offsets);
+  });
+
+  function hold(is: boolean): void {
+    held.current = is;
+    if (!is) app.painter.touch();
+  }
+
+  return (
+    <div class="feed" onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} role="group" aria-label={label}>
+      {newer && (open || held.current) ? (
+        <button type="button" class="button newer" onClick={() => (setOpen(null), hold(false))}>
+          {exact(newer)} newer
+        </button>
+      ) : null}
+      <div ref={place}>
+        {Array.from({ length: lines }, (_, index) => (
+          <button type="button" key={index} class={`line ${offsets ? "tail-line" : ""}`} hidden onClick={() => setOpen(shown.current[index] ?? null)}>
+            <span class="at" />
+            {offsets ? <span class="at n" /> : null}
+            <span class="type" />
+            <span class="who" />
+            <span class="said-by" />
+          </button>
+        ))}
+      </div>
+      {open ? <Opened event={open} close={() => setOpen(null)} /> : null}
+      <FeedSilence feed={feed} />
+    </div>
+  );
+}
+
+function choose(feed: FeedStore, until: number, filter: Props["filter"], lines: number): LogEvent[] {
+  const chosen: LogEvent[] = [];
+  for (const event of feed.lines) {
+    if (chosen.length === lines) break;
+    if (until !== Infinity && parsed(event.time) > until) continue;
+    if (!filter || filter(event)) chosen.push(event);
+  }
+  return chosen;
+}
+
+function paint(place: HTMLElement | null, events: readonly LogEvent[], offsets: boolean): void {
+  if (!place) return;
+  for (let index = 0; index < place.children.length; index += 1) {
+    const line = place.children[index] as HTMLElement;
+    const event = events[index];
+    line.hidden = !event;
+    if (!event) continue;
+    const cells = line.children;
+    const shift = offsets ? 1 : 0;
+    write(cells[0] as Element, millisecond(parsed(event.time)));
+    if (offsets) write(cells[1] as Element, exact(event.offset));
+    write(cells[1 + shift] as Element, event.type);
+    (cells[1 + shift] as HTMLElement).className = `type ${tone(event)}`;
+    write(cells[2 + shift] as Element, subject(event));
+    write(cells[3 + shift] as Element, sentence(event.type, fields(event.data)));
+    line.dataset["offset"] = String(event.offset);
+  }
+}
+
+/** What failed has a colour; everything else is grey. */
+export function tone(event: LogEvent): string {
+  if (event.type.endsWith(".failed")) return "crit";
+  if (event.type === "alert.firing") return fields(event.data)["priority"] === "critical" ? "crit" : "warn";
+  return event.type === "knowledge.miss" ? "warn" : "";
+}
+
+export function Opened({ event, close }: { event: LogEvent; close: () => void }) {
+  return (
+    <div class="opened" role="region" aria-label={`Event at offset ${event.offset}`}>
+      <button type="button" class="button bare" onClick={close}>
+        Close
+      </button>
+      <span class="quiet"> offset {exact(event.offset)}</span>
+      <pre tabIndex={0}>{JSON.stringify(event, null, 2)}</pre>
+    </div>
+  );
+}
+
+function FeedSilence({ feed }: { feed: FeedStore }) {
+  const words = useRef<HTMLParagraphElement>(null);
+  usePaint(() => {
+    if (words.current) words.current.hidden = feed.lines.length > 0;
+  });
+  return (
+    <p class="panel-said" ref={words} hidden>
+      Listening. The first event shows here.
+    </p>
+  );
+}
+
+/** "128/s, one in 5 shown", for the head of a feed's panel. */
+export function FeedRate({ channel, store }: { channel: string; store?: FeedStore }) {
+  const app = useApp();
+  const feed = store ?? app.feed(channel);
+  const words = useRef<HTMLSpanElement>(null);
+  const last = useRef(0);
+  usePaint(() => {
+    if (performance.now() - last.current < 1000) return;
+    last.current = performance.now();
+    const stopped = app.link.state.value !== "open";
+    const sampled = feed.sampled > 1 ? `, one in ${feed.sampled} shown` : "";
+    write(words.current, stopped ? "stopped" : `${significant(Math.round(feed.rate() * 10) / 10)}/s${sampled}`);
+  });
+  return <span ref={words} />;
+}

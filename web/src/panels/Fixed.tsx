@@ -1,0 +1,81 @@
+// Values that the service computed: counts, and whatever the snapshots do not carry.
+
+import { useEffect, useRef } from "preact/hooks";
+import { useApp, usePaint } from "../frame/context";
+import type { PanelData } from "../data/board";
+import type uPlot from "uplot";
+import { makePlot, type Plot } from "../charts/plot";
+import { CalmScale } from "../charts/scale";
+import { axisText } from "../charts/LineChart";
+import { valued, valuedText } from "../format/number";
+import { theme, type Token } from "../theme/theme";
+
+export function Fixed({ panel }: { panel: PanelData }) {
+  const shown = valued(panel.value, panel.unit);
+  const warn = panel.limit !== undefined && (panel.value ?? 0) >= panel.limit;
+  return (
+    <section class="stat" aria-label={panel.title} data-panel-id={panel.panel_id}>
+      <h3>{panel.title}</h3>
+      <p class="value">
+        {shown.before ? <small class="before">{shown.before}</small> : null}
+        <span class="figure">{shown.text}</span>
+        <small class="unit">{shown.unit}</small>
+      </p>
+      <p class={`meaning ${warn ? "warn" : ""}`}>{warn ? `limit ${valuedText(panel.limit, panel.unit)}` : panel.description}</p>
+    </section>
+  );
+}
+
+const COLOURS: readonly Token[] = ["s1", "s2", "s3", "s4", "s5"];
+
+/** A curve that the service computed; five lines at most, the largest. */
+export function FixedLine({ panel }: { panel: PanelData }) {
+  const app = useApp();
+  const host = useRef<HTMLDivElement>(null);
+  const chart = useRef<{ u: uPlot; plot: Plot; axis: CalmScale } | null>(null);
+  const columns = useRef<(number | null)[][]>([]);
+  const drawn = useRef("");
+  const names = largest(panel);
+  useEffect(() => {
+    const element = host.current as HTMLDivElement;
+    const axis = new CalmScale();
+    const plot = plotOf(names, panel.unit, axis, (line, at) => columns.current[line]?.[at] ?? null);
+    const u = makePlot(element, plot, [[], ...names.map(() => [])]);
+    chart.current = { u, plot, axis };
+    drawn.current = "";
+    const sized = new ResizeObserver(() => element.clientWidth && u.setSize({ width: element.clientWidth, height: element.clientHeight }));
+    sized.observe(element);
+    return () => (sized.disconnect(), u.destroy());
+  }, [names.join()]);
+  usePaint(() => {
+    const known = chart.current;
+    const key = `${panel.start} ${panel.step} ${theme.value} ${app.link.state.value} ${JSON.stringify(panel.series)?.length} ${JSON.stringify(panel.series)?.slice(-40)}`;
+    if (!known || key === drawn.current) return;
+    drawn.current = key;
+    columns.current = names.map((name) => panel.series?.[name] ?? []);
+    const x = (columns.current[0] ?? []).map((_, index) => (panel.start ?? 0) + (index + 1) * (panel.step ?? 1));
+    known.plot.from = panel.start ?? 0;
+    known.plot.to = x.at(-1) ?? 1;
+    known.plot.most = Math.max(0, ...columns.current.flat().map((value) => value ?? 0));
+    known.plot.top = known.axis.fit(known.plot.most, performance.now() / 1000);
+    known.plot.limit = panel.limit;
+    known.u.setData([x, ...columns.current]);
+  });
+  return <div class="chart" ref={host} role="img" aria-label={`${panel.title}: ${names.join(", ")}`} />;
+}
+
+function largest(panel: PanelData): string[] {
+  const sum = (name: string) => (panel.series?.[name] ?? []).reduce<number>((total, value) => total + (value ?? 0), 0);
+  return Object.keys(panel.series ?? {}).sort((left, right) => sum(right) - sum(left)).slice(0, 5).sort();
+}
+
+function plotOf(names: readonly string[], unit: string, axis: CalmScale, read: (line: number, at: number) => number | null): Plot {
+  const plot: Plot = {
+    lines: names.map((name, index) => ({ name, colour: names.length === 1 ? "accent" : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: true } : {}) })),
+    from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], live: false, gapSince: null, gapText: "",
+    value: (line, at) => valuedText(at === null ? null : read(line, at), unit),
+    axis: (value, topmost) => axisText(value, plot.top, unit, topmost),
+    chosen: () => {},
+  };
+  return plot;
+}

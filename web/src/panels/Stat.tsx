@@ -1,0 +1,77 @@
+// A figure: the number, its meaning, its curve. It is painted, not rendered: the component is made once.
+
+import { useRef } from "preact/hooks";
+import { useApp, usePaint } from "../frame/context";
+import { Sparkline } from "../charts/Sparkline";
+import { change } from "../format/change";
+import { valued, valuedText } from "../format/number";
+import { rangeName } from "../data/moment";
+import type { Token } from "../theme/theme";
+import { severity, toneOf } from "./severity";
+
+interface Props {
+  title: string;
+  metric: string;
+  unit?: string;
+  scale?: number;
+  limit?: number | undefined;
+  /** Rule whose state gives the colour; without it the limit does, in amber. */
+  rule?: string;
+  /** Words under the number; without it, the change against the mean of the range. */
+  meaning?: (value: number) => string;
+}
+
+/** Changes a second, at most. */
+const PACE = 250;
+
+export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning }: Props) {
+  const app = useApp();
+  const number = useRef<HTMLElement>(null);
+  const before = useRef<HTMLElement>(null);
+  const behind = useRef<HTMLElement>(null);
+  const words = useRef<HTMLParagraphElement>(null);
+  const state = useRef({ painted: 0, held: "", tone: "spark" as Token }).current;
+  usePaint(() => {
+    if (performance.now() - state.painted < PACE) return;
+    state.painted = performance.now();
+    const value = app.metrics.at(metric, app.moment.end()) * scale;
+    const level = severity(app, value, limit, rule);
+    state.tone = toneOf(level);
+    const shown = valued(value, unit, state.held);
+    state.held = /^[kMG]/.exec(shown.unit)?.[0] ?? "";
+    write(number.current, shown.text);
+    write(before.current, shown.before ?? "");
+    write(behind.current, shown.unit);
+    write(words.current, said(value));
+    if (words.current) words.current.className = `meaning ${level}`;
+  });
+
+  function said(value: number): string {
+    if (Number.isNaN(value)) return "";
+    if (limit !== undefined && value >= limit * 0.9) return `limit ${valuedText(limit, unit)}`;
+    if (meaning) return meaning(value);
+    const mean = app.metrics.mean(metric, app.moment.start(), app.moment.end()) * scale;
+    return change(value, mean, `the mean of ${rangeName(app.moment.span.value)}`);
+  }
+
+  return (
+    <section class="stat" aria-label={title} data-metric={metric}>
+      <h3>{title}</h3>
+      <p class="value">
+        <small class="before" ref={before} />
+        <span class="figure" ref={number}>
+          –
+        </span>
+        <small class="unit" ref={behind}>
+          {unit}
+        </small>
+      </p>
+      <p class="meaning" ref={words} />
+      <Sparkline metric={metric} scale={scale} limit={limit} tone={() => state.tone} />
+    </section>
+  );
+}
+
+export function write(element: Element | null, text: string): void {
+  if (element && element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,16 @@
+// When a value has a colour: a rule that fires on it, or a limit that it is near.
+
+import type { App } from "../data/app";
+import type { Token } from "../theme/theme";
+
+export type Severity = "" | "warn" | "crit";
+
+export function severity(app: App, value: number, limit: number | undefined, rule: string | undefined): Severity {
+  const firing = rule ? app.alerts.firing.value.find((alert) => alert.rule === rule) : undefined;
+  if (firing) return firing.priority === "critical" ? "crit" : "warn";
+  return limit !== undefined && value >= limit ? "warn" : "";
+}
+
+export function toneOf(level: Severity): Token {
+  return level === "crit" ? "crit" : level === "warn" ? "warn-f" : "spark";
+}

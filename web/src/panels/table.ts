@@ -1,0 +1,14 @@
+// Curves as tables: time in UTC, one column for each metric.
+
+import type { App } from "../data/app";
+import { sample, Sampled } from "../charts/sampling";
+import { iso } from "../format/time";
+import type { Tabular } from "./TableBehind";
+
+export function seriesTable(app: App, metrics: readonly string[], scale = 1): () => Tabular {
+  return () => {
+    const points = new Sampled(metrics.length);
+    sample(app, metrics, metrics.map(() => scale), app.moment.start(), app.moment.end(), points);
+    return { columns: ["time", ...metrics], rows: points.x.map((at, index) => [iso(at), ...points.y.map((column) => column[index] ?? null)]) };
+  };
+}

@@ -1,0 +1,124 @@
+// Who works with whom, who is active, how loaded; and one agent in detail.
+
+import { Network } from "../charts/Network";
+import { useApp, useResource } from "../frame/context";
+import { route, type View, writeAddress } from "../frame/view";
+import { exact, significant } from "../format/number";
+import { fields } from "../format/sentence";
+import { parsed, since } from "../format/time";
+import { Feed } from "../panels/Feed";
+import { LoadCell } from "../panels/LoadCell";
+import { Mark } from "../panels/Mark";
+import { NotServed } from "../panels/NotServed";
+import { Panel } from "../panels/Panel";
+import { type Column, Table } from "../panels/Table";
+
+interface Agent {
+  id: string;
+  status: string;
+  last_activity: string;
+  current_load: number;
+  capacity: number | null;
+  capabilities: string[];
+  tasks: { started: number; completed: number; failed: number };
+  task_p95_ms: number | null;
+  events: number;
+}
+
+interface Edge {
+  from: string;
+  to: string;
+  count: number;
+  success: number;
+  failure: number;
+  success_ratio: number | null;
+}
+
+interface Collaboration {
+  nodes: string[];
+  edges: Edge[];
+}
+
+const LEAST_OUTCOMES = 5;
+const POOR = 0.6;
+
+function Agents() {
+  const active = useResource<{ agents: Agent[]; active_within_s: number }>("/api/v2/agents/active", 3);
+  const { data } = useResource<Collaboration>("/api/v2/collaboration", 5);
+  if (active.state === "absent") return <NotServed what="Agents are not followed here" needs="The event processing of this platform does not serve /api/v2/agents." />;
+  const agents = [...(active.data?.agents ?? [])].sort((left, right) => left.id.localeCompare(right.id));
+  if (active.data && !agents.length && !data?.nodes.length)
+    return <NotServed what="No agent is active" needs="An agent appears with its first event. Send one:" command="hxp publish agent.started agent=planner task=answer" />;
+  const selected = route.value.query.get("agent") ?? busiest(agents, data);
+  const pick = (name: string) => writeAddress({ agent: name });
+  const chosen = agents.find((agent) => agent.id === selected);
+  return (
+    <div class="row">
+      <Panel title="Who works with whom" sub="hand-offs" span={6} table={() => ({ columns: ["from", "to", "hand-offs", "ended well"], rows: (data?.edges ?? []).map((edge) => [edge.from, edge.to, edge.count, edge.success_ratio]) })}>
+        <Network label="Who works with whom" nodes={nodes(agents, data)} links={links(data)} selected={selected} pick={pick} height={620} />
+        <p class="quiet small">Number and ring: open tasks and share of capacity. Line: hand-offs. Places stay when values change.</p>
+      </Panel>
+      <div style={{ gridColumn: "span 6" }}>
+        <Panel title="Active agents" sub={active.data ? `in the last ${exact(active.data.active_within_s / 60)} min` : ""} table={() => ({ columns: ["agent", "load", "capacity", "p95 ms", "failed", "capabilities"], rows: agents.map((agent) => [agent.id, agent.current_load, agent.capacity, agent.task_p95_ms, agent.tasks.failed, agent.capabilities.join(" ")]) })}>
+          <Table label="Active agents" columns={COLUMNS} rows={agents} id={(row) => row.id} selected={selected} pick={(row) => pick(row.id)} nothing="No agent was active in the last minutes." />
+        </Panel>
+        {selected ? <One name={selected} agent={chosen} edges={data?.edges ?? []} /> : null}
+      </div>
+    </div>
+  );
+}
+
+function busiest(agents: readonly Agent[], data: Collaboration | null): string | null {
+  const weight = new Map<string, number>();
+  for (const edge of data?.edges ?? []) weight.set(edge.from, (weight.get(edge.from) ?? 0) + edge.count);
+  return [...weight].sort((left, right) => right[1] - left[1])[0]?.[0] ?? agents[0]?.id ?? null;
+}
+
+const full = (agent: Agent): boolean => agent.capacity !== null && agent.current_load >= agent.capacity;
+
+const COLUMNS: readonly Column<Agent>[] = [
+  { name: "Agent", cell: (row) => <><Mark of={full(row) ? "warning" : "info-dot"} label={full(row) ? "at its capacity" : row.status} /> {row.id}</> },
+  { name: "load", cell: (row) => <LoadCell load={row.current_load} capacity={row.capacity} /> },
+  { name: "events", number: true, wide: true, cell: (row) => exact(row.events) },
+  { name: "p95, s", number: true, wide: true, cell: (row) => (row.task_p95_ms === null ? "–" : exact(row.task_p95_ms / 1000, 2)) },
+  { name: "failed", number: true, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
+  { name: "capabilities", wide: true, cell: (row) => <span class="quiet">{row.capabilities.join(", ") || "–"}</span> },
+];
+
+function nodes(agents: readonly Agent[], data: Collaboration | null) {
+  const known = new Map(agents.map((agent) => [agent.id, agent]));
+  const names = [...new Set([...(data?.nodes ?? []), ...known.keys()])].slice(0, 60);
+  return names.map((name) => {
+    const agent = known.get(name);
+    return { name, load: agent?.current_load ?? 0, capacity: agent?.capacity ?? null, state: agent && full(agent) ? ("warn" as const) : ("" as const) };
+  });
+}
+
+function links(data: Collaboration | null) {
+  return (data?.edges ?? []).slice(0, 200).map((edge) => ({ source: edge.from, target: edge.to, value: edge.count }));
+}
+
+function One({ name, agent, edges }: { name: string; agent: Agent | undefined; edges: readonly Edge[] }) {
+  const app = useApp();
+  const own = edges.filter((edge) => edge.from === name || edge.to === name).sort((left, right) => right.count - left.count).slice(0, 5);
+  const columns: readonly Column<Edge>[] = [
+    { name: "Works with", cell: (edge) => `${edge.from} and ${edge.to}` },
+    { name: "hand-offs", number: true, cell: (edge) => exact(edge.count) },
+    { name: "ended well", number: true, cell: (edge) => (edge.success_ratio === null ? "–" : significant(Math.round(edge.success_ratio * 100) / 100)), class: (edge) => (edge.success + edge.failure >= LEAST_OUTCOMES && (edge.success_ratio ?? 1) < POOR ? "warn" : "") },
+  ];
+  return (
+    <Panel title={name} sub={agent ? `last event ${since(parsed(agent.last_activity), app.moment.now())} ago` : "not active now"} right={<a href={`/view/streams?channel=events&filter=${encodeURIComponent(`subject == "${name.replaceAll('"', "")}"`)}`}>Its events</a>}>
+      <Table label={`Whom ${name} works with`} columns={columns} rows={own} id={(edge) => `${edge.from} ${edge.to}`} nothing="No hand-offs yet." />
+      <div style={{ marginTop: "12px" }}>
+        <Feed channel="operational_events" lines={6} key={name} filter={(event) => event.subject === name || fields(event.data)["agent"] === name} label={`Events of ${name}`} />
+      </div>
+    </Panel>
+  );
+}
+
+function Fact() {
+  const { data } = useResource<{ active_count: number }>("/api/v2/agents/active", 3);
+  return data ? <>{exact(data.active_count)} active in the last 5 minutes</> : null;
+}
+
+export const agents: View = { id: "agents", title: "Agents", group: "Platform", icon: "graph", key: "n", body: Agents, fact: Fact };

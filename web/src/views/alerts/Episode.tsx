@@ -1,0 +1,179 @@
+// One episode: the value and its limit, what was decided about it and why, the rule, what somebody can do.
+
+import { useState } from "preact/hooks";
+import { LineChart } from "../../charts/LineChart";
+import { useApp, useResource } from "../../frame/context";
+import { Dialog } from "../../frame/Dialogs";
+import { writeAddress } from "../../frame/view";
+import { valuedText } from "../../format/number";
+import { duration, second, parsed } from "../../format/time";
+import { Mark } from "../../panels/Mark";
+import { acknowledge, remember, silence, who } from "../../data/actions";
+import { type Entry, limitOf, type Rule } from "./model";
+
+interface Decision {
+  at: string;
+  stage: string;
+  outcome: string;
+  reason: string;
+  receiver?: string;
+}
+
+export function Episode({ entry, rule, done }: { entry: Entry; rule: Rule | undefined; done: () => void }) {
+  const app = useApp();
+  const [silencing, setSilencing] = useState(false);
+  const condition = limitOf(entry.condition);
+  const unit = condition ? (app.metrics.units[condition.metric] ?? "") : "";
+  const live = entry.state === "firing";
+  return (
+    <>
+      <div class="episode-head">
+        <button type="button" class="button bare back" onClick={() => writeAddress({ episode: null })}>
+          ‹ Alerts
+        </button>
+        <h2>
+          <Mark of={entry.state === "ended" ? "ended" : entry.priority} /> {entry.summary}
+        </h2>
+        <span class="do">
+          {live ? <button type="button" class="button" data-key="silence" onClick={() => setSilencing(true)}>Silence</button> : null}
+          {live && !entry.by ? <button type="button" class="button main" data-key="acknowledge" onClick={() => void acknowledge(app, entry.episode)}>Acknowledge</button> : null}
+        </span>
+      </div>
+      <p class="lead">{lead(entry, app.moment.now())}</p>
+      {condition && app.metrics.ring.has(condition.metric) ? (
+        <section aria-label={condition.metric} class="panel">
+          <div class="panel-head">
+            <h3>{condition.metric}</h3>
+            <span class="sub">{unit}</span>
+            <span class="right">evaluated every {duration(app.metrics.tick)}</span>
+          </div>
+          <LineChart title={condition.metric} series={[{ metric: condition.metric, name: "now", colour: entry.priority === "critical" ? "crit" : "warn-f", main: true }]} unit={unit} limit={condition.limit} rule={entry.rule} />
+        </section>
+      ) : null}
+      <div class="episode-foot">
+        <Why entry={entry} />
+        <RuleText entry={entry} rule={rule} unit={unit} />
+      </div>
+      {silencing ? <SilenceForm entry={entry} close={() => (setSilencing(false), done())} /> : null}
+    </>
+  );
+}
+
+function lead(entry: Entry, now: number): string {
+  const begun = `It fires since ${second(entry.since)}`;
+  if (entry.state === "ended") return `It fired at ${second(entry.since)} and ended at ${second(entry.end ?? now)}, after ${duration(Math.round((entry.end ?? now) - entry.since))}.${entry.by ? ` ${entry.by} acknowledged it.` : ""}`;
+  if (entry.state === "pending") return `The condition is true since ${second(entry.since)}.`;
+  return entry.by ? `${begun}. ${entry.by} acknowledged it.` : `${begun}. Nobody has acknowledged it.`;
+}
+
+const TONES: Record<string, string> = { told: "ok", sent: "ok", dead: "crit", silenced: "quiet", inhibited: "quiet" };
+
+function Why({ entry }: { entry: Entry }) {
+  const { data } = useResource<{ decisions: Decision[] }>(`/notifications/log?episode=${encodeURIComponent(entry.episode)}`, 5);
+  const decisions = data?.decisions ?? [];
+  return (
+    <section aria-label="Why" class="why">
+      <div class="panel-head">
+        <h3>Why</h3>
+        <span class="sub">episode {entry.episode}</span>
+        <a class="right" href={`/view/streams?channel=system_alerts&filter=${encodeURIComponent(`data.episode == "${entry.episode}"`)}`}>
+          its events
+        </a>
+      </div>
+      <ol>
+        <li>
+          <span class="mono quiet">{second(entry.since)}</span>
+          <p>
+            <span class="name">{entry.state === "pending" ? "Condition true" : "Fires"}</span>
+            <span class="small quiet">{entry.condition}</span>
+          </p>
+        </li>
+        {decisions.map((each, index) => (
+          <li key={index} class={TONES[each.outcome] ?? ""}>
+            <span class="mono quiet">{second(parsed(each.at))}</span>
+            <p>
+              <span class="name">
+                {each.stage}: {each.outcome}
+                {each.receiver ? `, ${each.receiver}` : ""}
+              </span>
+              <span class="small quiet">{each.reason}</span>
+            </p>
+          </li>
+        ))}
+        {entry.end === null ? null : (
+          <li>
+            <span class="mono quiet">{second(entry.end)}</span>
+            <p>
+              <span class="name">Ended</span>
+            </p>
+          </li>
+        )}
+      </ol>
+    </section>
+  );
+}
+
+function RuleText({ entry, rule, unit }: { entry: Entry; rule: Rule | undefined; unit: string }) {
+  const rows: [string, string][] = [["name", entry.rule], ["condition", entry.condition], ...(rule?.for ? ([["for", rule.for]] as [string, string][]) : []), ["channel", rule?.channel ?? ""], ["priority", entry.priority], ["health", rule?.health ?? ""]];
+  const values = Object.entries(rule?.values ?? entry.values);
+  return (
+    <section aria-label="Rule">
+      <div class="panel-head">
+        <h3>Rule</h3>
+      </div>
+      <dl class="rule mono">
+        {rows.filter(([, value]) => value).flatMap(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} is`}>{value}</dd>])}
+      </dl>
+      {values.length ? (
+        <>
+          <div class="panel-head" style={{ marginTop: "14px" }}>
+            <h3>Behind the value</h3>
+          </div>
+          <dl class="rule">
+            {values.flatMap(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} is`} class="num">{valuedText(value, unit)}</dd>])}
+          </dl>
+        </>
+      ) : null}
+    </section>
+  );
+}
+
+const SPANS: readonly (readonly [string, number])[] = [["30 minutes", 1800], ["2 hours", 7200], ["8 hours", 28800], ["1 day", 86400]];
+
+function SilenceForm({ entry, close }: { entry: Entry; close: () => void }) {
+  const app = useApp();
+  const [seconds, setSeconds] = useState(7200);
+  const [name, setName] = useState(who());
+  const [comment, setComment] = useState("");
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    remember(name);
+    const matchers = [{ name: "alertname", value: entry.rule, isRegex: false, isEqual: true }];
+    if (await silence(app, matchers, seconds, comment || `from the alerts page: ${entry.summary}`)) close();
+  };
+  return (
+    <Dialog title={`Silence ${entry.rule}`} close={close}>
+      <form onSubmit={(event) => void submit(event)}>
+        <p class="small">It still shows here; nobody is told until the silence ends.</p>
+        <label>
+          For how long
+          <select class="field" value={seconds} onChange={(event) => setSeconds(Number(event.currentTarget.value))}>
+            {SPANS.map(([words, span]) => <option key={span} value={span}>{words}</option>)}
+          </select>
+        </label>
+        <label>
+          Your name
+          <input class="field" value={name} required maxLength={100} onInput={(event) => setName(event.currentTarget.value)} />
+        </label>
+        <label>
+          Why
+          <input class="field" value={comment} maxLength={1000} onInput={(event) => setComment(event.currentTarget.value)} />
+        </label>
+        <div class="buttons">
+          <button type="button" class="button" onClick={close}>Cancel</button>
+          <button type="submit" class="button main">Silence</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,127 @@
+// Alerts: a list at the left, the chosen episode at the right, with why it fires and who was told.
+
+import { useRef } from "preact/hooks";
+import { useApp, usePulse, useResource } from "../../frame/context";
+import { route, type View, writeAddress } from "../../frame/view";
+import { exact } from "../../format/number";
+import { duration, full, parsed, since } from "../../format/time";
+import { Mark } from "../../panels/Mark";
+import { ended, type Entry, firing, pending, type Silence, type Status } from "./model";
+import { Episode } from "./Episode";
+import { endSilence, refusal } from "../../data/actions";
+
+const MOST_ENDED = 40;
+
+function Alerts() {
+  const app = useApp();
+  const { data } = useResource<Status>("/notifications/status", 3);
+  const silences = useResource<Silence[]>("/api/v2/silences", 10);
+  const feed = app.feed("system_alerts");
+  usePulse(() => feed.version * 1e6 + app.alerts.version + Math.floor(app.moment.now() / 30), 300);
+  const fires = firing(app.alerts.firing.value, data);
+  const waits = pending(data);
+  const over = ended(feed.lines).slice(0, MOST_ENDED);
+  const all = [...fires, ...waits, ...over];
+  const asked = route.value.query.get("episode");
+  const chosen = all.find((entry) => entry.episode === asked) ?? (asked ? null : all[0]) ?? null;
+  const quiet = (silences.data ?? []).filter((each) => each.status.state !== "expired");
+  return (
+    <div class={`row alerts ${asked ? "one" : ""}`}>
+      <div class="list" style={{ gridColumn: "span 4" }}>
+        <Group title="Firing" entries={fires} chosen={chosen} none="Nothing fires." />
+        {waits.length ? <Group title="Pending" entries={waits} chosen={chosen} /> : null}
+        <Silences silences={quiet} ask={silences.ask} />
+        <Group title="History" entries={over} chosen={chosen} none="No alert has ended within the last 200,000 events." />
+      </div>
+      <div style={{ gridColumn: "span 8" }} class="episode">
+        {refusal.value ? <p class="fault-box" role="alert">{refusal.value}</p> : null}
+        {chosen ? <Episode entry={chosen} rule={data?.rules.find((rule) => rule.name === chosen.rule)} done={silences.ask} key={chosen.episode} /> : <Quiet asked={asked} status={data} />}
+      </div>
+    </div>
+  );
+}
+
+function Group({ title, entries, chosen, none }: { title: string; entries: readonly Entry[]; chosen: Entry | null; none?: string }) {
+  return (
+    <section aria-label={title}>
+      <h2 class="group">
+        {title} <span class="quiet">{exact(entries.length)}</span>
+      </h2>
+      {entries.length ? entries.map((entry) => <Line key={`${entry.episode} ${entry.state}`} entry={entry} current={chosen?.episode === entry.episode} />) : none ? <p class="panel-said">{none}</p> : null}
+    </section>
+  );
+}
+
+function Line({ entry, current }: { entry: Entry; current: boolean }) {
+  const app = useApp();
+  const own = useRef<HTMLButtonElement>(null);
+  const past = entry.state === "ended";
+  return (
+    <button type="button" class="alert-line" ref={own} data-row={entry.episode} tabIndex={0} aria-current={current ? "true" : undefined} onClick={() => writeAddress({ episode: entry.episode })}>
+      <Mark of={past ? "ended" : entry.priority} />
+      <span class="what">
+        <span class={past ? "title past" : "title"}>{entry.summary}</span>
+        <span class="small quiet">{about(entry)}</span>
+      </span>
+      <span class="quiet num" title={full(entry.end ?? entry.since)}>
+        {since(entry.end ?? entry.since, app.moment.now())}
+      </span>
+    </button>
+  );
+}
+
+function about(entry: Entry): string {
+  if (entry.state === "ended") return `${entry.rule}, ${duration(Math.round((entry.end ?? entry.since) - entry.since))}${entry.by ? `, acknowledged by ${entry.by}` : ", cleared by itself"}`;
+  return `${entry.rule}${entry.condition ? `, ${entry.condition}` : ""}${entry.by ? `, ${entry.by} is on it` : ""}`;
+}
+
+function Silences({ silences, ask }: { silences: readonly Silence[]; ask: () => void }) {
+  const app = useApp();
+  if (!silences.length) return null;
+  return (
+    <section aria-label="Silences">
+      <h2 class="group">
+        Silenced <span class="quiet">{exact(silences.length)}</span>
+      </h2>
+      {silences.map((each) => (
+        <div class="alert-line" key={each.id}>
+          <Mark of="silenced" />
+          <span class="what">
+            <span class="title">{each.matchers.map((matcher) => `${matcher.name}${matcher.isEqual ? "" : "!"}${matcher.isRegex ? "~" : "="}${matcher.value}`).join(", ")}</span>
+            <span class="small quiet">
+              by {each.createdBy} until {full(parsed(each.endsAt))}
+            </span>
+          </span>
+          <button type="button" class="button bare" onClick={() => void endSilence(app, each.id).then(ask)}>
+            End
+          </button>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function Quiet({ asked, status }: { asked: string | null; status: Status | null }) {
+  const broken = (status?.rules ?? []).filter((rule) => rule.health !== "ok" && rule.health !== "no_data");
+  return (
+    <section class="empty">
+      <h2>{asked ? "This episode is not in sight" : "Nothing needs you"}</h2>
+      <p>{asked ? "It ended longer ago than the log was looked through." : `${exact(status?.rules.length ?? 0)} rules are evaluated with each snapshot.`}</p>
+      {broken.map((rule) => (
+        <p class="fault-box" key={rule.name}>
+          {rule.name}: {rule.health}
+        </p>
+      ))}
+    </section>
+  );
+}
+
+function Fact() {
+  const app = useApp();
+  const { data } = useResource<Status>("/notifications/status", 3);
+  const count = app.alerts.firing.value.length;
+  const silent = data?.silences.active ?? 0;
+  return <>{count ? `${exact(count)} firing` : "none firing"}{silent ? `, ${exact(silent)} silenced` : ""}</>;
+}
+
+export const alerts: View = { id: "alerts", title: "Alerts", group: "", icon: "bell", key: "a", body: Alerts, fact: Fact };

@@ -1,0 +1,108 @@
+// Alerts as the view lists them: what fires, what is about to, what is silent, what was.
+
+import type { Alert } from "../../data/alerts";
+import type { LogEvent } from "../../data/events";
+import { fields, text } from "../../format/sentence";
+import { parsed } from "../../format/time";
+
+export interface Rule {
+  name: string;
+  condition: string;
+  channel: string;
+  priority: string;
+  state: string;
+  since: string | null;
+  episode?: string;
+  values: Record<string, number | null>;
+  health: string;
+  for?: string;
+  acknowledged_by?: string;
+}
+
+export interface Foreign {
+  episode: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  priority: string;
+  since: string;
+  acknowledged_by?: string;
+}
+
+export interface Status {
+  rules: Rule[];
+  foreign_alerts: Foreign[];
+  silences: { active: number; pending: number; expired: number };
+  not_ready: Record<string, string>;
+}
+
+export interface Silence {
+  id: string;
+  comment: string;
+  createdBy: string;
+  endsAt: string;
+  startsAt: string;
+  matchers: { name: string; value: string; isRegex: boolean; isEqual: boolean }[];
+  status: { state: string };
+}
+
+export interface Entry {
+  episode: string;
+  rule: string;
+  priority: string;
+  summary: string;
+  condition: string;
+  since: number;
+  end: number | null;
+  by: string;
+  state: "firing" | "pending" | "ended";
+  values: Record<string, number | null>;
+  labels: Record<string, string>;
+}
+
+/** What fires now, with the figures of its rule. */
+export function firing(alerts: readonly Alert[], status: Status | null): Entry[] {
+  const rules = new Map((status?.rules ?? []).map((rule) => [rule.name, rule]));
+  return alerts.map((alert) => ({
+    ...alert, end: null, state: "firing", by: alert.by ?? rules.get(alert.rule)?.acknowledged_by ?? "",
+    values: rules.get(alert.rule)?.values ?? {}, labels: { alertname: alert.rule },
+  }));
+}
+
+export function pending(status: Status | null): Entry[] {
+  return (status?.rules ?? []).filter((rule) => rule.state === "pending").map((rule) => ({
+    episode: rule.episode ?? rule.name, rule: rule.name, priority: "pending", summary: `${rule.name} is about to fire`, condition: rule.condition,
+    since: parsed(rule.since), end: null, by: "", state: "pending", values: rule.values, labels: { alertname: rule.name },
+  }));
+}
+
+/** Episodes that are over, from the events of `system_alerts`, the newest first. */
+export function ended(events: readonly LogEvent[]): Entry[] {
+  const begun = new Map<string, LogEvent>();
+  const taken = new Map<string, string>();
+  const over: Entry[] = [];
+  for (const event of [...events].sort((left, right) => left.offset - right.offset)) {
+    const data = fields(event.data);
+    const episode = text(data["episode"]);
+    if (event.type === "alert.firing") begun.set(episode, event);
+    if (event.type === "alert.acknowledged") taken.set(episode, text(data["by"]));
+    if (event.type === "alert.resolved") over.push(entry(event, begun.get(episode), taken.get(episode) ?? ""));
+  }
+  return over.reverse();
+}
+
+function entry(event: LogEvent, begin: LogEvent | undefined, by: string): Entry {
+  const data = { ...fields(begin?.data), ...fields(event.data) };
+  const end = parsed(event.time);
+  const summary = text(fields(begin?.data)["summary"]) || text(data["summary"]) || text(data["rule"]);
+  return {
+    episode: text(data["episode"]), rule: text(data["rule"]), priority: text(data["priority"]), summary, condition: text(data["condition"]),
+    since: parsed(begin?.time) || parsed(text(data["since"])) || end, end, by, state: "ended",
+    values: fields(data["values"]) as Record<string, number | null>, labels: fields(data["labels"]) as Record<string, string>,
+  };
+}
+
+/** The limit of a condition such as `latency > 2000`; none when it is more than one comparison. */
+export function limitOf(condition: string): { metric: string; limit: number } | null {
+  const found = /^\s*([a-z][a-z0-9_]*)\s*(?:>=?|<=?)\s*(-?\d+(?:\.\d+)?)\s*$/.exec(condition);
+  return found?.[1] && found[2] ? { metric: found[1], limit: Number(found[2]) } : null;
+}
