@@ -11,6 +11,7 @@ from tests.box.runbooks.watch import ANSWERS, CONFIG, MAIL, unit
 
 GATEWAY = "citadel-data-streaming-api.service"
 PROCESSING = "citadel-event-processing.service"
+TEMPLATES = "/etc/citadel/templates"
 ENV = f"{CONFIG}/services/data-streaming-api.env"
 YAML = f"{CONFIG}/services/data-streaming-api.yaml"
 PROCESSING_YAML = f"{CONFIG}/services/event-processing.yaml"
@@ -48,8 +49,7 @@ def put(old: str, new: str, file: str) -> str:
     return f"grep -q '{old}' {file} && sed -i 's|{old}|{new}|' {file}"
 
 
-BY_WEBHOOK = (("test email", "test webhook --target pager"),)
-CHECK = "hxp check-config /opt/citadel/config/services/data-streaming-api.yaml"
+CHECK = f"hxp check-config {YAML}"
 
 DELIVERY = (
     Fault(
@@ -60,8 +60,8 @@ DELIVERY = (
     ),
     Fault(
         "CitadelNotificationTemplateFailing",
-        ("echo '{{ 1 // (title|length - title|length) }}' >/etc/citadel/templates/title.j2", RELOAD, NOISE),
-        (Hand("mv /etc/citadel/templates/title.j2 /root/"), RELOAD),
+        (f"echo '{{{{ 1 // (title|length - title|length) }}}}' >{TEMPLATES}/title.j2", RELOAD, NOISE),
+        (Hand(f"mv {TEMPLATES}/title.j2 /root/"), RELOAD),
         ("delivered",),
     ),
     Fault(
@@ -78,6 +78,38 @@ DELIVERY = (
         ("delivered",),
         (("test email", "test webhook --target gone"),),
     ),
-    Fault("CitadelNotificationDeliveryFailing", ("systemctl stop mail",), (Hand(MAIL),), ("delivered", "< 0.1")),
+    # While the mail server is away, and it has much to make up for when it is back.
+    Fault("CitadelNotificationDeliveryFailing", ("systemctl stop mail",), (Hand(MAIL), RELOAD), ("delivered", "< 0.1")),
     Fault("CitadelNotificationOutboxStuck", (), (RESTART,), ("< 15",)),
+    Fault("CitadelNotificationRateLimited", (), (Hand("systemctl stop noise"),), ("< 0.5",)),
+)
+EVALUATION = (
+    Fault(
+        "CitadelMetricLabelSetsDropped",
+        (unit("models", "noise.py models 60"),),
+        (Hand("systemctl stop models"),),
+        (ZERO,),
+    ),
+    Fault(
+        "CitadelRuleEvaluationFailing",
+        (put("limit: 50", "limit: 2", YAML), RELOAD),
+        (Hand(put("limit: 2", "limit: 50", YAML)), RELOAD),
+        (ZERO,),
+    ),
+    Fault(
+        "CitadelDashboardErrors",
+        (f"cp {BOARD} /root/", put("metric:cpu_percent", "metric:no_such_metric", BOARD), RELOAD),
+        (Hand(f"cp /root/system_health.json {BOARD}"), RELOAD),
+        (ZERO,),
+    ),
+    Fault(
+        "CitadelConfigReloadFailed",
+        (
+            f"cp {YAML} /root/",
+            put("delivery_timeout: 10", "delivery_timeoutt: 10", YAML),
+            f"systemctl kill -s HUP {GATEWAY}",
+        ),
+        (Hand(f"cp /root/data-streaming-api.yaml {YAML}"), RELOAD),
+        ("== 1",),
+    ),
 )

@@ -69,7 +69,7 @@ def mend(box: Box, fault: Fault, runbook: Page) -> None:
 
 
 def await_end(box: Box, fault: Fault, runbook: Page) -> None:
-    """"Verify it is over" says so, and the alert does not fire."""
+    """ "Verify it is over" says so, and the alert does not fire."""
     end = time.monotonic() + OVER_WITHIN
     if len(runbook.verify) != len(fault.over):
         raise Failed(f"{fault.alert}: {len(fault.over)} expectations of {runbook.verify}")
