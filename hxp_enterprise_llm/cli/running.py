@@ -19,7 +19,7 @@ from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, St
 from hxp_enterprise_llm.orchestration.systemd import process_notifier, watchdog_seconds
 from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
-from hxp_enterprise_llm.store.database import StoreError
+from hxp_enterprise_llm.store.database import StoreError, StoreTooNew
 from hxp_enterprise_llm.telemetry import logs
 
 EX_CANTCREAT = 73
@@ -29,7 +29,7 @@ OnReady = Callable[[StreamingOrchestrator], Awaitable[None]]
 
 
 def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
-    """Load, run until told to stop, answer the exit status; 78 for a faulty configuration."""
+    """Load, run until told to stop, answer the exit status; 78 for what another try does not mend."""
     fill_standard_descriptors()
     try:
         settings = load()
@@ -57,6 +57,9 @@ def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | N
         except LogCorrupt as error:
             say_failure(f"{error}. Run `hxp log check` on the log's directory; `hxp log repair` keeps what is whole.")
             return EX_CANTCREAT
+        except StoreTooNew as error:
+            say_failure(str(error))
+            return EX_CONFIG  # as a faulty configuration, it does not go away by being tried again
         except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
             return EX_CANTCREAT
@@ -112,7 +115,7 @@ def _configure_logs(settings: Settings) -> logs.Logs:
 
 
 def say_failure(text: str) -> None:
-    """Print why the process ends; under systemd each line carries the priority of an error."""
-    prefix = "<3>" if os.environ.get("JOURNAL_STREAM") else ""
+    """Print why the process ends; under systemd each line carries the priority, and the word, of an error."""
+    prefix = "<3>ERROR process: " if os.environ.get("JOURNAL_STREAM") else ""
     for line in text.splitlines():
         print(prefix + line, file=sys.stderr)

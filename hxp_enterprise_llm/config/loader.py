@@ -116,7 +116,7 @@ def _loaded(
     given = {} if document.data is None else document.data
     faults, faulty = _structure(config, given, document.faults, variables, sources)
     result = msgspec.convert(_merged(_without(given, faulty), _without(variables.data, faulty)), config)
-    warnings = list(variables.warnings)
+    warnings = [*variables.warnings, *_overruled(given, variables, replace(sources, variables={}))]
     for finding in findings(result, sources.given, faulty):
         located = sources.fault(split(finding.path), finding.message)
         if finding.warning:
@@ -145,6 +145,22 @@ def _structure(
             paths.append(violation.path)
     everything = [str(field.path[0]) for field in fields(config)]
     return faults, frozenset(str(name) for path in paths for name in (path[:1] or everything))
+
+
+def _overruled(given: dict[str, Any], variables: Overlay, file: Sources) -> Iterator[str]:
+    """A warning for each value of the file that a variable replaces by another: who edits the file changes nothing."""
+    for path, name in variables.names.items():
+        if path not in file.places:
+            continue
+        there = _at(variables.data, path)
+        if _at(given, path) != there:
+            yield str(file.fault(path, f"not in force: the variable {name} says {there}"))
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _without(data: Any, sections: frozenset[str]) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class StoreTooNew(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"the store {self.path} was written by a newer release (revision {self.revision}):"
-            " run that release, or restore the copy made before the upgrade"
+            f"the store {self.path} was written by a newer release (revision {self.revision}): run that release,"
+            " or go back to the copy made before the upgrade (docs/operations.md, Roll back)"
         )
 
 

@@ -13,13 +13,16 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Z0-9_]")
 _LONGEST_NAME = 64
 
 
-def entry(line: Line) -> bytes:
+def entry(line: Line, identifier: str = "") -> bytes:
     """The fields of a line as the journal takes them. Names of ours begin with `CITADEL_`: none is the journal's own.
+
+    `identifier` is what stands before the process id in `journalctl`; without one that is the name of the program.
 
     MESSAGE is what a person reads, with level and component in it: `journalctl | grep ERROR` finds what it should.
     """
     message = "\n    ".join((message_of(line), *line.trace))
-    fields = [
+    fields = [_field("SYSLOG_IDENTIFIER", identifier)] if identifier else []
+    fields += [
         _field("MESSAGE", message),
         _field("PRIORITY", str(PRIORITY[line.level])),
         _field(PREFIX + "LEVEL", line.level),
@@ -43,8 +46,8 @@ def _field(name: str, value: str) -> bytes:
 class Journal:
     """The journal's socket. What it does not take is for the caller to write elsewhere."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, identifier: str = "") -> None:
+        self._path, self._identifier = path, identifier
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         # A journal that stands still must not hold up the service.
         self._socket.setblocking(False)
@@ -52,7 +55,7 @@ class Journal:
     def send(self, line: Line) -> bool:
         """Write an entry; False when the journal did not take it."""
         try:
-            self._socket.sendto(entry(line), self._path)
+            self._socket.sendto(entry(line, self._identifier), self._path)
         except OSError:
             return False
         return True

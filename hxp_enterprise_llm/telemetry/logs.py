@@ -207,5 +207,7 @@ def configure(
     out = sys.stderr if stream is None else stream
     environment = os.environ if environ is None else environ
     form = choose_form(format, out, environment)
-    native = Journal(journal) if form == "journal" and _is_journal(out, environment) else None
+    native = None
+    if form == "journal" and _is_journal(out, environment):
+        native = Journal(journal, environment.get("SYSLOG_IDENTIFIER", ""))
     return Logs(Sink(out, form, clock or SystemClock(), window=repeat_window, journal=native), level)

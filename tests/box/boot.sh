@@ -1,6 +1,7 @@
 #!/bin/sh
 # Boots a real systemd in namespaces of its own: boot.sh STATE NAME SOURCE SHARE.
-# Run below `unshare --mount`. Its root is an overlay of this machine's, in memory: whatever is written vanishes with it.
+# Run as the first process of a PID namespace and a mount namespace of its own: with it, everything in the box ends.
+# Its root is an overlay of this machine's, in memory: whatever is written vanishes with it.
 set -eu
 state=$1
 name=$2

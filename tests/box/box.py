@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from tests.box import host
+
 ROOT = Path(__file__).parents[2]
 BOOT = Path(__file__).with_name("boot.sh")
-BOOT_SECONDS = 30.0
-HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
+BOOT_SECONDS = 90.0
+"""Half a second on a machine with nothing else to do."""
+APART = (
+    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("--propagation", "private"),
+)
+"""In namespaces of its own, and gone with whoever has started it, however that ends."""
 GATEWAY = "citadel-data-streaming-api"
 PROCESSING = "citadel-event-processing"
 ADDRESSES = ("192.168.10.29", "192.168.10.37")
@@ -24,25 +34,44 @@ class Failed(AssertionError):
     """A command in the box ended otherwise than it should."""
 
 
+def _children(process: int) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
+
+
+def _descendants(process: int) -> Iterator[int]:
+    for child in _children(process):
+        yield child
+        yield from _descendants(child)
+
+
+def _own_numbers() -> list[str]:
+    return Path("/proc/self/status").read_text().partition("\nNSpid:")[2].partition("\n")[0].split()
+
+
 class Box:
     """Boots on entry, is gone at the exit. The source tree is at /src, `share` at /share."""
 
     def __init__(self, share: Path) -> None:
         self.share = share
-        self.name = f"hxp-box-{os.getpid()}"
-        self._state = Path(tempfile.mkdtemp(prefix="hxp-box-", dir="/run"))
-        self._console = (share / "console").open("wb")
+        self.name = f"{host.PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
+        self._leader = 0
 
     def __enter__(self) -> Box:
-        command = ["unshare", "--mount", "--propagation", "private", "sh", str(BOOT)]
+        host.sweep()
+        if why := host.hindrance():
+            raise Failed(f"the box cannot boot: {why}")
+        self._state = Path(tempfile.mkdtemp(prefix="box-", dir=self.share.parent))
         arguments = [str(self._state), self.name, str(ROOT), str(self.share)]
-        self._outer = subprocess.Popen(
-            [*command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=self._console,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.share / "console").open("wb") as console:
+            self._outer = subprocess.Popen(
+                [*APART, "sh", str(BOOT), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             self._await_boot()
         except BaseException:
@@ -51,35 +80,42 @@ class Box:
         return self
 
     def _await_boot(self) -> None:
-        end = time.monotonic() + BOOT_SECONDS
+        end, state = time.monotonic() + BOOT_SECONDS, "no first process"
         while time.monotonic() < end and self._outer.poll() is None:
-            with suppress(Failed, StopIteration):
-                state = self.run("systemctl is-system-running 2>/dev/null", status=None)
-                if state.strip() in {"running", "degraded"}:
+            self._leader = self._leader or self._find_leader()
+            if self._leader:
+                state = self.run("systemctl is-system-running 2>&1", status=None).strip()
+                if state in {"running", "degraded"}:
                     self.run("ip link set lo up", *(f"ip address add {each}/32 dev lo" for each in ADDRESSES))
                     return
             time.sleep(0.05)
-        raise Failed("the box did not boot:\n" + (self.share / "console").read_text(errors="replace"))
+        raise Failed(
+            f"the box did not boot within {BOOT_SECONDS} s: systemd says {state!r}, {self._outer.poll()=}.\n"
+            f"{host.hindrance()}\n{(self.share / 'console').read_text(errors='replace')}"
+        )
+
+    def _find_leader(self) -> int:
+        """The first process of the box, as this machine numbers it; 0 as long as there is none.
+
+        Two PID namespaces below our own. Before, nspawn has children that see all of this machine.
+        """
+        for child in _descendants(self._outer.pid):
+            with suppress(FileNotFoundError):
+                status = Path(f"/proc/{child}/status").read_text()
+                numbers = status.partition("\nNSpid:")[2].partition("\n")[0].split()
+                if len(numbers) == len(_own_numbers()) + 2 and numbers[-1] == "1":
+                    return child
+        return 0
 
     def __exit__(self, *_: object) -> None:
-        with suppress(Failed, StopIteration, subprocess.TimeoutExpired):
-            self.run("systemctl poweroff --force", status=None)
-            self._outer.wait(10)
-        if self._outer.poll() is None:
-            self._outer.kill()
+        """Nothing in it is worth an orderly end: with the first process of the outer namespace all others are gone."""
+        for child in _children(self._outer.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         self._outer.wait()
-        self._console.close()
-        for hierarchy in HIERARCHIES:
-            for directory, _, _ in os.walk(f"{hierarchy}/{self.name}", topdown=False):
-                with suppress(OSError):  # its last process is still going
-                    os.rmdir(directory)
+        for hierarchy in host.HIERARCHIES:
+            host.remove(hierarchy / self.name)
         self._state.rmdir()
-
-    @property
-    def _leader(self) -> int:
-        """The first process of the box, as this machine numbers it."""
-        children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text()
-        return int(next(iter(children.split())))
 
     def command(self, script: str) -> list[str]:
         """What runs a shell script in the box."""

@@ -6,7 +6,6 @@ The tests are one story, in the order of the file.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,34 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.box import last_release
+from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.store.database import newest_revision
+from tests.box import last_release, next_release
 from tests.box.box import GATEWAY, PROCESSING, ROOT, Box
+from tests.box.installing import ENVIRON, install, make
 from tests.box.validation import COMMANDS
 
 pytestmark = pytest.mark.timeout(240)
 
-WHEELS = ROOT / "build" / "wheels"
 BASE = "http://192.168.10.29"
 STREAMING_YAML = "/opt/citadel/config/services/data-streaming-api.yaml"
+STATE = "/var/lib/citadel/data-streaming-api"
 DROP_INS = f"/run/systemd/system/{GATEWAY}.service.d"
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "COV"))}
-
-
-def make(*arguments: str) -> list[str]:
-    """The Makefile's own targets, as a user has them."""
-    return ["make", "--silent", f"--directory={ROOT}", "PYTHON=/usr/bin/python3", f"WHEELS={WHEELS}", *arguments]
 
 
 @pytest.fixture(scope="module")
-def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that the box sees at /share."""
-    return tmp_path_factory.mktemp("share")
-
-
-@pytest.fixture(scope="module")
-def deb(share: Path) -> Iterator[subprocess.Popen[str]]:
+def deb(share: Path, wheels: Path) -> Iterator[subprocess.Popen[str]]:
     """The package, being built while the box is used."""
-    subprocess.run(make("wheels"), env=ENVIRON, check=True, stdout=subprocess.DEVNULL)
     with subprocess.Popen(
         make("deb", f"OUT={share}", "LEVEL=1"),
         env=ENVIRON,
@@ -57,6 +46,7 @@ def deb(share: Path) -> Iterator[subprocess.Popen[str]]:
 def box(share: Path, deb: object) -> Iterator[Box]:
     """A machine on which the release before is installed."""
     last_release.make(share)
+    next_release.make(share)
     with Box(share) as box:
         last_release.lay(box)
         yield box
@@ -84,6 +74,12 @@ def rules(box: Box) -> list[str]:
     return [rule["name"] for rule in json.loads(get(box, "/notifications/status"))["rules"]]
 
 
+def operations(heading: str) -> list[str]:
+    """The commands below a heading of the page for operators."""
+    section = (ROOT / "docs/operations.md").read_text().partition(f"{heading}\n")[2].partition("\n##")[0]
+    return re.findall(r"^    (\S.*)$", section, re.MULTILINE)
+
+
 def open_load(box: Box, path: str, rate: int) -> subprocess.Popen[str]:
     """Connections at a steady rate, until `end_load`."""
     command = box.command(f"exec python3 /src/tests/box/load.py 192.168.10.29 9102 {path} {rate}")
@@ -101,7 +97,7 @@ def end_load(load: subprocess.Popen[str]) -> dict[str, int]:
 
 def test_an_upgrade_in_place_keeps_what_was_edited_and_starts_nothing(box):
     """What was as shipped is replaced, the edited file has the new one beside it, the old environment is kept."""
-    output = box.run("make --silent -C /src install PYTHON=/usr/bin/python3 WHEELS=/src/build/wheels", within=200)
+    output = install(box)
     assert f"Kept your /opt/citadel/{last_release.EDITED}; the new one is beside it: data-streaming-api.yaml.new" in (
         output.replace("services/data-streaming-api.yaml.new", "data-streaming-api.yaml.new")
     )
@@ -276,6 +272,32 @@ def test_the_validation_commands_of_the_task(box):
         if not re.search(expected, output, re.DOTALL):
             faults.append(f"{command}\nshould answer {expected}, answers {output[:600]}")
     assert not faults, "\n".join(faults)
+
+
+def test_the_next_release_and_back_again(box):
+    """By the commands of the page: what was taken in under the newer release stays, its tables are refused."""
+    box.run("PYTHON=/usr/bin/python3 sh /share/next/scripts/install install", within=200)
+    box.run(*operations("### Upgrade")[1:], f"test {next_release.VERSION} = $(hxp --version | cut -d' ' -f3)")
+    box.run("hxp publish order.placed number=25")
+    revision = newest_revision()
+    box.run(f"test -s {STATE}/state.db.revision-{revision}")
+
+    stop, exchange, away, *look = operations("### Roll back")
+    *copy, start, _ = look[2:]
+    box.run(stop, exchange, away, look[0])
+    assert f"has revision {next_release.REVISION}, this release knows {revision}" in box.run(look[1], status=2)
+    box.run(f"systemctl start {GATEWAY}", status=1)
+    assert [box.show(GATEWAY, name) for name in ("ExecMainStatus", "NRestarts")] == ["78", "0"]
+    assert "was written by a newer release" in box.run(f"journalctl --unit={GATEWAY} --priority=err --output=cat")
+    box.until(f"systemctl is-active {GATEWAY}.socket", "inactive")
+    box.run(*(line.replace("NUMBER", revision) for line in copy), start)
+    assert f"hxp, version {__version__}" in box.run("hxp --version")
+    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
+    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS + 1))
+    assert '"ops@x"' in get(box, "/notifications/dead")
+    box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
+    assert "store.whole" in box.run("hxp doctor", status=None)
+    box.run(f"rm -r /opt/citadel/env.failed {STATE}/newer")
 
 
 def test_everything_stops_in_time(box):

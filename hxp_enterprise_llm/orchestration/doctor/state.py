@@ -14,6 +14,7 @@ from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, segment_paths
 from hxp_enterprise_llm.orchestration.doctor.model import Finding
 from hxp_enterprise_llm.store.database import newest_revision
+from hxp_enterprise_llm.store.keeping import kept_path
 
 _REPAIR = "sudo systemctl stop citadel-event-processing; hxp log check {0}; hxp log repair {0}"
 
@@ -109,6 +110,14 @@ def _damaged(path: Path, why: str) -> Finding:
     return Finding("store.damaged", "fault", f"{path}: {why}", mend)
 
 
+def _way_back(path: Path) -> str:
+    copy = kept_path(path, newest_revision()).name
+    if not (path.parent / copy).exists():
+        return "run that release, or restore the backup made before the upgrade"
+    aside = f"install -d -m 0700 -o {path.stat().st_uid} newer && mv {path.name}* newer"
+    return f"run that release, or go back to the copy made before the upgrade: cd {path.parent} && {aside} && cp -p newer/{copy} {path.name}"
+
+
 def _store(path: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
     found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if found != "ok":
@@ -120,7 +129,7 @@ def _store(path: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
             "store.newer",
             "fault",
             f"{path} has revision {revision}, this release knows {newest_revision()}: a newer release wrote it",
-            "run that release, or restore the backup made before the upgrade",
+            _way_back(path),
         )
         return
     yield Finding("store.whole", "ok", f"{path} is whole, revision {revision}")

@@ -184,6 +184,17 @@ def test_a_shipped_rule_whose_channel_is_off_is_a_warning() -> None:
     ]
 
 
+def test_a_value_that_a_variable_overrules_is_a_warning() -> None:
+    """The shipped .env sets most values: who edits the YAML must hear that it changes nothing."""
+    text = "websocket: {max_connections: 1000, heartbeat_interval: 30}"
+    environ = {"WEBSOCKET_MAX_CONNECTIONS": "200", "WEBSOCKET_HEARTBEAT_INTERVAL": "30", "SSE_MAX_CONNECTIONS": "7"}
+    loaded = parse(StreamingConfig, text, environ, name="f")
+    assert loaded.config.websocket.max_connections == 200
+    assert loaded.warnings == [
+        "f:1:30: websocket.max_connections: not in force: the variable WEBSOCKET_MAX_CONNECTIONS says 200"
+    ]
+
+
 def test_fewer_dashboards_leave_the_default_ports_alone() -> None:
     loaded = parse(StreamingConfig, "live_dashboard: {dashboards: [system_health]}", {})
     assert loaded.config.live_dashboard.dashboards == ["system_health"]

@@ -145,7 +145,8 @@ async def test_other_channels_after_a_reload_are_tried_at_once(post: Post) -> No
         await post.states("retry")
         await post.queue(id="b", episode="b")
         post.dispatcher.use([repaired], SETTINGS)
-        await post.states("retry", "sent")
+        await post.states("sent", "sent")
+    assert repaired.accepted.qsize() == 2
 
 
 async def test_a_delivery_is_woken_by_time_alone(post: Post) -> None:

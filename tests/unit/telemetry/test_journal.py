@@ -76,6 +76,11 @@ def test_a_line_is_an_entry_with_fields(receiver: Receiver) -> None:
     assert receiver.written == ""
 
 
+def test_an_entry_is_named_as_the_unit_is() -> None:
+    """Else `journalctl` shows the name of the interpreter."""
+    assert fields(entry(Line("INFO", "a", "b", ()), "citadel-x"))["SYSLOG_IDENTIFIER"] == "citadel-x"
+
+
 def test_nothing_can_be_forged() -> None:
     """A field's name or value from outside is never another field, and never one of the journal's own."""
     values = (("message\nPRIORITY", "x\nPRIORITY=0\n"), ("_pid", 1), ("ü" * 80, "y"))

@@ -227,6 +227,12 @@ def recover(connection: Connection, now: float, fence: int) -> int:
     return connection.execute(update(outbox).where(theirs).values(values)).rowcount
 
 
+def hasten(connection: Connection, channel: str, now: float) -> None:
+    """What failed is due at once: its reason may be gone."""
+    later = and_(outbox.c.channel == channel, outbox.c.state == "retry", outbox.c.next_at > now)
+    connection.execute(update(outbox).where(later).values(next_at=now))
+
+
 def withdraw(connection: Connection, delivery_keys: Sequence[str], now: float) -> None:
     """Call off what has not been tried."""
     untried = and_(outbox.c.idempotency_key.in_(delivery_keys), outbox.c.state == "queued")

@@ -44,6 +44,7 @@ class Worker:
         self._limits = Limits()
         self._barred_until = float("-inf")
         self._barred_for = ""
+        self._anew = False
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._crash: BaseException | None = None
         self._oldest: float | None = None
@@ -51,7 +52,8 @@ class Worker:
         office.metrics.outbox_oldest.labels(name).set_function(self._age)
 
     def use(self) -> None:
-        """Other channels and settings are in force; what a former channel was barred for is forgotten."""
+        """Other channels and settings are in force: what a former channel was barred for, or failed by, is tried anew."""
+        self._anew = True
         self._limits.use(self._office.settings.rates.get(self._name))
         self._barred_until = float("-inf")
         self.wake()
@@ -114,8 +116,11 @@ class Worker:
         renews = now - office.renewed_at > lease.RENEW_SECONDS
 
         bulk = self._name in STREAMS and not self._attempts
+        anew, self._anew = self._anew, False
 
         def work(connection: Connection) -> tuple[list[Delivery], rows.Claim]:
+            if anew:
+                rows.hasten(connection, self._name, wall)
             if renews:
                 lease.renew(connection, office.token, wall)
             if bulk:

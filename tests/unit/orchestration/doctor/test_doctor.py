@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -34,7 +35,8 @@ from hxp_enterprise_llm.orchestration.doctor.files import (
 )
 from hxp_enterprise_llm.orchestration.doctor.model import Finding, worst
 from hxp_enterprise_llm.orchestration.doctor.trust import look_at_trust
-from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.database import Store, newest_revision
+from hxp_enterprise_llm.store.keeping import keep_copy
 from tests.unit.log.damage import four_segments
 
 SOURCE = Path(doctor.__file__).parent
@@ -277,7 +279,21 @@ class TestStore:
         with closing(sqlite3.connect(store)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        assert names(state.look_at_store(store)) == {"store.newer"}
+        (finding,) = state.look_at_store(store)
+        assert (finding.name, finding.mend) == (
+            "store.newer",
+            "run that release, or restore the backup made before the upgrade",
+        )
+
+    def test_the_way_back_from_a_newer_one_can_be_copied(self, store: Path) -> None:
+        keep_copy(store, newest_revision())
+        with closing(sqlite3.connect(store)) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+            connection.commit()
+        (finding,) = state.look_at_store(store)
+        _, _, commands = finding.mend.partition("before the upgrade: ")
+        subprocess.run(["sh", "-c", commands], check=True)
+        assert names(state.look_at_store(store)) == {"store.whole"}
 
     @pytest.mark.parametrize("start", [0, 4096 * 3])
     def test_damaged(self, store: Path, start: int) -> None:

@@ -1,0 +1,85 @@
+"""An installation that is watched: mail server and receivers of its notifications, and Debian's own Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.box.box import ROOT, Box
+from tests.box.runbooks.pages import hastened_rules
+
+CONFIG = "/opt/citadel/config"
+HERE = "/src/tests/box/runbooks"
+ANSWERS = "/run/answers"
+CHANNELS = """
+  heartbeats:
+    switch: {every: 1s, url: "http://127.0.0.1:8099/heartbeat"}
+  templates: /etc/citadel/templates
+  email: {host: 127.0.0.1, port: 2525, tls: none, from: citadel@mail.test, to: [ops@mail.test]}
+  webhook:
+    rate: {per_minute: 600, burst: 10}
+    endpoints:
+      - {name: login, url: "http://127.0.0.1:8099/login"}
+      - {name: gone, url: "http://127.0.0.1:8099/gone"}
+      - {name: pager, url: "http://127.0.0.1:8099/pager"}
+"""
+BY_MODEL = """
+    - name: by_model
+      condition: request_rate > 1000000
+      channel: websocket
+      by: [model]
+      limit: 50"""
+
+
+def configure(box: Box) -> None:
+    """The shipped configuration with channels to the peers below, the shipped metrics written out, a small log."""
+    streaming = (ROOT / "config/services/data-streaming-api.yaml").read_text()
+    streaming = streaming.replace("    - slack\n", "    - webhook\n", 1)
+    streaming = re.sub(r"(  delivery_timeout: 10)\n", rf"\1{CHANNELS}", streaming)
+    streaming = streaming.replace("  notification_rules:", "  notification_rules:" + BY_MODEL)
+    processing = (ROOT / "config/services/event-processing.yaml").read_text()
+    processing = processing.replace("  segment_bytes: 268435456", "  reserve_bytes: 4194304\n  segment_bytes: 1048576")
+    head, metrics = processing.split("#  metrics:\n")
+    commented, _, rest = metrics.partition("\n\n")
+    processing = head + "  metrics:\n" + re.sub(r"(?m)^#", "", commented) + "\n\n" + rest
+    # So small that a test can fill it.
+    box.run("mkdir -p /etc/citadel/templates", "mount -t tmpfs -o size=96m,mode=0755 tmpfs /var/lib/citadel")
+    for name, text in (("data-streaming-api", streaming), ("event-processing", processing)):
+        (box.share / f"{name}.yaml").write_text(text)
+        box.run(f"cp /share/{name}.yaml {CONFIG}/services/", f"hxp check-config {CONFIG}/services/{name}.yaml")
+
+
+def unit(name: str, script: str) -> str:
+    """Starts a script of this directory as a service beside ours, until `systemctl stop`."""
+    return f"systemd-run --quiet --collect --unit={name} python3 {HERE}/{script}"
+
+
+MAIL = unit("mail", "peers.py smtp 2525")
+
+
+def watch(box: Box) -> None:
+    """Everything runs, is well, and is scraped four times a second: with minutes that are seconds, each 15 s."""
+    box.run(f"mkdir {ANSWERS}")
+    box.run(MAIL, unit("hooks", f"peers.py http 8099 {ANSWERS}"))
+    box.run("systemctl start citadel.target citadel-data-streaming-api citadel-event-processing")
+    scrape = (ROOT / "config/prometheus/prometheus.yml").read_text().replace("15s", "250ms")
+    (box.share / "prometheus.yml").write_text(scrape)
+    (box.share / "rules.yml").write_text(hastened_rules())
+    box.run(
+        "mkdir -p /etc/prometheus/rules",
+        "cp /share/prometheus.yml /etc/prometheus/prometheus.yml",
+        "cp /share/rules.yml /etc/prometheus/rules/data_streaming_alerts.yml",
+        "systemctl start prometheus",
+    )
+    box.until("curl -s http://127.0.0.1:9090/api/v1/targets", '"health":"up"')
+
+
+def firing(box: Box) -> set[str]:
+    """The alerts that fire."""
+    found = json.loads(box.run("curl --silent --show-error --fail http://127.0.0.1:9090/api/v1/alerts"))
+    return {alert["labels"]["alertname"] for alert in found["data"]["alerts"] if alert["state"] == "firing"}
+
+
+def samples(output: str) -> list[float]:
+    """The values that `promtool query instant` prints."""
+    return [float(value) for value in re.findall(r"=> (\S+) @\[", output)]
