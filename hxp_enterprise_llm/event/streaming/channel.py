@@ -18,6 +18,7 @@ from typing import Protocol
 from hxp_enterprise_llm.config.streaming import Slow
 from hxp_enterprise_llm.event.log.model import Bounds, Stored
 from hxp_enterprise_llm.event.model import TypePatterns
+from hxp_enterprise_llm.event.streaming.compress import ContinuedDeflate
 from hxp_enterprise_llm.event.streaming.encode import Format, Message
 from hxp_enterprise_llm.event.streaming.filters import Fields
 from hxp_enterprise_llm.event.streaming.flush import Flush, Subscriber
@@ -41,6 +42,8 @@ class Options:
     """Events that a client which is behind reads from the log in one go."""
     slice: int = 256
     """Connections written to in one turn of the loop; those of one turn are given the same."""
+    lookback_from: int = 8
+    """Receivers from which on it pays to let compressed pieces look back: it is done once for all of them."""
     flush_seconds: float = 0.1
     """Within so many seconds an event should be with the last client: no pause to join more makes it later."""
     flush_events: int = 10
@@ -155,6 +158,13 @@ class Channel:
             # What waits is forgotten at the end of the flush, so everybody must have had a turn.
             self._flush.add(subscriber)
 
+    def regroup(self, subscriber: Subscriber, format: Format) -> None:
+        """A live subscriber goes on in another format."""
+        cursor = subscriber.cursor
+        self.leave(subscriber)
+        subscriber.cursor, subscriber.format = cursor, format
+        self.join(subscriber)
+
     def leave(self, subscriber: Subscriber) -> None:
         """Stop writing to a subscriber and set its cursor before what it still lacks."""
         live = self._live.get(subscriber.format, {})
@@ -200,8 +210,18 @@ class Channel:
             self._slice()
 
     def _open(self) -> Flush:
-        self._flush = Flush(self._live, self._pending, self.options.write_bytes, self._scheduler.time())
+        self._flush = Flush(self._live, self._pending, self.options.write_bytes, self._scheduler.time(), self._before)
         return self._flush
+
+    def _before(self, format: ContinuedDeflate, cursor: int) -> bytes:
+        """The last that those who stand at an offset were given, as far as it is to be looked back to."""
+        texts: list[bytes] = []
+        lacking = format.lookback if len(self._live.get(format, ())) >= self.options.lookback_from else 0
+        messages = self.ring.newest_first(cursor)
+        while lacking and (message := next(messages, None)):
+            texts.append(message.payload()[-lacking:])
+            lacking -= len(texts[-1])
+        return b"".join(reversed(texts))
 
     def _slice(self) -> None:
         if self._flush is None:

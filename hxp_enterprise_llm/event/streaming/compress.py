@@ -1,10 +1,11 @@
 """Compression that is done once and shared: what is joined for a flush is compressed once for all who get it.
 
-Nothing of a connection enters the compressed bytes. Each joined piece starts with an empty window and looks back only
-into itself, so it can follow any other piece, and nobody's window is kept here.
+Nothing of a connection enters the compressed bytes, and nobody's window is kept here.
 
 WebSocket (RFC 7692): each event stays a message of its own; the messages of one piece look back into those before them
-in that piece. A client that asks for `server_no_context_takeover` gets messages that look back into nothing.
+in that piece, so that it can follow any other piece. Whoever was given a window full of events in a row has the same in
+its window as all others on its channel: from then on pieces look back into that as well (`ContinuedDeflate`). A client
+that asks for `server_no_context_takeover` gets messages that look back into nothing.
 
 SSE: `gzip` and `deflate` differ only in the bytes in front. The stream is never finished, for the checksum behind it
 would have to be computed for each connection.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -38,6 +39,8 @@ MOST_BITS = 15
 _LEAST_BITS = 9
 """The compressor has no window of 8 bits."""
 _COMPRESSED_TEXT = 0xC1
+_NOT_REACHED = 262
+"""Bytes at the far end of its window that zlib does not look back to."""
 _SYNC_TAIL = 4
 """00 00 FF FF, the end of a flushed piece, which a WebSocket message leaves out."""
 _CACHED_OFFERS = 64
@@ -66,6 +69,11 @@ class WebSocketDeflate:
     window_bits: int = MOST_BITS
     transport: Transport = "websocket"
 
+    @property
+    def continued(self) -> ContinuedDeflate | None:
+        """How it goes on once the client's window is full; None: it keeps none."""
+        return ContinuedDeflate(self.window_bits) if self.takeover else None
+
     def join(self, messages: Sequence[Message]) -> bytes:
         return self.pack([message.payload() for message in messages]) or WEBSOCKET.join(messages)
 
@@ -81,17 +89,8 @@ class WebSocketDeflate:
 
     def _together(self, payloads: Sequence[bytes]) -> Iterator[bytes]:
         size = sum(map(len, payloads))
-        if size < SMALLEST:
-            return
-        compressor = self._compressor(size)
-        for payload in payloads:
-            data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-            yield frame(_COMPRESSED_TEXT, data[:-_SYNC_TAIL])
-
-    def _compressor(self, size: int) -> Compressor:
-        if size <= CAREFUL_BYTES:
-            return zlib.compressobj(CAREFUL_LEVEL, zlib.DEFLATED, -self.window_bits)
-        return isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -self.window_bits)
+        if size >= SMALLEST:
+            yield from _frames(_compressor(size, self.window_bits), payloads)
 
     def _alone(self, payload: bytes) -> bytes:
         packed = b"".join(self._together([payload]))
@@ -100,6 +99,44 @@ class WebSocketDeflate:
 
     def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
         return WEBSOCKET.control(name, members, resume=resume)
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedDeflate:
+    """For clients with a window full of events. Nothing is left plain, so that their windows stay the same."""
+
+    window_bits: int = MOST_BITS
+    transport: Transport = "websocket"
+
+    @property
+    def lookback(self) -> int:
+        """Bytes of what was given before into which a piece looks back."""
+        return (1 << self.window_bits) - _NOT_REACHED
+
+    def join(self, messages: Sequence[Message]) -> bytes:
+        return self.join_behind(b"", messages)
+
+    def join_behind(self, before: bytes, messages: Sequence[Message]) -> bytes:
+        """A compressed message for each, behind the text that all who get it were given last."""
+        payloads = [message.payload() for message in messages]
+        size = sum(map(len, payloads))
+        return Packed.of(b"".join(_frames(_compressor(size, self.window_bits, before), payloads)), size)
+
+    def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
+        return WEBSOCKET.control(name, members, resume=resume)
+
+
+def _compressor(size: int, window_bits: int, before: bytes = b"") -> Compressor:
+    """One for so many bytes, with what its matches may lie in."""
+    if size <= CAREFUL_BYTES:
+        return zlib.compressobj(CAREFUL_LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
+    return isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
+
+
+def _frames(compressor: Compressor, payloads: Iterable[bytes]) -> Iterator[bytes]:
+    for payload in payloads:
+        data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        yield frame(_COMPRESSED_TEXT, data[:-_SYNC_TAIL])
 
 
 @dataclass(frozen=True, slots=True)

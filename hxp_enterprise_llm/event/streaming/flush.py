@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
 from hxp_enterprise_llm.event.log.model import Bounds
+from hxp_enterprise_llm.event.streaming.compress import ContinuedDeflate
 from hxp_enterprise_llm.event.streaming.encode import Format, Message, Packed, Transport
 
 _offset = attrgetter("offset")
@@ -21,9 +22,7 @@ class Subscriber(Protocol):
     """A live connection, as its channel sees it."""
 
     cursor: int
-
-    @property
-    def format(self) -> Format: ...
+    format: Format
 
     @property
     def live(self) -> bool: ...
@@ -42,8 +41,8 @@ class Piece:
 
     __slots__ = ("count", "data", "end", "given", "transport")
 
-    def __init__(self, format: Format, messages: Sequence[Message]) -> None:
-        self.data, self.transport = format.join(messages), format.transport
+    def __init__(self, transport: Transport, messages: Sequence[Message], data: bytes) -> None:
+        self.data, self.transport = data, transport
         self.count, self.end, self.given = len(messages), messages[-1].offset, 0
 
 
@@ -51,6 +50,7 @@ class Flush:
     """Goes round once. `pending` is the channel's own list: what it takes in meanwhile goes along."""
 
     __slots__ = (
+        "_before",
         "_late",
         "_made",
         "_newest",
@@ -69,8 +69,10 @@ class Flush:
         pending: list[Message],
         write_bytes: int,
         begun: float,
+        before: Callable[[ContinuedDeflate, int], bytes],
     ) -> None:
-        self._pending, self._write_bytes, self.begun = pending, write_bytes, begun
+        """`before`: what those who stand at an offset were given last, as far as a piece is to look back."""
+        self._pending, self._write_bytes, self.begun, self._before = pending, write_bytes, begun, before
         self.oldest = pending[0]
         """The message that has waited longest."""
         self.reached = sys.maxsize
@@ -135,9 +137,15 @@ class Flush:
         self.reached = min(self.reached, self._pending[end - 1].offset)
         if begin == end:
             return None
-        piece = Piece(format, self._pending[begin:end])
+        messages = self._pending[begin:end]
+        piece = Piece(format.transport, messages, self._encode(format, cursor, messages))
         self.pieces.append(piece)
         return piece
+
+    def _encode(self, format: Format, cursor: int, messages: Sequence[Message]) -> bytes:
+        if isinstance(format, ContinuedDeflate):
+            return format.join_behind(self._before(format, cursor), messages)
+        return format.join(messages)
 
     def totals(self) -> dict[Transport, tuple[int, int, int]]:
         """By transport: deliveries, writes, and their bytes."""

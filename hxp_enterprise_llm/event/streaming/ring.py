@@ -75,6 +75,11 @@ class Ring:
         end = bisect_right(self._items, upto, lo=self._start, key=_offset)
         return self._items[max(self._start, end - count) : end]
 
+    def newest_first(self, upto: int) -> Iterator[Message]:
+        """The messages with offset <= upto, backwards."""
+        for index in range(bisect_right(self._items, upto, lo=self._start, key=_offset) - 1, self._start - 1, -1):
+            yield self._items[index]
+
     def before_last(self, count: int, upto: int) -> int:
         """The cursor from which the last `count` messages up to `upto` follow, as far as the ring reaches."""
         kept = self.last(count, upto)

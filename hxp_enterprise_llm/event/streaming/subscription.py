@@ -32,6 +32,7 @@ from hxp_enterprise_llm.event.log.model import (
 )
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.streaming.channel import Channel
+from hxp_enterprise_llm.event.streaming.compress import ContinuedDeflate, WebSocketDeflate
 from hxp_enterprise_llm.event.streaming.conflate import SPAN, Newest, chunk
 from hxp_enterprise_llm.event.streaming.encode import Format, Message, Packed, reset
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
@@ -75,6 +76,7 @@ class Subscription:
 
     __slots__ = (
         "_goal",
+        "_lacking",
         "_link",
         "_reader",
         "_services",
@@ -90,6 +92,8 @@ class Subscription:
         self.channel, self._link, self._services = channel, link, services
         self.cursor, self.epoch = cursor, epoch
         self.format: Format = link.format
+        # Bytes that its client's window still lacks, and then pieces look back into it; 0 as well where none do.
+        self._lacking = 0
         self._state: Literal["live", "behind", "closed"] = "behind"
         self._reader: asyncio.Task[Any] | None = None
         # Where the stretch ends of which only the newest of each key is given; None: everything is given.
@@ -130,6 +134,22 @@ class Subscription:
         """Write a flush. The cursor moves first: the write may turn this subscription behind."""
         self.cursor = cursor
         self._link.write(data)
+        if self._lacking:
+            self._fill_window(data)
+
+    def _fill_window(self, data: bytes) -> None:
+        continued = self._continued
+        if self._state != "live" or continued is None:
+            return
+        # What goes out plain does not come into the window.
+        self._lacking = max(0, self._lacking - data.plain_size) if isinstance(data, Packed) else continued.lookback
+        if not self._lacking:
+            self.channel.regroup(self, continued)
+
+    @property
+    def _continued(self) -> ContinuedDeflate | None:
+        format = self._link.format
+        return format.continued if isinstance(format, WebSocketDeflate) else None
 
     def restart(self, reason: str, bounds: Bounds) -> None:
         """The hub begins anew at the channel's position: tell the client, and go on from there."""
@@ -142,7 +162,7 @@ class Subscription:
         """The transport holds back too much: stop writing, the cursor remembers where."""
         if self._state == "live":
             self.channel.leave(self)
-            self._state = "behind"
+            self._state, self.format = "behind", self._link.format
             self._services.metrics.behind.inc()
             self._goal = 0 if self.channel.slow == "conflate" else None
             if self.channel.slow == "disconnect":
@@ -166,6 +186,7 @@ class Subscription:
 
     def _join(self) -> None:
         self._state, self._goal = "live", None
+        self._lacking = continued.lookback if (continued := self._continued) else 0
         self._services.metrics.behind.dec()
         self._recovered("yes")
         self.channel.join(self)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import zlib
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.event.streaming.encode import SSE, WEBSOCKET, Format, Transport
+from hxp_enterprise_llm.event.streaming.compress import WebSocketDeflate
+from hxp_enterprise_llm.event.streaming.encode import SSE, WEBSOCKET, Format
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
 
 
@@ -17,11 +19,17 @@ class Received(NamedTuple):
     body: dict[str, Any]
 
 
+Kind = Literal["sse", "websocket", "deflate"]
+NARROW = WebSocketDeflate(window_bits=9)
+"""A window that a few events fill."""
+_FORMATS: dict[Kind, Format] = {"sse": SSE, "websocket": WEBSOCKET, "deflate": NARROW}
+
+
 class FakeLink:
     """`high_water` None: takes everything at once. Else it pauses above so many bytes, until `drain`."""
 
-    def __init__(self, transport: Transport = "sse", high_water: int | None = None) -> None:
-        self._format: Format = SSE if transport == "sse" else WEBSOCKET
+    def __init__(self, kind: Kind = "sse", high_water: int | None = None) -> None:
+        self._format = _FORMATS[kind]
         self._high_water = high_water
         self.subscription: Subscription | None = None
         self.received = b""
@@ -79,14 +87,16 @@ def sse_blocks(data: bytes) -> list[Received]:
 
 def frames(data: bytes) -> list[Received]:
     blocks, place = [], 0
+    window = zlib.decompressobj(-NARROW.window_bits)
     while place < len(data):
-        assert data[place] == 0x81
-        size, place = data[place + 1], place + 2
+        first, size, place = data[place], data[place + 1], place + 2
+        assert first in (0x81, 0xC1)
         if size == 126:
             size, place = int.from_bytes(data[place : place + 2], "big"), place + 2
         elif size == 127:
             size, place = int.from_bytes(data[place : place + 8], "big"), place + 8
-        body = msgspec.json.decode(data[place : place + size])
+        text = data[place : place + size]
+        body = msgspec.json.decode(text if first == 0x81 else window.decompress(text + b"\0\0\xff\xff"))
         place += size
         blocks.append(Received(body.get("control", ""), body))
     return blocks

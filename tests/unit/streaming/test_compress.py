@@ -26,6 +26,7 @@ from hxp_enterprise_llm.event.streaming.compress import (
     PREAMBLE,
     SMALLEST,
     SSE_DEFLATE,
+    ContinuedDeflate,
     WebSocketDeflate,
     agree,
     choose_coding,
@@ -94,6 +95,35 @@ def test_a_client_that_came_later_reads_the_same_piece() -> None:
     early.texts(format.join(first))
     piece = format.join(second)
     assert early.texts(piece) == late.texts(piece) == [message.payload() for message in second]
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 6), st.text(max_size=90), st.integers(0, 40_000)), min_size=1, max_size=8)
+)
+def test_a_piece_may_look_back_into_as_much_of_what_came_before_as_is_known(
+    bits: int, sizes: list[tuple[int, str, int]]
+) -> None:
+    format = ContinuedDeflate(bits)
+    client, told = Client(WebSocketDeflate(window_bits=bits)), b""
+    for count, text, reach in sizes:
+        piece = messages(count, text=text)
+        data = format.join_behind(told[-min(reach, format.lookback) :] if reach else b"", piece)
+        assert client.texts(data) == [message.payload() for message in piece]
+        client.texts(format.control("note", {"text": text}))
+        told += b"".join(message.payload() for message in piece)
+
+
+def test_a_single_event_behind_others_shrinks_like_many_joined() -> None:
+    format, past = WebSocketDeflate().continued, messages(200)
+    assert format is not None
+    before = b"".join(message.payload() for message in past)[-format.lookback :]
+    assert len(format.join_behind(before, messages(1, 201))) * 4 < len(WEBSOCKET.join(messages(1, 201)))
+    assert len(WebSocketDeflate().join(messages(1, 201))) * 4 > 3 * len(WEBSOCKET.join(messages(1, 201)))
+
+
+def test_whoever_keeps_no_window_never_goes_on() -> None:
+    assert WebSocketDeflate(takeover=False).continued is None
 
 
 def test_what_would_not_shrink_stays_plain() -> None:

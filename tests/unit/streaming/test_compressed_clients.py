@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -55,6 +56,36 @@ async def test_every_kind_of_websocket_client_gets_the_same() -> None:
             for client in (usual, plain, forgetful, narrow):
                 assert await received(client, 20) == wanted
             assert [(await other.receive_json(timeout=10))["data"]["n"] for _ in range(20)] == wanted
+
+
+async def test_clients_with_a_full_window_get_messages_that_look_back_far() -> None:
+    async with serving() as served, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connect(served.ws("/ws/events"))) for _ in range(6)]
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        others = [
+            await stack.enter_async_context(session.ws_connect(served.http("/ws/events"), compress=15))
+            for _ in range(6)
+        ]
+
+        async def share_saved(first: int, count: int) -> float:
+            names = ("input_bytes_total", "saved_bytes_total")
+            before = [served.sample(f"citadel_streaming_compression_{name}") for name in names]
+            await served.publish(*["host.cpu"] * count, text=TEXT)
+            wanted = list(range(first, first + count))
+            for client in clients:
+                assert await received(client, count) == wanted
+            for other in others:
+                assert [(await other.receive_json(timeout=10))["data"]["n"] for _ in wanted] == wanted
+            given, saved = (
+                served.sample(f"citadel_streaming_compression_{name}") - had
+                for name, had in zip(names, before, strict=True)
+            )
+            return saved / given
+
+        assert await share_saved(1, 1) < 0.6
+        for first in range(2, 150, 20):
+            await share_saved(first, 20)
+        assert await share_saved(162, 1) > 0.8
 
 
 async def test_the_past_comes_compressed_too_and_is_counted() -> None:

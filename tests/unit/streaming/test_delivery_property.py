@@ -44,7 +44,7 @@ operations = st.lists(
                     "channel": st.sampled_from(sorted(CHANNELS)),
                     "narrowing": st.sampled_from(NARROWINGS),
                     "filter": st.sampled_from(FILTERS),
-                    "format": st.sampled_from(["sse", "websocket"]),
+                    "format": st.sampled_from(["sse", "websocket", "deflate", "deflate"]),
                     "back": st.integers(0, 40),
                     "high_water": st.sampled_from([None, None, 0, 500]),
                 }
@@ -209,7 +209,14 @@ async def live_through(steps: list[tuple[str, Any]]) -> None:
     log = MemoryLog(offset_step=3)
     await log.open()
     options = Options(
-        ring_events=6, ring_bytes=2000, write_bytes=200, read_events=4, slice=1, flush_seconds=0.0, flush_events=3
+        ring_events=6,
+        ring_bytes=2000,
+        write_bytes=200,
+        read_events=4,
+        slice=1,
+        lookback_from=1,
+        flush_seconds=0.0,
+        flush_events=3,
     )
     metrics = StreamingMetrics(CollectorRegistry(), clock)
     hub = Hub(log, CHANNELS, clock=clock, metrics=metrics, spawn=supervisor.spawn, options=options)
@@ -256,7 +263,7 @@ def test_a_long_history_of_a_known_seed() -> None:
                             "channel": chance.choice(sorted(CHANNELS)),
                             "narrowing": chance.choice(NARROWINGS),
                             "filter": chance.choice(FILTERS),
-                            "format": chance.choice(["sse", "websocket"]),
+                            "format": chance.choice(["sse", "websocket", "deflate"]),
                             "back": chance.randrange(200),
                             "high_water": chance.choice([None, 0, 300, 2000]),
                         },
