@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
+from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
     LogMetrics,
@@ -77,6 +78,8 @@ def new_registry() -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=True)
     instrument_process(registry)
     for build in (ServiceMetrics, LogMetrics, ProcessingMetrics, NotificationMetrics, DashboardMetrics):
+        build(registry)
+    for build in (HistoryMetrics, ForecastMetrics):
         build(registry)
     StreamingMetrics(registry, SystemClock())
     return registry
