@@ -13,7 +13,7 @@ SNAPSHOT_TYPE = "platform.snapshot"
 SOURCE = "/processing/platform"
 MOST_BYTES = 60_000
 """Of the data; with its attributes the event stays below 64 kB."""
-_LONGEST, _SHORTEST = 50, 3
+_LONGEST, _SHORTEST = 25, 3
 
 
 def snapshot_data(views: Views, at: float, position: int) -> dict[str, Any]:
