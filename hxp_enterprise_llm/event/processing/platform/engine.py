@@ -259,7 +259,7 @@ class PlatformEngine:
         """Put a snapshot into the log, unless nothing has changed since the last."""
         views, now = self.views(), self._clock.time()
         measure(self._telemetry, self._core.state, views)
-        changed = self._core.state.events, views.active_agents()["active_count"]
+        changed = self._core.state.events, views.active_count()
         if changed == self._told:
             return
         data = snapshot_data(views, now, self._position)

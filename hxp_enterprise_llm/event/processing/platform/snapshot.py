@@ -46,7 +46,7 @@ def _whole(views: Views) -> dict[str, Any]:
             "month_usd": costs["month_usd"],
             "unpriced": costs["unpriced"],
             "budgets": costs["budgets"],
-            "by": tokens["by"],
+            "by": {kind: [_account(each) for each in found] for kind, found in tokens["by"].items()},
         },
         "memory": views.tier_stats(),
         "knowledge": {
@@ -62,6 +62,15 @@ def _whole(views: Views) -> dict[str, Any]:
         "hypotheses": {key: value for key, value in hypotheses.items() if not key.startswith("by_")},
         "models": views.models()["models"],
         "recommendations": views.recommendations()["recommendations"],
+    }
+
+
+def _account(each: dict[str, Any]) -> dict[str, Any]:
+    """An account in short; GET /api/v2/tokens has all of it. The one without a name is `other`."""
+    today = each["today"]
+    return {key: each[key] for key in ("name", "requests", "tokens", "cost_usd", "unpriced_requests")} | {
+        "today_tokens": today["tokens"],
+        "today_usd": today["cost_usd"],
     }
 
 
