@@ -100,7 +100,7 @@ def main(day: str) -> None:
             "package": "genai-prices",
             "version": version("genai-prices"),
             "fetched": day,
-            "url": "https://pypi.org/project/genai-prices/",
+            "url": "https://github.com/pydantic/genai-prices",
             "licence": "MIT, Copyright (c) Pydantic Services Inc. 2025 to present",
             "unit": "nano-USD per million tokens; request: nano-USD each",
             "note": "Prices are collected from the providers' pages and are not guaranteed to be right.",

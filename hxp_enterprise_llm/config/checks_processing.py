@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, networks, origins, unique
+from hxp_enterprise_llm.config.platform import MEMORY_TIERS
 from hxp_enterprise_llm.config.processing import (
     AnalyticsConfig,
     MetricConfig,
@@ -96,6 +97,9 @@ def platform(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
     section = config.platform
     yield from duration("platform.active_within", section.active_within)
     yield from duration("platform.task_timeout", section.task_timeout)
+    for name in section.memory_costs:
+        if name not in MEMORY_TIERS:
+            yield Finding(f"platform.memory_costs.{name}", f"is no memory tier; there are {', '.join(MEMORY_TIERS)}")
     yield from unique("platform.budgets", [budget.name for budget in section.budgets], "name")
     yield from unique("platform.business", [figure.name for figure in section.business], "name")
     for index, budget in enumerate(section.budgets):

@@ -8,6 +8,9 @@ import msgspec
 
 from hxp_enterprise_llm.config.types import Duration, Name, Positive, Seconds, Section, TypePattern, about
 
+MEMORY_TIERS = ("redis", "postgresql", "chromadb")
+"""In the order in which a query asks them."""
+
 _Usd = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -35,14 +38,6 @@ class BudgetConfig(Section, frozen=True, kw_only=True):
     agent: Annotated[str, about("Only what this agent spends; empty: everything")] = ""
     model: Annotated[str, about("Only what this model costs; empty: everything")] = ""
     user: Annotated[str, about("Only what is spent for this user; empty: everything")] = ""
-
-
-class MemoryCostsConfig(Section, frozen=True, kw_only=True):
-    """What one access to a memory tier costs, where events do not say it; none: not known."""
-
-    redis_usd: Annotated[_Usd | None, about("USD for one access to Redis", live=True)] = None
-    postgresql_usd: Annotated[_Usd | None, about("USD for one access to PostgreSQL", live=True)] = None
-    chromadb_usd: Annotated[_Usd | None, about("USD for one search in ChromaDB", live=True)] = None
 
 
 class BusinessConfig(Section, frozen=True, kw_only=True):
@@ -94,6 +89,13 @@ class PlatformConfig(Section, frozen=True, kw_only=True):
         list[PriceConfig], about("Own prices, before the shipped ones; the first that fits counts", live=True)
     ] = []
     budgets: Annotated[list[BudgetConfig], about("Budgets, for the metric budget_used_ratio", live=True)] = []
-    memory_costs: MemoryCostsConfig = msgspec.field(default_factory=MemoryCostsConfig)
+    memory_costs: Annotated[
+        dict[str, _Usd],
+        about(
+            "USD of one access to redis, postgresql or chromadb, where events do not say it; of one that is not here it"
+            " is not known",
+            live=True,
+        ),
+    ] = {}
     business: Annotated[list[BusinessConfig], about("Figures besides those of business.metric events", live=True)] = []
     limits: PlatformLimitsConfig = msgspec.field(default_factory=PlatformLimitsConfig)

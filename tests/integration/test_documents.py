@@ -19,7 +19,7 @@ from tests.integration.daemon import embedded_settings, running, url
 
 SAMPLES = {"name": "operational_overview", "file": "page.js"}
 """Values of parameters in paths."""
-QUERIES = {"/analytics/range": "?metric=throughput"}
+QUERIES = {"/analytics/range": "?metric=throughput", "/api/v2/export/analytics": "?format=json"}
 """Of routes that need one."""
 
 

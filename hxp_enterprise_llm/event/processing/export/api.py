@@ -119,7 +119,7 @@ _PARAMETERS = (
 )
 _DESCRIBED = Described(
     parameters=_PARAMETERS,
-    answers=(Answer("The table as a file", media="application/octet-stream"),),
+    answers=tuple(Answer("The table as a file", media=format.media.partition(";")[0]) for format in FORMATS.values()),
     refusals=(501, 503),
 )
 

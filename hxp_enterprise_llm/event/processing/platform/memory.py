@@ -6,20 +6,19 @@ that what a tier misses is what the next is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from hxp_enterprise_llm.config.platform import MemoryCostsConfig
+from hxp_enterprise_llm.config.platform import MEMORY_TIERS
 from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
 from hxp_enterprise_llm.event.processing.platform.models import quantiles
 from hxp_enterprise_llm.event.processing.platform.reading import Events, TierAccess
 from hxp_enterprise_llm.event.processing.prices.rates import NANO
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
-TIERS = ("redis", "postgresql", "chromadb")
-"""In the order in which a query asks them."""
+TIERS = MEMORY_TIERS
 NAMES = {"redis": "redis", "postgres": "postgresql", "chroma": "chromadb"}
 """What events call them."""
 MOST_HOURS = 168
@@ -145,15 +144,15 @@ def flow(tiers: dict[str, Tier]) -> list[Step]:
     return steps
 
 
-def cost_usd(name: str, tier: Tier, costs: MemoryCostsConfig) -> float | None:
+def cost_usd(name: str, tier: Tier, costs: Mapping[str, float]) -> float | None:
     """What a tier has cost, in USD: what events say, for the others the configured price; None when neither does."""
-    price: float | None = getattr(costs, f"{name}_usd")
+    price = costs.get(name)
     if tier.unpriced and price is None:
         return tier.nano_usd / NANO if tier.nano_usd else None
     return (tier.nano_usd + round((price or 0.0) * NANO) * tier.unpriced) / NANO
 
 
-def view(memory: Memory, costs: MemoryCostsConfig, hours: int, now: float) -> dict[str, Any]:
+def view(memory: Memory, costs: Mapping[str, float], hours: int, now: float) -> dict[str, Any]:
     """What GET /api/v2/memory/tier-stats answers. Hit rates are shares of what was answered: they add up to 1."""
     tiers = memory.joined(hours, now)
     answered = sum(tier.hits for tier in tiers.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.config.platform import BusinessConfig, MemoryCostsConfig, PlatformConfig
+from hxp_enterprise_llm.config.platform import BusinessConfig, PlatformConfig
 from hxp_enterprise_llm.event.log.model import Stored
 
 from ..events import NOW, stored
@@ -122,7 +122,7 @@ def looked_up(count: int, tier: str) -> list[Stored]:
 
 
 def test_tier_stats_answer_in_the_seeds_form() -> None:
-    config = PlatformConfig(memory_costs=MemoryCostsConfig(redis_usd=0.001, postgresql_usd=0.01, chromadb_usd=0.1))
+    config = PlatformConfig(memory_costs={"redis": 0.001, "postgresql": 0.01, "chromadb": 0.1})
     found = views([*looked_up(45, "redis"), *looked_up(40, "postgres"), *looked_up(15, "chroma")], config).tier_stats()
     assert found["tier_hit_rates"] == {"redis": 0.45, "postgresql": 0.40, "chromadb": 0.15}
     assert found["average_latencies_ms"] == {"redis": 5, "postgresql": 25, "chromadb": 150}
@@ -161,7 +161,7 @@ def test_the_window_of_tier_stats_is_in_whole_hours() -> None:
 
 
 def test_writes_are_no_lookups_and_given_costs_go_before_the_configured() -> None:
-    config = PlatformConfig(memory_costs=MemoryCostsConfig(redis_usd=1.0))
+    config = PlatformConfig(memory_costs={"redis": 1.0})
     found = views([access(1, "redis", True, operation="write", cost_usd=0.25), access(2, "redis", True)], config)
     stats = found.tier_stats()
     assert (stats["tiers"]["redis"]["reads"], stats["tiers"]["redis"]["writes"]) == (1, 1)
