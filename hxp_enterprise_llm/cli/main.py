@@ -14,6 +14,7 @@ COMMANDS = {
     "publish": ("publish", "publish"),
     "tail": ("tail", "tail"),
     "top": ("top", "top"),
+    "export": ("export", "export"),
     "notify": ("notify", "notify"),
     "rules": ("rules", "rules"),
     "log": ("log", "log"),

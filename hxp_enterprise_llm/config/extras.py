@@ -31,3 +31,6 @@ EXTRA_METRICS: dict[str, Extra] = {
     "tokens_next_hour_upper": Extra("tokens", "Upper bound of the 90 % band of that forecast"),
     "tokens_anomaly": Extra("", "1 while the rate of tokens is an anomaly, else 0"),
 }
+
+FORECAST_EXTRAS = ("tokens_next_hour", "tokens_next_hour_upper", "tokens_anomaly")
+"""Those that the forecast knows; all others are the platform's."""

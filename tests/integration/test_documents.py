@@ -19,6 +19,8 @@ from tests.integration.daemon import embedded_settings, running, url
 
 SAMPLES = {"name": "operational_overview", "file": "page.js"}
 """Values of parameters in paths."""
+QUERIES = {"/analytics/range": "?metric=throughput", "/api/v2/export/analytics": "?format=json"}
+"""Of routes that need one."""
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ async def test_answers_have_what_the_document_says_and_nothing_else(program, ses
                 continue
             samples = {"name": fast} if path.startswith("/streams/") else SAMPLES | {"id": silence}
             address = re.sub(r"\{(\w+)\}", lambda match, samples=samples: samples[match[1]], path)
-            value = await fetch(session, url(program, name) + address)
+            value = await fetch(session, url(program, name) + address + QUERIES.get(path, ""))
             schema = content["application/json"]["schema"]
             whole = {"components": document["components"]} | schema
             assert [error.message for error in jsonschema.Draft202012Validator(whole).iter_errors(value)] == [], path

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
 import aiohttp
 import msgspec
 
+from hxp_enterprise_llm.config.platform import BudgetConfig
 from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
 from tests.integration.daemon import Daemon, placed, running, url
@@ -44,8 +47,6 @@ async def get(session: aiohttp.ClientSession, address: str) -> dict:
 
 async def ready(session: aiohttp.ClientSession, address: str) -> dict:
     """The answer, as soon as it is not 503 any more."""
-    import asyncio
-
     async with asyncio.timeout(30):
         while True:
             async with session.get(address) as answer:
@@ -119,3 +120,28 @@ async def test_values_of_the_platform_join_the_snapshot(tmp_path: Path) -> None:
         assert found["metrics"]["active_agents"] == 7
         assert found["metrics"]["cost_usd_today"] == (sum(range(50, 100)) * 2500 + 50 * 10_000) / 1e9
         assert found["units"]["cost_usd_today"] == "USD"
+
+
+async def test_a_budget_fires_a_rule_for_itself_alone(tmp_path: Path) -> None:
+    processing = placed(ProcessingConfig(), tmp_path / "processing")
+    budgets = [BudgetConfig(name="small", usd=0.0001), BudgetConfig(name="large", usd=1000.0)]
+    processing = msgspec.structs.replace(
+        processing, platform=msgspec.structs.replace(processing.platform, budgets=budgets)
+    )
+    streaming = placed(StreamingConfig(), tmp_path / "streaming")
+    rule = RuleConfig(name="budget", condition="budget_used_ratio > 0.8", by=["budget"])
+    streaming = msgspec.structs.replace(
+        streaming,
+        real_time_notifications=msgspec.structs.replace(streaming.real_time_notifications, notification_rules=[rule]),
+    )
+    async with running(Settings(processing, streaming)) as program, aiohttp.ClientSession() as session:
+        base = url(program, "processing")
+        await publish(session, base, 1)
+        async with asyncio.timeout(30):
+            found: list[dict] = []
+            while not found:
+                page = await get(session, f"{base}/events?type=alert.firing&after=0")
+                found = page["events"]
+                await asyncio.sleep(0.1)
+        assert [event["data"]["labels"]["budget"] for event in found] == ["small"]
+        assert found[0]["data"]["values"]["budget_used_ratio"] > 0.8

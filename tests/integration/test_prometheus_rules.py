@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
+from hxp_enterprise_llm.telemetry.history_metrics import ForecastMetrics, HistoryMetrics
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
     LogMetrics,
@@ -92,6 +93,8 @@ def new_registry() -> CollectorRegistry:
         DashboardMetrics,
         SourceMetrics,
     ):
+        build(registry)
+    for build in (HistoryMetrics, ForecastMetrics):
         build(registry)
     StreamingMetrics(registry, SystemClock())
     return registry

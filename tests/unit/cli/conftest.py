@@ -26,6 +26,8 @@ class Service:
         self.answers: list[tuple[int, Any]] = []
         self.frames: list[list[str]] = []
         self.credentials: list[str] = []
+        self.rows: list[tuple[int, bytes]] = []
+        self.breaks: list[int] = []
         self.port = 0
 
     @property
@@ -92,6 +94,25 @@ class Service:
         await socket.close(code=1012, message=b"restart")
         return socket
 
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """Rows behind `after`; each of `breaks` is a number of bytes after which the connection is cut."""
+        self.queries.append(dict(request.query))
+        told = self._told()
+        if told is not None:
+            return told
+        after = int(request.query.get("after", 0))
+        body = b"".join(line for offset, line in self.rows if offset > after)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if self.breaks:
+            await response.write(body[: self.breaks.pop(0)])
+            await asyncio.sleep(0.05)
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        await response.write(body)
+        return response
+
     async def run(self, ready: Callable[[asyncio.Event], None]) -> None:
         app = web.Application()
         app.router.add_post("/events", self.publish)
@@ -101,6 +122,7 @@ class Service:
         app.router.add_get("/notifications/dead", self.dead)
         app.router.add_post("/notifications/dead/replay", self.replay)
         app.router.add_get("/ws/{channel}", self.follow)
+        app.router.add_get("/api/v2/export/analytics", self.export)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

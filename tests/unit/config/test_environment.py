@@ -65,7 +65,11 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
 def _settings(config: Any, table: dict[str, str]) -> st.SearchStrategy[dict[str, tuple[Any, str]]]:
     schema = json_schema(config)
     # Sizes that must fit each other are not free: see the checks.
-    free = {name: path for name, path in table.items() if not path.startswith(("log.", "analytics."))}
+    free = {
+        name: path
+        for name, path in table.items()
+        if not path.startswith(("log.", "analytics.", "history.", "forecast."))
+    }
     return st.fixed_dictionaries({}, optional={name: _values(schema, path) for name, path in free.items()})
 
 

@@ -16,11 +16,11 @@ SHIPPED = SchemaCatalogue.load()
 BUILT_IN = [
     *("agent.completed", "agent.failed", "agent.handoff", "agent.registered", "agent.started"),
     *("alert.acknowledged", "alert.firing", "alert.pending", "alert.resolved", "analytics.snapshot"),
-    *("bench.tick", "business.metric", "cost.recorded", "dashboard.refreshed", "host.cpu", "host.disk"),
-    *("host.memory", "host.network", "hypothesis.formed", "hypothesis.refuted", "hypothesis.validated"),
-    *("knowledge.access", "knowledge.miss", "llm.request.completed", "llm.request.failed"),
-    *("memory.tier.access", "notification.message", "platform.snapshot", "stream.publication"),
-    *("tool.call.completed", "tool.call.failed"),
+    *("anomaly.ended", "anomaly.started", "bench.tick", "business.metric", "cost.recorded"),
+    *("dashboard.refreshed", "forecast.tokens", "host.cpu", "host.disk", "host.memory", "host.network"),
+    *("hypothesis.formed", "hypothesis.refuted", "hypothesis.validated", "knowledge.access", "knowledge.miss"),
+    *("llm.request.completed", "llm.request.failed", "memory.tier.access", "notification.message"),
+    *("platform.snapshot", "stream.publication", "tool.call.completed", "tool.call.failed"),
 ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -119,7 +120,10 @@ _PARAMETERS = (
 )
 _DESCRIBED = Described(
     parameters=_PARAMETERS,
-    answers=(Answer("The table as a file", media="application/octet-stream"),),
+    answers=tuple(
+        Answer("The table as a file", list[dict[str, Any]] if name == "json" else None, format.media.partition(";")[0])
+        for name, format in FORMATS.items()
+    ),
     refusals=(501, 503),
 )
 

@@ -20,7 +20,6 @@ _MOST_TOKENS = 10**15
 _DESCRIBED = Described(
     parameters=tuple(Parameter(*each, type=int) for each in FORECAST_VIEW.parameters),
     answers=(Answer("The forecast", TokensForecast),),
-    refusals=(503,),
 )
 
 
@@ -30,16 +29,8 @@ def routes(forecaster: Forecaster) -> list[Route]:
     async def tokens(request: web.Request) -> web.Response:
         only(request.query, FORECAST_VIEW.path, [name for name, _ in FORECAST_VIEW.parameters])
         hours = _number(request.query, "hours", 1, MOST_HOURS)
-        found = forecaster.answer(hours or _USUAL_HOURS, _number(request.query, "tokens", 0, _MOST_TOKENS))
-        if found is None:
-            raise Problem(
-                503,
-                "forecast_not_ready",
-                "the history does not reach the present yet",
-                "ask again in a few seconds; /health tells how far it is",
-                headers={"Retry-After": "5"},
-            )
-        return json_response(found)
+        tokens_left = _number(request.query, "tokens", 0, _MOST_TOKENS)
+        return json_response(forecaster.answer(hours or _USUAL_HOURS, tokens_left))
 
     return [Route("GET", FORECAST_VIEW.path, tokens, "read", FORECAST_VIEW.summary, described=_DESCRIBED)]
 

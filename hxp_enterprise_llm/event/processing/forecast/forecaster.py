@@ -25,6 +25,7 @@ from hxp_enterprise_llm.event.processing.forecast.model import (
     band,
     cover_of,
     hourly_event,
+    not_ready,
     spans,
 )
 from hxp_enterprise_llm.event.processing.forecast.outlook import HOUR, MOST_HOURS, Outlook, exhaustion, outlook
@@ -168,14 +169,15 @@ class Forecaster:
             "tokens_anomaly": None if self._judged is None else float(self._detector.active),
         }
 
-    def answer(self, hours: int, budget: int | None) -> TokensForecast | None:
-        """The forecast as it is asked for; `budget`: tokens that are left. None while the history is being filled."""
+    def answer(self, hours: int, budget: int | None) -> TokensForecast:
+        """The forecast as it is asked for; `budget`: tokens that are left."""
         found = self._outlook(MOST_HOURS)
         if found is None or self._seen is None:
-            return None
+            return not_ready(self._clock.time(), self._blend, self._anomaly())
         expected, passed = found
         this = spans([expected.this_hour], self._hour * HOUR) if expected.this_hour else []
         return TokensForecast(
+            ready=True,
             at=rfc3339(self._seen.until),
             next_hour=band(expected.next_hour),
             this_hour=this[0] if this else None,

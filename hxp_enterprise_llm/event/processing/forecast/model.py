@@ -59,6 +59,8 @@ class Anomaly(msgspec.Struct, frozen=True):
 class TokensForecast(msgspec.Struct, frozen=True, kw_only=True):
     """The forecast of tokens at a moment."""
 
+    ready: bool
+    """Whether the history reaches the present; while it is being filled nothing is said."""
     at: str
     next_hour: Band | None
     """The 60 minutes from then on."""
@@ -73,6 +75,23 @@ class TokensForecast(msgspec.Struct, frozen=True, kw_only=True):
     cover: Cover
     budget: Budget | None
     anomaly: Anomaly
+
+
+def not_ready(now: float, blend: Blend, anomaly: Anomaly) -> TokensForecast:
+    """What is said while the history is being filled."""
+    return TokensForecast(
+        ready=False,
+        at=rfc3339(now),
+        next_hour=None,
+        this_hour=None,
+        so_far=0,
+        ahead=[],
+        cold=True,
+        hours_known=blend.hours,
+        cover=cover_of(blend),
+        budget=None,
+        anomaly=anomaly,
+    )
 
 
 def band(found: Forecast | None) -> Band | None:

@@ -7,6 +7,7 @@ than it takes, it rests as long as it works.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
+_PATIENCE_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -82,6 +84,7 @@ class History:
         self._cursor = Cursor("", 0)
         self._unwritten: tuple[Gathered, Cursor] | None = None
         self._head, self._written_at = 0, 0.0
+        self._open_now = asyncio.Event()
         self._told = [0, 0]
         self._changed = False
         self._working = Outage(log, "history.writing")
@@ -211,6 +214,7 @@ class History:
         if self._unwritten is None:
             self._cursor = self._store.cursor
             self._collector.drain()
+        self._open_now.set()
         log.info("history.opened", position=self._cursor.position, bytes=self._store.size)
 
     def _opened(self) -> Store:
@@ -228,10 +232,14 @@ class History:
             await self._in_writer(self._let_go)
             aside = await self._in_writer(lambda: set_aside(self._path))
             log.error("history.damaged", reason=str(error), aside=str(aside))
+            self._open_now.clear()
             self._store, self._unwritten, self._cursor = None, None, Cursor("", 0)
 
     async def ask(self, work: Callable[[Reader], T]) -> T:
-        """Let work read, in a thread of its own. Raises HistoryAway."""
+        """Let work read, in a thread of its own; right after the start it waits a moment. Raises HistoryAway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._working.failures else _PATIENCE_SECONDS):
+                await self._open_now.wait()
         if self._store is None:
             raise HistoryAway(self._working.reason or "it is being opened")
         try:

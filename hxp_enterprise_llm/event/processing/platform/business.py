@@ -10,7 +10,7 @@ import msgspec
 from hxp_enterprise_llm.config.platform import BusinessConfig, PlatformLimitsConfig
 from hxp_enterprise_llm.event.model import TypePatterns, parse_rfc3339, rfc3339
 from hxp_enterprise_llm.event.processing.columns import is_number
-from hxp_enterprise_llm.event.processing.platform.ledger import DAYS_KEPT, drop_before
+from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
 from hxp_enterprise_llm.event.processing.platform.names import Kept, clip
 from hxp_enterprise_llm.event.processing.platform.reading import BusinessMetric, Events
 from hxp_enterprise_llm.event.processing.views import compile_view
@@ -20,6 +20,7 @@ _LARGEST = 10**15
 _FIGURES = 100
 """Most names of figures."""
 _DIMENSIONS = 8
+_DAYS_KEPT = 1
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -36,7 +37,7 @@ class Cell(msgspec.Struct):
     last: float = 0.0
     last_at: float = 0.0
     days: dict[int, int] = {}
-    """How many numbers came on each day."""
+    """How many numbers came on each of the last days."""
 
     @property
     def weight(self) -> int:
@@ -121,7 +122,7 @@ class Business(msgspec.Struct):
         """Drop days that are too old when the newest event is of this time."""
         for figure in self.figures.everything():
             for cell in figure.cells.everything():
-                drop_before(cell.days, int(newest) // 86400 - DAYS_KEPT)
+                drop_before(cell.days, int(newest) // 86400 - _DAYS_KEPT)
 
 
 class Declared:

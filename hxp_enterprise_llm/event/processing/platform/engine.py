@@ -11,7 +11,7 @@ from operator import attrgetter
 
 import structlog
 
-from hxp_enterprise_llm.config.extras import EXTRA_METRICS
+from hxp_enterprise_llm.config.extras import EXTRA_METRICS, FORECAST_EXTRAS
 from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.event.log.model import (
     Batch,
@@ -41,7 +41,7 @@ _REST_SECONDS = 0.05
 """Pause at the head of the log: many small commits are taken in at once. Who asks is answered from all there is."""
 _CATCH_UP_READS = 8
 _OFFSET = attrgetter("offset")
-_EXTRAS = tuple(name for name in EXTRA_METRICS if name not in ("tokens_next_hour", "tokens_anomaly"))
+_EXTRAS = tuple(name for name in EXTRA_METRICS if name not in FORECAST_EXTRAS)
 """Those of EXTRA_METRICS that are computed here."""
 
 
@@ -259,7 +259,7 @@ class PlatformEngine:
         """Put a snapshot into the log, unless nothing has changed since the last."""
         views, now = self.views(), self._clock.time()
         measure(self._telemetry, self._core.state, views)
-        changed = self._core.state.events, views.active_agents()["active_count"]
+        changed = self._core.state.events, views.active_count()
         if changed == self._told:
             return
         data = snapshot_data(views, now, self._position)

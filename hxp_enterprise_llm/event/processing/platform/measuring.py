@@ -19,7 +19,7 @@ def measure(metrics: PlatformMetrics, state: State, views: Views) -> None:
     cost = views.cost_usd()
     metrics.cost.set(nan if cost is None else cost)
     metrics.unpriced.set(total[ledger.UNPRICED])
-    metrics.active_agents.set(views.active_agents()["active_count"])
+    metrics.active_agents.set(views.active_count())
     metrics.budget.clear()
     for used in views.budgets():
         metrics.budget.labels(used.config.name).set(used.ratio)

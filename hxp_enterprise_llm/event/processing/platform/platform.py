@@ -33,6 +33,8 @@ from hxp_enterprise_llm.event.processing.prices.table import PriceTable, Snapsho
 
 MOST_PENDING = 4096
 """Rows after which they are booked."""
+MOST_PENDING_BYTES = 8 * 1024 * 1024
+"""Bytes of events after which their rows are booked: names and samples of these are held until then."""
 _FORGET_SECONDS = 60.0
 
 
@@ -74,6 +76,7 @@ class Platform:
         self._settings = _settings(config)
         self._takers = self._make_takers()
         self._forget_at = 0.0
+        self._pending_bytes = 0
 
     @property
     def config(self) -> PlatformConfig:
@@ -92,13 +95,14 @@ class Platform:
         for type, raws in parts.items():
             found, refused = READERS[type].read(raws, self.state.newest)
             self.state.events += len(raws)
+            self._pending_bytes += sum(map(len, raws))
             self.state.ignored += refused
             if found.times:
                 self.state.newest = max(self.state.newest, max(found.times))
                 self._takers[type](found)
         for declared in self._settings.declared:
             self._take_declared(declared, events)
-        if len(self._pending) > MOST_PENDING:
+        if len(self._pending) > MOST_PENDING or self._pending_bytes > MOST_PENDING_BYTES:
             self._settle()
 
     def _make_takers(self) -> dict[str, Callable[[Events[Any]], None]]:
@@ -173,6 +177,7 @@ class Platform:
                 found.last = max(found.last, shared.last)
         state.tokens.settle(pending, limits, self._settings.pinned)
         pending.clear()
+        self._pending_bytes = 0
 
     def settled(self) -> State:
         """All that is known, without what is too old."""
@@ -226,6 +231,11 @@ class Views:
         return agents.active_view(
             self._state.agents, self._now, self._settings.active_within, self._settings.task_timeout
         )
+
+    def active_count(self) -> int:
+        """How many agents are active."""
+        since = self._now - self._settings.active_within
+        return sum(agent.last > since for agent in self._state.agents.kept.named.values())
 
     def agents(self) -> dict[str, Any]:
         """GET /api/v2/agents."""
@@ -298,7 +308,7 @@ class Views:
         found = tokens.projection(state.tokens, money, now)
         ratios = [each.ratio for each in self.budgets()]
         return {
-            "active_agents": float(self.active_agents()["active_count"]),
+            "active_agents": float(self.active_count()),
             "cost_usd_today": money.usd(today),
             "cost_usd_hour": found.hour,
             "cost_usd_month": money.usd(state.tokens.everything.between(*month_of(now))),

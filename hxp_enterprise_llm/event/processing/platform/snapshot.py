@@ -13,7 +13,7 @@ SNAPSHOT_TYPE = "platform.snapshot"
 SOURCE = "/processing/platform"
 MOST_BYTES = 60_000
 """Of the data; with its attributes the event stays below 64 kB."""
-_LONGEST, _SHORTEST = 50, 3
+_LONGEST, _SHORTEST = 25, 3
 
 
 def snapshot_data(views: Views, at: float, position: int) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _whole(views: Views) -> dict[str, Any]:
             "month_usd": costs["month_usd"],
             "unpriced": costs["unpriced"],
             "budgets": costs["budgets"],
-            "by": tokens["by"],
+            "by": {kind: [_account(each) for each in found] for kind, found in tokens["by"].items()},
         },
         "memory": views.tier_stats(),
         "knowledge": {
@@ -62,6 +62,15 @@ def _whole(views: Views) -> dict[str, Any]:
         "hypotheses": {key: value for key, value in hypotheses.items() if not key.startswith("by_")},
         "models": views.models()["models"],
         "recommendations": views.recommendations()["recommendations"],
+    }
+
+
+def _account(each: dict[str, Any]) -> dict[str, Any]:
+    """An account in short; GET /api/v2/tokens has all of it. The one without a name is `other`."""
+    today = each["today"]
+    return {key: each[key] for key in ("name", "requests", "tokens", "cost_usd", "unpriced_requests")} | {
+        "today_tokens": today["tokens"],
+        "today_usd": today["cost_usd"],
     }
 
 
