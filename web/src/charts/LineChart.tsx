@@ -8,7 +8,7 @@ import { second } from "../format/time";
 import { theme, type Token } from "../theme/theme";
 import { type Line, makePlot, type Plot } from "./plot";
 import { sample, Sampled } from "./sampling";
-import { CalmScale } from "./scale";
+import { CalmScale, gridStep } from "./scale";
 
 export interface LineSeries {
   metric: string;
@@ -153,7 +153,8 @@ class Held {
 
   private text(line: number, at: number | null = null): string {
     const value = at === null ? this.points.last[line] : this.points.y[line]?.[at];
-    return valuedText(value, this.unit);
+    // "a minute" stands in the head of the panel already.
+    return valuedText(value, this.unit.startsWith("/") ? "" : this.unit);
   }
 
   private data(): uPlot.AlignedData {
@@ -188,7 +189,7 @@ export function axisText(value: number, top: number, unit: string, topmost: bool
   const seconds = unit === "ms" && top >= 1000;
   const factor = seconds ? 1000 : top >= 1e9 ? 1e9 : top >= 1e6 ? 1e6 : top >= 1e4 ? 1e3 : 1;
   const word = seconds ? " s" : unit === "ms" ? " ms" : unit === "%" ? "%" : factor === 1e3 ? " k" : factor === 1e6 ? " M" : factor === 1e9 ? " G" : "";
-  const size = top / factor;
-  const text = size < 0.1 ? significant(value / factor) : exact(value / factor, size < 1 ? 2 : size < 8 ? 1 : 0);
+  const step = gridStep(top / factor);
+  const text = step < 0.01 ? significant(value / factor) : exact(value / factor, step < 0.1 ? 2 : step < 1 ? 1 : 0);
   return topmost ? `${text}${word}` : text;
 }

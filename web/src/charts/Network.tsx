@@ -26,7 +26,7 @@ interface Props {
   height?: number;
 }
 
-const KEY = "hxp.places";
+const KEY = "hxp.places.1";
 
 export function Network({ label, nodes, links, selected = null, pick, height = 420 }: Props) {
   const host = useRef<HTMLDivElement>(null);

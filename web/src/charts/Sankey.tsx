@@ -46,12 +46,14 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
   );
 }
 
+const LEFT = 110;
+const RIGHT = 150;
 const path = sankeyLinkHorizontal<Node, Link>();
 
 function laidOut(nodes: readonly FlowNode[], links: readonly FlowLink[], width: number, height: number) {
   const places = new Map(nodes.map((node, index) => [node.name, index]));
   const usable = acyclic(links.filter((link) => link.value > 0 && places.has(link.source) && places.has(link.target)), places);
-  const layout = sankey<Node, Link>().nodeWidth(5).nodePadding(16).nodeSort(null).linkSort(null).extent([[110, 8], [width - 130, height - 8]]);
+  const layout = sankey<Node, Link>().nodeWidth(5).nodePadding(16).nodeSort(null).linkSort(null).extent([[LEFT, 20], [width - RIGHT, height - 10]]);
   return layout({ nodes: nodes.map((node) => ({ ...node })), links: usable.map((link) => ({ source: places.get(link.source) as number, target: places.get(link.target) as number, value: link.value, from: link })) });
 }
 
@@ -69,14 +71,24 @@ function Block({ node, width }: { node: Node & { x0?: number; x1?: number; y0?: 
   const left = node.depth === 0;
   const middle = (y0 + y1) / 2;
   const beside = left ? x0 - 8 : x1 + 8;
-  const inside = !left && x1 < width - 140;
+  const inside = !left && x1 < width - RIGHT - 2;
+  const note = node.note ?? exact(node.value ?? 0);
   return (
     <g>
       <rect x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} class="block" />
-      <text x={inside ? x0 : beside} y={inside ? Math.max(10, y0 - 4) : middle} text-anchor={left ? "end" : "start"} dominant-baseline={inside ? "auto" : "middle"}>
-        <tspan class="strong">{node.name}</tspan>
-        <tspan dx="6">{node.note ?? exact(node.value ?? 0)}</tspan>
-      </text>
+      {inside || left || y1 - y0 < 28 ? (
+        <text x={inside ? x0 : beside} y={inside ? y0 - 5 : middle + 4} text-anchor={left ? "end" : "start"}>
+          <tspan class="strong">{node.name}</tspan>
+          <tspan dx="6">{note}</tspan>
+        </text>
+      ) : (
+        <text x={beside} y={middle - 2}>
+          <tspan class="strong">{node.name}</tspan>
+          <tspan x={beside} dy="15">
+            {note}
+          </tspan>
+        </text>
+      )}
     </g>
   );
 }

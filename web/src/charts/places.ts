@@ -19,15 +19,16 @@ export function arranged(names: readonly string[], edges: readonly { source: str
   for (const each of nodes) if (!moving.has(each.name)) [each.fx, each.fy] = [each.x, each.y];
   const known = new Set(names);
   const links: Edge[] = edges.filter((edge) => known.has(edge.source) && known.has(edge.target) && edge.source !== edge.target).map((edge) => ({ ...edge }));
+  const most = Math.max(1, ...links.map((each) => each.value));
   forceSimulation(nodes)
-    .force("link", forceLink<Placed, Edge>(links).id((each) => each.name).distance(120).strength(0.25))
-    .force("charge", forceManyBody().strength(-420))
+    .force("link", forceLink<Placed, Edge>(links).id((each) => each.name).distance(130).strength((each) => 0.08 + 0.25 * (each.value / most)))
+    .force("charge", forceManyBody().strength(-900))
     .force("collide", forceCollide(46))
     .force("x", forceX(0).strength(0.05))
     .force("y", forceY(0).strength(0.07))
     .stop()
     .tick(300);
-  return fitted(nodes);
+  return fitted(nodes, moving.size === names.length);
 }
 
 /** A newcomer begins near its partners, the first of all on a circle: the same names stand at the same places each time. */
@@ -41,7 +42,18 @@ function node(name: string, index: number, count: number, edges: readonly { sour
   return { name, x: (sum[0] / partners.length) * 250 + Math.cos(angle) * 30, y: (sum[1] / partners.length) * 250 + Math.sin(angle) * 30 };
 }
 
-function fitted(nodes: readonly Placed[]): Map<string, [number, number]> {
-  const most = Math.max(250, ...nodes.flatMap((each) => [Math.abs(each.x), Math.abs(each.y)]));
-  return new Map(nodes.map((each) => [each.name, [each.x / most, each.y / most]]));
+/** What was arranged as a whole fills the box; what joined others stays at their scale. */
+function fitted(nodes: readonly Placed[], whole: boolean): Map<string, [number, number]> {
+  if (!whole || nodes.length < 3) return new Map(nodes.map((each) => [each.name, [bounded(each.x / 250), bounded(each.y / 250)]]));
+  const [x, y] = [stretched(nodes.map((each) => each.x)), stretched(nodes.map((each) => each.y))];
+  return new Map(nodes.map((each) => [each.name, [x(each.x), y(each.y)]]));
+}
+
+function stretched(values: readonly number[]): (value: number) => number {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return (value) => (most > least ? ((value - least) / (most - least)) * 2 - 1 : 0);
+}
+
+function bounded(value: number): number {
+  return Math.max(-1, Math.min(1, value));
 }

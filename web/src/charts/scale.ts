@@ -38,9 +38,15 @@ export function niceTop(most: number): number {
   return factor * power;
 }
 
-/** Three to five places of gridlines up to the top, 0 among them. */
+/** The distance of gridlines: 1, 2 or 5 times a power of ten, so that their labels are short and exact. */
+export function gridStep(top: number): number {
+  const power = 10 ** Math.floor(Math.log10(top / 5));
+  return [1, 2, 5, 10].map((each) => each * power).find((each) => top / each <= 5.01) ?? top / 5;
+}
+
+/** Three to six places of gridlines up to the top, 0 among them. */
 export function gridlines(top: number): number[] {
-  const step = [1, 2, 2.5, 5, 10].map((each) => each * 10 ** Math.floor(Math.log10(top / 4))).find((each) => top / each <= 4.01) ?? top / 4;
+  const step = gridStep(top);
   return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, index) => index * step);
 }
 

@@ -24,20 +24,27 @@ export function fields(data: unknown): Fields {
 const KNOWN: Record<string, (data: Fields) => string[]> = {
   "llm.request.completed": (d) => [text(d["model"]), tokens(d), ms(d["latency_ms"] ?? d["duration_ms"])],
   "llm.request.failed": (d) => [text(d["model"]), text(d["error"] ?? d["error_class"]) || "failed", after(d["latency_ms"] ?? d["duration_ms"])],
-  "memory.tier.access": (d) => [`${text(d["tier"])} ${d["hit"] === false ? "miss" : "hit"}${within(d["latency_ms"])}`, count(d["items"], "item")],
+  "memory.tier.access": (d) => [`${tierName(text(d["tier"]))} ${d["hit"] === false ? "miss" : "hit"}${within(d["latency_ms"])}`, count(d["items_retrieved"], "item")],
   "knowledge.miss": (d) => [text(d["query"]) ? `no item for “${text(d["query"])}”` : "nothing found"],
   "knowledge.access": (d) => [text(d["item"]), text(d["tier"]), ms(d["latency_ms"])],
   "tool.call.completed": (d) => [`${text(d["tool"])}${within(d["latency_ms"] ?? d["duration_ms"])}`],
   "tool.call.failed": (d) => [text(d["tool"]), text(d["error"]) || "failed"],
-  "agent.handoff": (d) => [`${text(d["from"])} to ${text(d["to"])}`, text(d["kind"]), text(d["outcome"])],
-  "agent.started": (d) => [text(d["agent"]), text(d["task"]) || "started"],
-  "agent.completed": (d) => [text(d["agent"]), text(d["task"]) || "completed", ms(d["duration_ms"])],
-  "agent.failed": (d) => [text(d["agent"]), text(d["error"]) || "failed"],
-  "cost.recorded": (d) => [cost(d), count(d["tokens"], "token"), text(d["model"])],
+  "agent.handoff": (d) => [`to ${text(d["to"])}`, text(d["kind"]), text(d["outcome"]) === "failure" ? "failed" : ""],
+  "agent.started": (d) => ["started", text(d["task"])],
+  "agent.completed": (d) => [`completed${within(d["duration_ms"])}`, count(d["total_tokens"], "token")],
+  "agent.failed": (d) => ["failed", text(d["error"])],
+  "cost.recorded": (d) => [cost(d), count(d["total_tokens"], "token"), text(d["model"])],
   "alert.firing": (d) => [text(d["rule"]), text(d["summary"])],
   "alert.resolved": (d) => [text(d["rule"]), text(d["summary"])],
   "host.cpu": (d) => [typeof d["percent"] === "number" ? `${exact(d["percent"], 1)}%` : ""],
 };
+
+const TIERS: Record<string, string> = { redis: "Redis", postgresql: "PostgreSQL", postgres: "PostgreSQL", chromadb: "ChromaDB", chroma: "ChromaDB" };
+
+/** A memory tier as people write it. */
+export function tierName(name: string): string {
+  return TIERS[name] ?? name;
+}
 
 function general(data: Fields): string[] {
   const entries = Object.entries(data).filter(([, value]) => typeof value !== "object");
@@ -52,7 +59,7 @@ function tokens(data: Fields): string {
 }
 
 function cost(data: Fields): string {
-  const usd = data["cost_usd"] ?? data["usd"];
+  const usd = data["amount_usd"];
   return typeof usd === "number" ? `$${money(usd)}` : "";
 }
 

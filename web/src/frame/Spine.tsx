@@ -104,6 +104,7 @@ function base({ context, width, colours }: Frame): void {
 function bars(app: App, frame: Frame): void {
   const { context, width, from, to, colours } = frame;
   const count = Math.floor(width / SLOT);
+  if (count < 1) return;
   const step = (to - from) / count;
   const values = slots(app, from, step, count);
   const most = Math.max(...values.filter((value) => !Number.isNaN(value)), 0);

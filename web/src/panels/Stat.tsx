@@ -51,7 +51,7 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
     if (limit !== undefined && value >= limit * 0.9) return `limit ${valuedText(limit, unit)}`;
     if (meaning) return meaning(value);
     const mean = app.metrics.mean(metric, app.moment.start(), app.moment.end()) * scale;
-    return change(value, mean, `the mean of ${rangeName(app.moment.span.value)}`);
+    return change(value, mean, `its ${rangeName(app.moment.span.value)} mean`);
   }
 
   return (

@@ -6,11 +6,12 @@ import { Sankey, type FlowLink } from "../charts/Sankey";
 import { useResource } from "../frame/context";
 import type { View } from "../frame/view";
 import { exact, money, percent, shortText, significant } from "../format/number";
+import { tierName } from "../format/sentence";
 import { duration } from "../format/time";
 import { NotServed } from "../panels/NotServed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
-import { readTiers, type Tier, type TierAnswer, tierName } from "./tiers";
+import { readTiers, type Tier, type TierAnswer } from "./tiers";
 
 const TIERS = "/api/v2/memory/tier-stats?window_hours=24";
 
@@ -71,7 +72,7 @@ function Flow({ answer }: { answer: TierAnswer | null }) {
     return [{ source: from, target: to, value: count, kind: to === "nothing found" ? ("nothing" as const) : ("on" as const) }];
   });
   const notes = Object.fromEntries(tiers.map((tier) => [tier.name, tier.latency === null ? "" : duration(tier.latency / 1000)]));
-  const ends = Object.fromEntries(tiers.map((tier) => [`by ${tier.name}`, `${percent(tier.share)}%, ${exact(tier.hits)}`]));
+  const ends = Object.fromEntries(tiers.map((tier) => [`by ${tier.name}`, `${percent(tier.share)}% of reads, ${exact(tier.hits)}`]));
   const names = ["reads", ...tiers.map((tier) => tier.name), ...tiers.map((tier) => `by ${tier.name}`), "nothing found"].filter((name) => links.some((link) => link.source === name || link.target === name));
   const nodes = names.map((name) => ({ name, ...(notes[name] !== undefined ? { note: notes[name] } : {}), ...(ends[name] !== undefined ? { note: ends[name] } : {}) }));
   return (

@@ -3,7 +3,7 @@
 import { LineChart } from "../charts/LineChart";
 import { useApp, usePulse, useResource } from "../frame/context";
 import type { View } from "../frame/view";
-import { exact, percent, significant } from "../format/number";
+import { exact, money, percent, significant } from "../format/number";
 import { age, duration } from "../format/time";
 import { Attention } from "../panels/Attention";
 import { Empty } from "../panels/Empty";
@@ -36,7 +36,11 @@ function Overview() {
         <Stat title="Error rate" metric="error_rate" unit="%" scale={100} rule="critical_alert" limit={20} />
         <Stat title="Latency p95" metric="latency_p95" unit="ms" rule="performance_warning" limit={2000} />
         <Stat title="Tokens" metric="tokens" unit="/min" meaning={() => "in and out"} />
-        <Stat title="Active sources" metric="active_sources" unit="" meaning={() => "in the last minute"} />
+        {app.metrics.ring.has("cost_usd_hour") ? (
+          <Stat title="Cost" metric="cost_usd_hour" unit="$/h" meaning={() => `$${money(app.metrics.at("cost_usd_today", app.moment.end()))} today`} />
+        ) : (
+          <Stat title="Active sources" metric="active_sources" unit="" meaning={() => "in the last minute"} />
+        )}
       </div>
       {empty ? <Empty /> : null}
       <div class="row">

@@ -1,5 +1,7 @@
 // Memory tiers, as `GET /api/v2/memory/tier-stats` has them.
 
+import { tierName } from "../format/sentence";
+
 export interface TierAnswer {
   window_hours: number;
   answered: number;
@@ -28,12 +30,6 @@ export interface Tier {
   latency: number | null;
   p95: number | null;
   cost: number | null;
-}
-
-const NAMES: Record<string, string> = { redis: "Redis", postgresql: "PostgreSQL", postgres: "PostgreSQL", chromadb: "ChromaDB", chroma: "ChromaDB" };
-
-export function tierName(name: string): string {
-  return NAMES[name] ?? name;
 }
 
 /** Tiers in the order that reads go through them, and the share of reads that found nothing. */
