@@ -117,6 +117,8 @@ lock:
 	    --no-header --upgrade -q -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes \
 	    --no-header --upgrade -q -o requirements/dev.txt
+	$(BIN)/uv pip compile requirements/crewai.in --universal --python-version 3.11 --generate-hashes \
+	    --no-header --upgrade -q -o requirements/crewai.txt
 
 .PHONY: dev
 dev:

@@ -8,6 +8,9 @@ from hxp_enterprise_llm.client.instrument.context import current
 from hxp_enterprise_llm.client.instrument.scope import Emits, Reporter, short
 from hxp_enterprise_llm.runtime.clock import Clock
 
+NOBODY = "unknown"
+"""Whose a hypothesis is that no agent's work is around."""
+
 
 class Hypothesis(Reporter):
     """A hypothesis, reported as formed when it is made; say later what became of it."""
@@ -25,8 +28,8 @@ class Hypothesis(Reporter):
         """`confidence` is between 0 and 1."""
         super().__init__(emitter, clock, current())
         self._known: dict[str, Any] = {"hypothesis": short(hypothesis), "domain": domain}
-        if agent:
-            self._known["agent"] = agent
+        if agent or not (self.work and self.work.agent):
+            self._known["agent"] = agent or NOBODY
         self._report("hypothesis.formed", confidence)
 
     def validated(self, confidence: float | None = None) -> None:

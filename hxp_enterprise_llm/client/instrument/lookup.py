@@ -84,6 +84,7 @@ class MemoryLookup(Scope):
                 latency_ms=latency_ms,
                 operation=self._operation,
                 key=self._query,
+                query=self._query,
                 **self._whole() if last else {},
             )
 

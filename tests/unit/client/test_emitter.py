@@ -341,6 +341,7 @@ def _in_child(emitter: Emitter) -> None:
     os._exit(0 if emitter.flush() else 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that is the case which is tested
 def test_a_forked_child_sends_its_own_events_and_not_those_of_its_parent(service: FakeService, tmp_path: Path) -> None:
     with Emitter(service.url, spool=tmp_path, linger=0.0) as emitter:
         emitter.emit(event(0))

@@ -1,0 +1,1 @@
+"""A real crew with a model that answers from a script, run in the environment that has CrewAI."""

@@ -1,0 +1,70 @@
+"""`python -m tests.clients.crew URL SCENARIO`: a crew at work, reported to URL; prints what the model has counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+
+# Before CrewAI is loaded: it tells nobody of us, and writes where nothing is.
+HOME = tempfile.mkdtemp()
+os.environ.update(
+    CREWAI_DISABLE_TELEMETRY="true",
+    CREWAI_TRACING_ENABLED="false",
+    CREWAI_STORAGE_DIR=HOME,
+    OTEL_SDK_DISABLED="true",
+    OPENAI_API_KEY="none",
+    HOME=HOME,
+)
+
+from crewai import LLM, Agent, Crew, Task  # noqa: E402
+from crewai.tools import tool  # noqa: E402
+
+from hxp_enterprise_llm.client import Emitter  # noqa: E402
+from hxp_enterprise_llm.client.crewai.listener import CrewListener  # noqa: E402
+from tests.clients.crew.model import Model  # noqa: E402
+
+
+@tool("web_search")
+def web_search(query: str) -> str:
+    """Search the web."""
+    return f"found {query}"
+
+
+@tool("broken_tool")
+def broken_tool(query: str) -> str:
+    """Break."""
+    raise ValueError(f"no {query}")
+
+
+def agent(role: str, llm: LLM, *, tools: tuple[object, ...] = (), delegates: bool = False) -> Agent:
+    return Agent(role=role, goal="to be done", backstory="none", llm=llm, tools=list(tools), allow_delegation=delegates)
+
+
+def crew(scenario: str, llm: LLM) -> Crew:
+    """A crew for a scenario: an editor who delegates to a researcher, or one agent alone."""
+    if scenario == "delegation":
+        agents = [agent("Editor", llm, delegates=True), agent("Researcher", llm, tools=(web_search,))]
+    else:
+        agents = [agent("Loner", llm, tools=(broken_tool,) if scenario == "broken" else ())]
+    return Crew(agents=agents, tasks=[Task(description="write", expected_output="text", agent=agents[0])])
+
+
+def main(url: str, scenario: str) -> None:
+    model = Model()
+    model.fail = scenario == "failing"
+    llm = LLM(model="openai/fake-model", base_url=model.url, api_key="none", stream=scenario == "streaming")
+    with Emitter(url, source="/crews/test") as emitter, CrewListener(emitter) as listener:
+        try:
+            crew(scenario, llm).kickoff()
+        except Exception:
+            if scenario != "failing":
+                raise
+        assert listener.flush(20)
+        said = {"calls": model.calls, "input": model.input, "output": model.output, **emitter.stats._asdict()}
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
