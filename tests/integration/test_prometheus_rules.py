@@ -28,6 +28,7 @@ from hxp_enterprise_llm.telemetry.metrics import (
     StreamingMetrics,
 )
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,8 @@ HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verify it is over"]
 ENDPOINTS = {
     "9100": {
         "/analytics",
+        "/api/v2/agents",
+        "/api/v2/tokens",
         "/events/bounds",
         "/health",
         "/health/live",
@@ -89,6 +92,7 @@ def new_registry() -> CollectorRegistry:
         ServiceMetrics,
         LogMetrics,
         ProcessingMetrics,
+        PlatformMetrics,
         NotificationMetrics,
         DashboardMetrics,
         SourceMetrics,
