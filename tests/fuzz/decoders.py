@@ -19,6 +19,7 @@ from hxp_enterprise_llm.config.loader import parse as parse_config
 from hxp_enterprise_llm.config.secrets import Secret
 from hxp_enterprise_llm.config.streaming import CentrifugeConfig
 from hxp_enterprise_llm.event.dashboards.definitions import load_text
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.log.packing import Damaged, Record, identities_of, pack, unpack
 from hxp_enterprise_llm.event.log.remote.answers import read_appended, read_bounds, read_refusal
@@ -241,7 +242,7 @@ def answers(data: bytes) -> object:
 
 
 _EVENTS = [Stored(Offset(n), "abc"[n % 3], b'{"type":"a","n":%d}' % n) for n in range(1, 6)]
-RECORD = pack(_EVENTS, [identity("/s", str(event.offset)) for event in _EVENTS], NOW)
+RECORD = pack(StoredColumns.of(_EVENTS), [identity("/s", str(event.offset)) for event in _EVENTS], NOW)
 RECORD_BYTES = msgspec.msgpack.encode(RECORD)
 
 

@@ -135,7 +135,8 @@ class Disk:
             return
         if self.full:
             raise _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL)
-        if sql == "COMMIT" and self.failing_syncs:
+        commits = sql == "COMMIT" or not connection.in_transaction
+        if commits and self.failing_syncs:
             self.failing_syncs -= 1
             connection.rollback()
             raise _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR_FSYNC)

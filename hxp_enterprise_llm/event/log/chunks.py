@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from hxp_enterprise_llm.event.log.model import Batch, Stored
+from hxp_enterprise_llm.event.log.columns import StoredColumns
+from hxp_enterprise_llm.event.log.model import Batch
 from hxp_enterprise_llm.event.model import Offset, TypePatterns
 
 SCAN_BYTES = 1024 * 1024
@@ -20,43 +21,33 @@ class Chunk(NamedTuple):
     """Neighbouring events of the log, ascending, at least one."""
 
     last: Offset
-    events: Sequence[Stored]
+    events: StoredColumns
     size: int
     """Bytes of the events' text."""
 
 
-def chunk_of(events: Sequence[Stored]) -> Chunk:
+def chunk_of(events: StoredColumns) -> Chunk:
     """A chunk of these events."""
-    return Chunk(events[-1].offset, events, sum(len(event.raw) for event in events))
+    return Chunk(events.offsets[-1], events, sum(map(len, events.raws)))
 
 
 def scan(chunks: Iterable[Chunk], after: Offset, head: Offset, limit: int, types: TypePatterns | None) -> Batch:
     """Answer a read from the chunks that follow `after`, which reach up to `head`."""
-    chosen: list[Stored] = []
-    scanned = 0
+    chosen: list[StoredColumns] = []
+    scanned, room = 0, limit
     for chunk in chunks:
-        events = _beyond(chunk.events, after)
+        events = chunk.events.beyond(after)
         if types is not None:
-            events = [event for event in events if types.matches(event.type)]
-        room = limit - len(chosen)
+            events = events.of_types(types)
         if len(events) > room:
-            chosen.extend(events[:room])
-            return Batch(tuple(chosen), chosen[-1].offset, head)
-        chosen.extend(events)
+            chosen.append(events[:room])
+            return Batch(StoredColumns.joined(chosen), events.offsets[room - 1], head)
+        chosen.append(events)
+        room -= len(events)
         scanned += chunk.size
-        if scanned >= SCAN_BYTES or len(chosen) == limit:
-            return Batch(tuple(chosen), chunk.last, head)
-    return Batch(tuple(chosen), head, head)
-
-
-def _beyond(events: Sequence[Stored], after: Offset) -> Sequence[Stored]:
-    if events[0].offset > after:
-        return events
-    return events[bisect_right(events, after, key=_offset) :]
-
-
-def _offset(event: Stored) -> Offset:
-    return event.offset
+        if scanned >= SCAN_BYTES or not room:
+            return Batch(StoredColumns.joined(chosen), chunk.last, head)
+    return Batch(StoredColumns.joined(chosen), head, head)
 
 
 class Chunks:

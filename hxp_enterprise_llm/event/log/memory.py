@@ -100,11 +100,11 @@ class MemoryLog:
         self._window.expire(now)
         numbered = number([events], self._window, self._head, step=self._step)
         if numbered.fresh:
-            self._window.add(numbered.identities, [event.offset for event in numbered.fresh], now)
+            self._window.add(numbered.identities, numbered.fresh.offsets, now)
             self._chunks.append(chunk_of(numbered.fresh))
-            self._head = numbered.fresh[-1].offset
+            self._head = numbered.fresh.offsets[-1]
             self._bell.ring()
-        return numbered.answers[0]
+        return list(numbered.answers[0])
 
     async def read(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None

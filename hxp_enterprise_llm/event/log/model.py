@@ -44,7 +44,7 @@ class Appended(NamedTuple):
 class Batch(NamedTuple):
     """A stretch of the log. `next` is where the scan ended, which may lie beyond the last event chosen."""
 
-    events: tuple[Stored, ...]
+    events: Sequence[Stored]
     next: Offset
     head: Offset
 
@@ -135,7 +135,7 @@ class EventLog(Protocol):
 class BeginsAppends(Protocol):
     """What a log of this process may offer beside EventLog."""
 
-    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> Future[list[Appended]]:
+    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> Future[Sequence[Appended]]:
         """`append` that takes no task: what it would raise is the future's exception."""
         ...
 

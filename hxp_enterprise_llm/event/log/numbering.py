@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from itertools import chain, islice, repeat
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
+from hxp_enterprise_llm.event.log.columns import AllNew, StoredColumns
 from hxp_enterprise_llm.event.log.model import Appended, Stored
 from hxp_enterprise_llm.event.log.window import IdentityWindow
 from hxp_enterprise_llm.event.model import Encoded, EncodedColumns, Offset, identities
@@ -15,8 +15,8 @@ from hxp_enterprise_llm.event.model import Encoded, EncodedColumns, Offset, iden
 class Numbered(NamedTuple):
     """Batches after numbering: the answer to each, and what is to be stored, in order."""
 
-    answers: list[list[Appended]]
-    fresh: list[Stored]
+    answers: list[Sequence[Appended]]
+    fresh: StoredColumns
     identities: list[bytes]
 
 
@@ -30,10 +30,12 @@ def number(batches: Sequence[Sequence[Encoded]], window: IdentityWindow, head: O
     if len(set(keys)) < len(keys) or not window.knows_none(keys):
         return _number_with_repeats(batches, keys, window, head, step)
     # Nothing here is done event by event in Python.
-    offsets = range(head + step, head + step * len(keys) + 1, step)
-    fresh = list(map(_stored, zip(offsets, types, raws, strict=True)))
-    given = map(_appended, zip(offsets, repeat(False)))
-    return Numbered([list(islice(given, len(batch))) for batch in batches], fresh, keys)
+    offsets: Sequence[Any] = range(head + step, head + step * len(keys) + 1, step)
+    ends = accumulate(map(len, batches))
+    answers: list[Sequence[Appended]] = [
+        AllNew(offsets[end - len(batch) : end]) for end, batch in zip(ends, batches, strict=True)
+    ]
+    return Numbered(answers, StoredColumns(offsets, types, raws), keys)
 
 
 def _columns(batches: Sequence[Sequence[Encoded]]) -> Iterable[Sequence[Any]]:
@@ -55,7 +57,7 @@ def _number_with_repeats(
 ) -> Numbered:
     fresh: list[Stored] = []
     first_seen: dict[bytes, Offset] = {}
-    answers = []
+    answers: list[Sequence[Appended]] = []
     next_key = iter(keys)
     for batch in batches:
         answer = []
@@ -66,9 +68,4 @@ def _number_with_repeats(
                 fresh.append(Stored(head, event.type, event.raw))
             answer.append(Appended(known or head, known is not None))
         answers.append(answer)
-    return Numbered(answers, fresh, list(first_seen))
-
-
-# A named tuple's own constructor is a Python call; on this path it would be two for each event.
-_stored = partial(tuple.__new__, Stored)
-_appended = partial(tuple.__new__, Appended)
+    return Numbered(answers, StoredColumns.of(fresh), list(first_seen))

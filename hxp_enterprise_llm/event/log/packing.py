@@ -15,13 +15,13 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from hxp_enterprise_llm.event.log.chunks import Chunk
-from hxp_enterprise_llm.event.log.model import Stored
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.model import Offset
 
 MAX_RECORD_EVENTS = 4096
@@ -47,27 +47,27 @@ class Damaged(Exception):
     """A record that is not what was written; the caller knows where it lies."""
 
 
-def split(events: Sequence[Stored]) -> Iterator[tuple[int, int]]:
+def split(raws: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Ranges [start, end) of the events, each small enough for one record, or a single event."""
-    if len(events) <= MAX_RECORD_EVENTS and sum([len(event.raw) + 1 for event in events]) <= MAX_RECORD_BYTES:
-        if events:
-            yield 0, len(events)
+    if len(raws) <= MAX_RECORD_EVENTS and sum(map(len, raws)) + len(raws) <= MAX_RECORD_BYTES:
+        if raws:
+            yield 0, len(raws)
         return
     start = size = 0
-    for index, event in enumerate(events):
-        size += len(event.raw) + 1
+    for index, raw in enumerate(raws):
+        size += len(raw) + 1
         if index > start and (size > MAX_RECORD_BYTES or index - start == MAX_RECORD_EVENTS):
             yield start, index
-            start, size = index, len(event.raw) + 1
-    yield start, len(events)
+            start, size = index, len(raw) + 1
+    yield start, len(raws)
 
 
-def pack(events: Sequence[Stored], identities: Sequence[bytes], at: float) -> Record:
+def pack(events: StoredColumns, identities: Sequence[bytes], at: float) -> Record:
     """A record of events whose offsets follow each other without holes."""
-    last, n = events[-1].offset, len(events)
-    types = _pack_types([event.type for event in events])
+    last, n = events.offsets[-1], len(events)
+    types = _pack_types(events.types)
     keys = b"".join(identities)
-    body = b"\n".join([event.raw for event in events])
+    body = b"\n".join(events.raws)
     return Record(last, n, at, types, keys, body, _checksum(last, n, at, types, keys, body))
 
 
@@ -85,9 +85,8 @@ def unpack(record: Record) -> Chunk:
     types = _unpack_types(record.types, record.n)
     if len(raws) != record.n:
         raise Damaged(f"it holds {len(raws)} events instead of {record.n}")
-    first = record.last - record.n + 1
-    events = [Stored(Offset(first + i), types[i], raw) for i, raw in enumerate(raws)]
-    return Chunk(Offset(record.last), events, len(record.body))
+    offsets: Sequence[Any] = range(record.last - record.n + 1, record.last + 1)
+    return Chunk(Offset(record.last), StoredColumns(offsets, types, raws), len(record.body))
 
 
 def identities_of(record: Record) -> tuple[list[bytes], range]:

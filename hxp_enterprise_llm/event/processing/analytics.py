@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Distinct
 from hxp_enterprise_llm.event.processing.groups import Groups
@@ -125,9 +126,10 @@ class Analytics:
         if not events:
             return
         arrived = arrival or Arrival(self.now, self.now)
-        kinds = self._planner.kinds_of([event.type for event in events])
+        columns = StoredColumns.of(events)
+        kinds = self._planner.kinds_of(columns.types)
         present = set(kinds)
-        late, ignored = self._take(events, kinds, present, arrived)
+        late, ignored = self._take(columns.raws, kinds, present, arrived)
         if count:
             self._watched_since(arrived.first)
             self.totals.events += len(events) - sum(kinds.count(k) for k in present if self._planner.kinds[k].own)
@@ -135,7 +137,7 @@ class Analytics:
             self.totals.ignored += ignored
 
     def _take(
-        self, events: Sequence[Stored], kinds: Sequence[int], present: set[int], arrived: Arrival
+        self, raws: Sequence[bytes], kinds: Sequence[int], present: set[int], arrived: Arrival
     ) -> tuple[int, int]:
         """Hand every accumulator its values; answers how many events came too late, and what was ignored."""
         touching = frozenset(kind for kind in present if self._planner.kinds[kind].touched)
@@ -143,10 +145,10 @@ class Analytics:
             return 0, 0
         if len(touching) < len(present):
             wanted = [kind in touching for kind in kinds]
-            events, kinds = list(compress(events, wanted)), list(compress(kinds, wanted))
+            raws, kinds = list(compress(raws, wanted)), list(compress(kinds, wanted))
         plan = self._planner.plan(touching)
-        views, kinds = plan.read([event.raw for event in events], kinds)
-        late, ignored = 0, len(events) - len(views)
+        views, kinds = plan.read(raws, kinds)
+        late, ignored = 0, len(raws) - len(views)
         for slot, those, of_kinds in self._by_slot(views, kinds, plan, arrived):
             if slot is None:
                 late += len(those)

@@ -16,7 +16,38 @@ Views = Sequence[Any]
 Reader = Callable[[Views], list[Any]]
 """Reads one path: a value of each event, None where there is none."""
 Column = Callable[[Views], tuple[Sequence[Any], int]]
-"""Reads one field: the values that count, and the number of those that were refused."""
+"""Reads one field: the values that count, and the number of those that were refused.
+
+A list is in the order of the events, one of another kind is not."""
+
+Pick = Callable[[Sequence[Any]], Sequence[Any]]
+"""Picks the values of some of the events out of a column of all."""
+
+
+def everything(column: Sequence[Any]) -> Sequence[Any]:
+    """Picks all."""
+    return column
+
+
+class Reading:
+    """A batch whose columns are read once, for whoever asks for them."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._read: dict[Column, tuple[Sequence[Any], int]] = {}
+
+    def of(self, column: Column, pick: Pick = everything) -> tuple[Sequence[Any], int]:
+        """The column of some of the events, all unless said otherwise."""
+        if column not in self._read:
+            self._read[column] = column(self._views)
+        values, refused = self._read[column]
+        if pick is everything:
+            return values, refused
+        # As many as there are events: each has one, in its place.
+        if isinstance(values, list) and len(values) == len(self._views):
+            return pick(values), 0
+        return column(pick(self._views))
+
 
 _INTEGERS = range(-(2**63), 2**64)
 _SMALL = range(-(2**48), 2**48)
@@ -55,7 +86,7 @@ def _accepted(
     return taken, len(present) - len(taken)
 
 
-def _accepted_texts(values: list[Any]) -> tuple[list[Any], int]:
+def _accepted_texts(values: list[Any]) -> tuple[Sequence[Any], int]:
     try:
         different = set(values)
     except TypeError:
@@ -63,7 +94,7 @@ def _accepted_texts(values: list[Any]) -> tuple[list[Any], int]:
         different = set()
     # What equals a text is one, so that the types of the different values are the types of all.
     if set(map(type, different)) == _TEXTS:
-        return list(different), 0
+        return tuple(different), 0
     return _accepted(values, _never, is_scalar)
 
 

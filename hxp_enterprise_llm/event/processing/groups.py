@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from heapq import nsmallest
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
-from hxp_enterprise_llm.event.processing.columns import Column, Reader, Views
+from hxp_enterprise_llm.event.processing.columns import Column, Pick, Reader, Reading, Views, everything
 
 Key = tuple[str, ...]
 """The values of the labels, in the order in which the breakdown names them."""
@@ -101,28 +103,46 @@ class LabelSets:
     def __init__(self, labels: Sequence[Reader]) -> None:
         self._labels = labels
 
-    def part(self, views: Views) -> tuple[dict[Key, list[Any]], int]:
-        """The events of each label set, and how many have a label that is none. What lacks a label is neither."""
+    def part(self, views: Views) -> tuple[dict[Key, Pick], int]:
+        """What picks the events of each label set, and how many have a label that is none.
+
+        What lacks a label is neither.
+        """
         columns = [_texts(read(views)) for read in self._labels]
-        mine: dict[tuple[str | None, ...], list[Any]] = defaultdict(list)
-        for view, found in zip(views, zip(*columns, strict=True), strict=True):
-            mine[found].append(view)
-        kept: dict[Key, list[Any]] = {}
+        kept: dict[Key, Pick] = {}
         refused = 0
-        for found, those in mine.items():
+        for found, places in _places(columns).items():
             key = tuple(label for label in found if label)
             if len(key) == len(found) and max(map(len, key)) <= LONGEST_LABEL:
-                kept[key] = those
+                kept[key] = _pick(places)
             elif None not in found:
-                refused += len(those)
+                refused += len(places)
         return kept, refused
 
 
-def portions(parted: Mapping[Key, Views], column: Column) -> tuple[list[Portion], int]:
+def _places(columns: Sequence[Sequence[str | None]]) -> Mapping[tuple[str | None, ...], Sequence[int]]:
+    different = [set(column) for column in columns]
+    if all(len(labels) == 1 for labels in different):
+        # Often all come from one agent, or a label is in none of them.
+        return {tuple(chain.from_iterable(different)): range(len(columns[0]))}
+    found: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    for place, labels in enumerate(zip(*columns, strict=True)):
+        found[labels].append(place)
+    return found
+
+
+def _pick(places: Sequence[int]) -> Pick:
+    if isinstance(places, range):
+        return everything
+    first, *others = places
+    return itemgetter(*places) if others else lambda column: (column[first],)
+
+
+def portions(parted: Mapping[Key, Pick], reading: Reading, column: Column) -> tuple[list[Portion], int]:
     """What an accumulator gets of each label set, and how many values were refused."""
     answer, refused = [], 0
-    for key, those in parted.items():
-        values, bad = column(those)
+    for key, pick in parted.items():
+        values, bad = reading.of(column, pick)
         answer.append(Portion(key, values))
         refused += bad
     return answer, refused
@@ -130,7 +150,7 @@ def portions(parted: Mapping[Key, Views], column: Column) -> tuple[list[Portion]
 
 def _texts(values: list[Any]) -> list[str | None]:
     """Labels as texts: of what can be none an empty one, None where there is nothing."""
-    if set(map(type, values)) == {str}:
+    if (kinds := set(map(type, values))) == {str} or kinds == {type(None)}:
         return values
     return [None if value is None else _text(value) for value in values]
 

@@ -7,13 +7,14 @@ type, so that every accumulator gets its values in the order of the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from hxp_enterprise_llm.config.processing import OWN_TYPES
 from hxp_enterprise_llm.event.model import TypePatterns
-from hxp_enterprise_llm.event.processing.columns import Column, Reader, events, numbers, scalars
+from hxp_enterprise_llm.event.processing.columns import Column, Reader, Reading, events, numbers, scalars
 from hxp_enterprise_llm.event.processing.groups import LabelSets, portions
 from hxp_enterprise_llm.event.processing.memo import Memo
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
@@ -48,8 +49,9 @@ class Share(NamedTuple):
     def feed(self, slot: int, views: Sequence[Any]) -> int:
         """Hand the events of a slot to the accumulators; answers how many values were refused."""
         ignored = 0
+        reading = Reading(views)
         for series, column in self.feeds:
-            values, refused = column(views)
+            values, refused = reading.of(column)
             ignored += refused
             if values:
                 series.at(slot).update(values)
@@ -57,7 +59,7 @@ class Share(NamedTuple):
             parted, refused = label_sets.part(views)
             ignored += refused
             for series, column in feeds:
-                found, refused = portions(parted, column)
+                found, refused = portions(parted, reading, column)
                 ignored += refused
                 if found:
                     series.at(slot).update(found)
@@ -126,10 +128,12 @@ class Planner:
         takers = {a: frozenset(k for k in kinds if a in self.kinds[k].touched) for a in self._series}
         wanted = [path for a, taken in takers.items() if taken for path in (*a.fields, *a.by)]
         decode, readers = compile_view([_TIME, *wanted])
+        # Accumulators of the same values share a column.
+        columns = Memo(partial(_column, readers), len(takers) + 1)
         feeds: dict[frozenset[int], dict[tuple[Path, ...], list[Feed]]] = {}
         for accumulator, taken in takers.items():
             if taken:
-                feed = self._series[accumulator], _column(accumulator, readers)
+                feed = self._series[accumulator], columns[accumulator.fields, accumulator.family == "distinct"]
                 feeds.setdefault(taken, {}).setdefault(accumulator.by, []).append(feed)
         shares = (_share(None if taken == kinds else taken, found, readers) for taken, found in feeds.items())
         return Plan(decode, readers[_TIME], tuple(shares))
@@ -144,8 +148,9 @@ def _share(
     )
 
 
-def _column(accumulator: Accumulator, readers: Mapping[Path, Reader]) -> Column:
-    paths = [readers[path] for path in accumulator.fields]
+def _column(readers: Mapping[Path, Reader], wanted: tuple[tuple[Path, ...], bool]) -> Column:
+    fields, any_scalar = wanted
+    paths = [readers[path] for path in fields]
     if not paths:
         return events
-    return scalars(paths) if accumulator.family == "distinct" else numbers(paths)
+    return scalars(paths) if any_scalar else numbers(paths)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
+from hxp_enterprise_llm.event.log.columns import AllNew
 from hxp_enterprise_llm.event.log.model import (
     Ahead,
     Appended,
@@ -47,10 +48,9 @@ def appended_json(appended: Sequence[Appended]) -> list[dict[str, Any]]:
 
 def accepted_json(appended: Sequence[Appended], epoch: str) -> bytes:
     """The whole answer to events that are stored, as it is sent."""
-    offsets, repeats = zip(*appended, strict=True) if appended else ((), ())
-    if not any(repeats):
+    if isinstance(appended, AllNew):
         # The usual answer, filled in at one go.
-        events = b",".join([_NEW] * len(offsets)) % offsets
+        events = b",".join([_NEW] * len(appended)) % tuple(appended.offsets)
     else:
         events = b",".join([_REPEAT % offset if duplicate else _NEW % offset for offset, duplicate in appended])
     return b'{"events":[%b],"epoch":%b}\n' % (events, msgspec.json.encode(epoch))

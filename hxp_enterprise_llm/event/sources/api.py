@@ -149,7 +149,7 @@ class _Api:
         return json_response(answer)
 
 
-def _outcome(appending: asyncio.Future[list[Appended]]) -> list[Appended] | LogError:
+def _outcome(appending: asyncio.Future[Sequence[Appended]]) -> Sequence[Appended] | LogError:
     error = appending.exception()
     return error if isinstance(error, LogError) else appending.result()
 

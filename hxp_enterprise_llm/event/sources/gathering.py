@@ -67,7 +67,7 @@ class Gathering:
         appending.add_done_callback(partial(self._ended, waiting))
         return True
 
-    def _ended(self, waiting: list[_Waiting], appending: asyncio.Future[list[Appended]]) -> None:
+    def _ended(self, waiting: list[_Waiting], appending: asyncio.Future[Sequence[Appended]]) -> None:
         self._under_way -= 1
         if self._events:
             self._hand_on_soon()

@@ -112,7 +112,7 @@ class Ingest:
                 self._metrics.received.labels(way).inc(len(stored))
                 return stored
 
-    def begin(self, body: bytes, *, source: str, way: str = "http") -> asyncio.Future[list[Appended]] | None:
+    def begin(self, body: bytes, *, source: str, way: str = "http") -> asyncio.Future[Sequence[Appended]] | None:
         """`accept` for a small body of JSON, one event or an array of them, that takes no task.
 
         None: it is to be given to `accept`, which says what is wrong with it if anything is; nothing was stored. The
@@ -126,7 +126,7 @@ class Ingest:
 
     def begin_texts(
         self, texts: Sequence[bytes], *, source: str, way: str = "http"
-    ) -> asyncio.Future[list[Appended]] | None:
+    ) -> asyncio.Future[Sequence[Appended]] | None:
         """`begin` for several events, each a JSON text of its own."""
         limits = self._log.limits
         if len(texts) > limits.max_batch_events or max(map(len, texts)) > limits.max_event_bytes:
@@ -153,7 +153,7 @@ class Ingest:
             return None
         return self._rules.read_array(body, limits.max_batch_events, terms)
 
-    def _begin_append(self, events: Sequence[Encoded], way: str) -> asyncio.Future[list[Appended]]:
+    def _begin_append(self, events: Sequence[Encoded], way: str) -> asyncio.Future[Sequence[Appended]]:
         if self._beginner is not None:
             appending = self._beginner.begin_append(events, deadline=self._deadline)
         else:
@@ -161,7 +161,7 @@ class Ingest:
         appending.add_done_callback(partial(self._count, events, way))
         return appending
 
-    def _count(self, events: Sequence[Encoded], way: str, done: asyncio.Future[list[Appended]]) -> None:
+    def _count(self, events: Sequence[Encoded], way: str, done: asyncio.Future[Sequence[Appended]]) -> None:
         error = None if done.cancelled() else done.exception()
         if isinstance(error, LogError):
             self._metrics.rejected.labels(type(error).__name__).inc(len(events))

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Batch, Bounds, CursorError, EventLog, LogError, Stored
 from hxp_enterprise_llm.event.model import EARLIEST, Offset, TypePatterns
 from hxp_enterprise_llm.event.sources import query
@@ -152,8 +153,9 @@ def _progress(bounds: Bounds, cursor: Offset) -> bytes:
     return f"# {bounds.epoch} {bounds.first} {bounds.head} {cursor}\n".encode()
 
 
-def _lines(events: Iterable[Stored]) -> bytes:
-    return b"".join([b"%d %b\n" % (event.offset, event.raw) for event in events])
+def _lines(events: Sequence[Stored]) -> bytes:
+    columns = StoredColumns.of(events)
+    return b"".join(map(b"%d %b\n".__mod__, zip(columns.offsets, columns.raws, strict=True)))
 
 
 def _last_line(error: LogError) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Protocol
@@ -135,7 +135,7 @@ class Channel:
         carried = self.carries_type(message.type, message.address)
         return carried and (self.filter is None or self.filter.matches(message.fields()))
 
-    def select(self, events: tuple[Stored, ...], epoch: str, upto: int) -> list[Message]:
+    def select(self, events: Sequence[Stored], epoch: str, upto: int) -> list[Message]:
         """The channel's messages out of a stretch of the log, up to an offset."""
         messages = [Message(epoch, stored) for stored in events if stored.offset <= upto]
         return [message for message in messages if self.carries(message)]

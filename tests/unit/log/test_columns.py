@@ -10,10 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.event.log.checks import check_batch
+from hxp_enterprise_llm.event.log.columns import AllNew, StoredColumns
 from hxp_enterprise_llm.event.log.model import Appended, BatchTooLarge, EventTooLarge, Limits, LogUnavailable, Stored
 from hxp_enterprise_llm.event.log.numbering import number
 from hxp_enterprise_llm.event.log.window import IdentityWindow
-from hxp_enterprise_llm.event.model import BEGINNING, Encoded, EncodedColumns, Offset, identities, identity
+from hxp_enterprise_llm.event.model import (
+    BEGINNING,
+    Encoded,
+    EncodedColumns,
+    Offset,
+    TypePatterns,
+    identities,
+    identity,
+)
 from tests.unit.log.support import StalledExecutor, event, events, sqlite_log
 
 TEXTS = st.sampled_from(["", "a", "b", "ab", "ä", "\ud800", "a\0b"])
@@ -33,6 +42,39 @@ def test_columns_are_a_sequence_of_events() -> None:
     assert list(made[1:3]) == batch[1:3]
     assert columns(made) is made  # type: ignore[arg-type]
     assert list(columns([])) == []
+
+
+def test_stored_columns_are_a_sequence_of_what_is_stored() -> None:
+    kept = [Stored(Offset(3 * n), f"t.{n % 2}", b"{%d}" % n) for n in range(1, 7)]
+    made = StoredColumns.of(kept)
+    assert made == kept == list(made)
+    assert made == tuple(kept)
+    assert made != kept[:-1]
+    assert made != 7
+    assert StoredColumns.of(made) is made
+    assert (made[0], made[-1], list(made[1:3])) == (kept[0], kept[-1], kept[1:3])
+    assert {type(stored) for stored in made} == {Stored}
+    assert StoredColumns.of([]) == StoredColumns.joined([]) == ()
+    assert StoredColumns.joined([made[:2], made[2:2], made[2:]]) == kept
+
+
+@given(st.integers(0, 20))
+def test_what_lies_beyond_a_cursor(cursor: int) -> None:
+    kept = [Stored(Offset(3 * n), "t", b"{}") for n in range(1, 7)]
+    found = StoredColumns.of(kept).beyond(Offset(cursor))
+    assert found == [stored for stored in kept if stored.offset > cursor]
+
+
+@given(st.lists(st.sampled_from(["a.one", "a.two", "b"]), min_size=1), st.sampled_from(["*", "a.*", "a.two", "c"]))
+def test_what_is_of_some_types(types: list[str], pattern: str) -> None:
+    kept, patterns = [Stored(Offset(n), type, b"{}") for n, type in enumerate(types)], TypePatterns([pattern])
+    assert StoredColumns.of(kept).of_types(patterns) == [stored for stored in kept if patterns.matches(stored.type)]
+
+
+def test_answers_without_repeats_are_a_sequence_of_answers() -> None:
+    made = AllNew([Offset(4), Offset(7), Offset(9)])
+    assert list(made) == [Appended(Offset(4), False), Appended(Offset(7), False), Appended(Offset(9), False)]
+    assert (len(made), made[1], list(made[1:])) == (3, Appended(Offset(7), False), list(made)[1:])
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=8))
@@ -68,7 +110,7 @@ def test_numbering_against_a_model(batches: list[list[int]], old: set[int], step
     given = [EncodedColumns.of(batch) for batch in made] if by_column else made
     numbered = number(given, window, Offset(len(known)), step=step)
     answers, fresh = reference(made, known, len(known), step)
-    assert (numbered.answers, numbered.fresh) == (answers, fresh)
+    assert ([list(answer) for answer in numbered.answers], list(numbered.fresh)) == (answers, fresh)
     assert numbered.identities == list(
         dict.fromkeys(key for batch in made for one in batch if (key := identity(one.source, one.id)) not in known)
     )
@@ -77,7 +119,8 @@ def test_numbering_against_a_model(batches: list[list[int]], old: set[int], step
 
 
 def test_nothing_is_numbered_to_nothing() -> None:
-    assert number([[]], IdentityWindow(1, 1.0), Offset(7)) == ([[]], [], [])
+    numbered = number([[]], IdentityWindow(1, 1.0), Offset(7))
+    assert ([list(answer) for answer in numbered.answers], numbered.fresh, numbered.identities) == ([[]], [], [])
 
 
 def test_the_limits_hold_for_columns() -> None:

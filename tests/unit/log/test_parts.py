@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.event.log.chunks import Chunks, chunk_of, scan
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.following import Bell, follow
 from hxp_enterprise_llm.event.log.model import Batch, Limits, LogUnavailable, Stored
 from hxp_enterprise_llm.event.log.numbering import number
@@ -41,7 +42,7 @@ def stored_at(first: int, content: list[tuple[str, bytes]]) -> list[Stored]:
 def test_a_record_gives_back_what_was_packed(content: list[tuple[str, bytes]], first: int, at: float) -> None:
     stored = stored_at(first, content)
     keys = [identity_of(event(n)) for n in range(len(stored))]
-    record = pack(stored, keys, at)
+    record = pack(StoredColumns.of(stored), keys, at)
     assert list(unpack(record).events) == stored
     assert unpack(record).last == record.last == stored[-1].offset
     found, offsets = identities_of(record)
@@ -51,7 +52,7 @@ def test_a_record_gives_back_what_was_packed(content: list[tuple[str, bytes]], f
 
 @given(STORED, st.data())
 def test_any_flipped_bit_of_a_record_is_noticed(content: list[tuple[str, bytes]], data: st.DataObject) -> None:
-    record = pack(stored_at(1, content), [bytes(16)] * len(content), 1.0)
+    record = pack(StoredColumns.of(stored_at(1, content)), [bytes(16)] * len(content), 1.0)
     field = data.draw(st.sampled_from(["types", "identities", "body"]))
     blob = bytearray(getattr(record, field))
     bit = data.draw(st.integers(0, 8 * len(blob) - 1))
@@ -65,22 +66,22 @@ def test_any_flipped_bit_of_a_record_is_noticed(content: list[tuple[str, bytes]]
 def test_a_record_with_a_wrong_count_is_damaged() -> None:
     stored = stored_at(1, [("a", b'{"x":\n1}')])
     with pytest.raises(Damaged, match="it holds 2 events instead of 1"):
-        unpack(pack(stored, [bytes(16)], 1.0))
+        unpack(pack(StoredColumns.of(stored), [bytes(16)], 1.0))
 
 
 @given(st.lists(st.sampled_from([1, 300, 200_000, MAX_RECORD_BYTES - 1, MAX_RECORD_BYTES]), max_size=30))
 def test_records_stay_within_their_bounds(sizes: list[int]) -> None:
-    stored = [Stored(Offset(i + 1), "a", bytes(size)) for i, size in enumerate(sizes)]
-    ranges = list(split(stored))
-    assert [i for start, end in ranges for i in range(start, end)] == list(range(len(stored)))
+    raws = [bytes(size) for size in sizes]
+    ranges = list(split(raws))
+    assert [i for start, end in ranges for i in range(start, end)] == list(range(len(raws)))
     for start, end in ranges:
-        size = sum(len(one.raw) + 1 for one in stored[start:end])
+        size = sum(len(raw) + 1 for raw in raws[start:end])
         assert size <= MAX_RECORD_BYTES or end - start == 1
 
 
 def test_a_record_has_a_bounded_number_of_events() -> None:
-    stored = [Stored(Offset(i + 1), "a", b"{}") for i in range(2 * MAX_RECORD_EVENTS + 1)]
-    assert [end - start for start, end in split(stored)] == [MAX_RECORD_EVENTS, MAX_RECORD_EVENTS, 1]
+    raws = [b"{}"] * (2 * MAX_RECORD_EVENTS + 1)
+    assert [end - start for start, end in split(raws)] == [MAX_RECORD_EVENTS, MAX_RECORD_EVENTS, 1]
 
 
 class Entry(NamedTuple):
@@ -139,7 +140,7 @@ def test_scans_give_everything_once(batches: list[list[tuple[str, bytes]]], step
     chunks, head, everything = Chunks(BEGINNING), BEGINNING, list[Stored]()
     for batch in batches:
         stored = [Stored(Offset(head + step * (i + 1)), type, raw) for i, (type, raw) in enumerate(batch)]
-        chunks.append(chunk_of(stored))
+        chunks.append(chunk_of(StoredColumns.of(stored)))
         head = stored[-1].offset
         everything += stored
     types = TypePatterns(["llm.*"]) if some else None
@@ -157,7 +158,7 @@ def test_scans_give_everything_once(batches: list[list[tuple[str, bytes]]], step
 def test_the_newest_chunks_are_kept_within_their_memory() -> None:
     chunks = Chunks(BEGINNING, 10_000)
     for n in range(1, 101):
-        chunks.append(chunk_of([Stored(Offset(n), "a", bytes(300))]))
+        chunks.append(chunk_of(StoredColumns([Offset(n)], ["a"], [bytes(300)])))
         assert chunks.bytes <= 10_000 * 9 // 8
     assert len(chunks) > 10
     assert chunks.floor == 100 - len(chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Literal, Protocol, TypeVar
@@ -43,7 +43,7 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def append(self, waiting: Waiting) -> list[Appended]:
+    async def append(self, waiting: Waiting) -> Sequence[Appended]:
         """Wait for the commit that holds an append. Raises LogUnavailable, LogFull, LogCorrupt, LogClosed."""
         self.begin(waiting)
         try:

@@ -130,14 +130,14 @@ class SqliteLog:
         """Store all events or none; see EventLog."""
         try:
             waiting = self._waiting(events, deadline)
-            return await self._committer.append(waiting) if events else []
+            return list(await self._committer.append(waiting)) if events else []
         except LogError as error:
             self._state.count_error(error)
             raise
 
-    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> asyncio.Future[list[Appended]]:
+    def begin_append(self, events: Sequence[Encoded], *, deadline: float = 10.0) -> asyncio.Future[Sequence[Appended]]:
         """`append` that takes no task: what it would raise is the future's exception; see BeginsAppends."""
-        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Sequence[Appended]] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(self._count_error)
         try:
             waiting = self._waiting(events, deadline, answer)
@@ -149,13 +149,13 @@ class SqliteLog:
             answer.set_exception(error)
         return answer
 
-    def _count_error(self, answer: asyncio.Future[list[Appended]]) -> None:
+    def _count_error(self, answer: asyncio.Future[Sequence[Appended]]) -> None:
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, LogError):
             self._state.count_error(error)
 
     def _waiting(
-        self, events: Sequence[Encoded], deadline: float, answer: asyncio.Future[list[Appended]] | None = None
+        self, events: Sequence[Encoded], deadline: float, answer: asyncio.Future[Sequence[Appended]] | None = None
     ) -> Waiting:
         size = check_batch(events, self._limits)
         self._require_open()

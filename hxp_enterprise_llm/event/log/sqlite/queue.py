@@ -21,7 +21,7 @@ class Waiting(NamedTuple):
 
     events: Sequence[Encoded]
     size: int
-    answer: asyncio.Future[list[Appended]]
+    answer: asyncio.Future[Sequence[Appended]]
     within: float = math.inf
     """Seconds that the appender waits."""
     until: float = math.inf

@@ -31,6 +31,7 @@ _TABLES = [
 )""",
 ]
 _COLUMNS = "last_offset, n, at, types, identities, body, crc"
+_INSERT = f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 _COLUMN_TYPES = (int, int, float, bytes, bytes, bytes, int)
@@ -156,9 +157,13 @@ class SegmentWriter:
     def insert(self, records: Sequence[Record]) -> None:
         """Commit the records in one transaction: all of them are on disk, or none is in the log."""
         self.require_in_place()
+        if len(records) == 1:
+            # The usual case: a statement is a transaction by itself, and each further one lets other threads run first.
+            self._connection.execute(_INSERT, records[0])
+            return
         self._execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany(f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records)
+            self._connection.executemany(_INSERT, records)
             self._execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -241,7 +246,7 @@ class SegmentReader:
         """Events of the records beyond `after`, verified."""
         latest = self._latest
         # A page may end inside a record: the next one goes on there without unpacking all of it again.
-        if latest is not None and latest.events[0].offset <= after + 1 <= latest.last:
+        if latest is not None and latest.events.offsets[0] <= after + 1 <= latest.last:
             yield latest
             after = latest.last
         for record in self.records(after, up_to):

@@ -254,8 +254,8 @@ def _unbroken(header: Header, after: int, up_to: int, chunks: Iterator[Chunk]) -
     """The chunks of a segment, which has no holes inside. Raises LogCorrupt where one is missing."""
     reached = max(after, header.first - 1)
     for chunk in chunks:
-        if chunk.events[0].offset > reached + 1:
-            raise _missing(header.path, reached + 1, chunk.events[0].offset - 1)
+        if chunk.events.offsets[0] > reached + 1:
+            raise _missing(header.path, reached + 1, chunk.events.offsets[0] - 1)
         reached = chunk.last
         yield chunk
     if reached < min(up_to, header.last):

@@ -55,7 +55,7 @@ class View(NamedTuple):
 class Committed(NamedTuple):
     """What a commit did."""
 
-    answers: list[list[Appended]]
+    answers: list[Sequence[Appended]]
     chunks: list[Chunk]
     view: View
     seconds: float
@@ -158,15 +158,15 @@ class Store:
 
     def _write(self, numbered: Numbered, at: float) -> list[Chunk]:
         fresh, identities = numbered.fresh, numbered.identities
-        ranges = list(split(fresh))
+        ranges = list(split(fresh.raws))
         records = [pack(fresh[start:end], identities[start:end], at) for start, end in ranges]
         self._since_checkpoint += self._segments.insert(records)
         self._note_commit()
         chunks = []
         for (start, end), record in zip(ranges, records, strict=True):
             events = fresh[start:end]
-            self._window.add(identities[start:end], [event.offset for event in events], at)
-            chunks.append(Chunk(events[-1].offset, events, len(record.body)))
+            self._window.add(identities[start:end], events.offsets, at)
+            chunks.append(Chunk(events.offsets[-1], events, len(record.body)))
         return chunks
 
     def _note_commit(self) -> None:
