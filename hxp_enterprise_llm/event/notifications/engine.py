@@ -275,7 +275,9 @@ class NotificationEngine:
         if snapshot is not None:
             evaluator.believe(result)
             self.monitor.evaluated(at, result, took)
-        self.monitor.show(self._alerts, result.told)
+        self.monitor.show(self._alerts)
+        for _ in self.monitor.say(result.told):
+            await asyncio.sleep(0)
 
     async def _save(self, result: Evaluation, place: Place | None) -> None:
         now, mono = self._now()
