@@ -44,6 +44,9 @@ class Person:
 
     name, targets, readiness = "email", ("a@b.example",), Readiness(True)
 
+    def reaches(self, target: str) -> Readiness:
+        return self.readiness
+
     async def send(self, delivery: Delivery, timeout: float) -> None:
         return
 

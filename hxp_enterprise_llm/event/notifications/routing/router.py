@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.notifications.instant import Instant, SteadyClock
 from hxp_enterprise_llm.event.notifications.routing import records
 from hxp_enterprise_llm.event.notifications.routing.draft import nothing
 from hxp_enterprise_llm.event.notifications.routing.lapses import boundary, lapse
-from hxp_enterprise_llm.event.notifications.routing.model import Instant
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
 from hxp_enterprise_llm.event.notifications.routing.standing import count
@@ -50,10 +50,16 @@ class Router:
     """Alerts in, deliveries into the outbox. `use` and `load` before anything else."""
 
     def __init__(
-        self, store: Store, *, clock: Clock, metrics: RoutingMetrics, queued: Callable[[Iterable[str]], None]
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        steady: SteadyClock,
+        metrics: RoutingMetrics,
+        queued: Callable[[Iterable[str]], None],
     ) -> None:
         """`queued` is told the names of the channels that have something new in the outbox."""
-        self._store, self._clock, self._metrics, self._queued = store, clock, metrics, queued
+        self._store, self._clock, self._steady, self._metrics, self._queued = store, clock, steady, metrics, queued
         self._lock = asyncio.Lock()
         self._bell = asyncio.Event()
         self._taken_up = asyncio.Event()
@@ -65,7 +71,6 @@ class Router:
         self._patient_until = float("-inf")
         self._wakes: dict[str, float] = {}
         self._boundary = float("-inf")
-        self._anchor = Instant(0.0, 0.0)
         self._unpruned = _PRUNE_EVERY
         self.fault = ""
         """Why nothing can be told; empty while it can."""
@@ -101,12 +106,9 @@ class Router:
     def take_up(self, stored: records.Loaded) -> None:
         """Go on from what was stored."""
         self.state, self.instance = stored
-        wall = self._clock.time()
-        # Steady time goes on from the latest that was written down, should the clock have been set back meanwhile.
         times = (time for group in self.state.groups.values() for time in (group.began, group.told_at))
-        latest = max(times, default=0.0)
-        self._anchor = Instant(max(wall, latest), self._clock.monotonic())
-        self._grant_time(self._anchor.wall)
+        self._steady.go_on_from(max(times, default=0.0))
+        self._grant_time(self.now().steady)
         self._reroute = True
         self._taken_up.set()
 
@@ -119,7 +121,7 @@ class Router:
 
     def now(self) -> Instant:
         """The present on both clocks."""
-        return Instant(self._clock.time(), self._anchor.wall + self._clock.monotonic() - self._anchor.steady)
+        return self._steady.now()
 
     def due(self) -> float | None:
         """Seconds until something is due; None: nothing is."""
@@ -142,13 +144,13 @@ class Router:
             for stretches in (fill(work) if fill is not None else None, work.settling()):
                 for _ in stretches or ():
                     await asyncio.sleep(0)
-            draft, now = work.draft, work.now.wall
+            draft, now = work.draft, work.now
             prune = self._unpruned + len(draft.decisions) >= _PRUNE_EVERY
             most = self._in_force.config.decisions
 
             def write(connection: Connection) -> None:
                 if also is not None:
-                    also(connection, now)
+                    also(connection, now.wall)
                 records.save(connection, draft, now)
                 if prune:
                     records.prune(connection, most)
