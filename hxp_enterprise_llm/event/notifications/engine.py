@@ -207,6 +207,7 @@ class NotificationEngine:
                 await self._load()
             except StoreUnavailable as error:
                 self._fault("store", str(error))
+                self._router.delayed = error.reason
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             else:
                 self._fault("store", "")

@@ -27,6 +27,8 @@ from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 log = structlog.get_logger("notifications")
 
 _STORE_PAUSE_SECONDS = 1.0
+_START_SECONDS = 2.0
+"""So long a request waits for what was stored, while the service starts."""
 _LONGEST_WAIT_SECONDS = 60.0
 """Wall clocks are set now and then: silences and times of the day are looked at again by then."""
 _PRUNE_EVERY = 1000
@@ -74,6 +76,8 @@ class Router:
         self._unpruned = _PRUNE_EVERY
         self.fault = ""
         """Why nothing can be told; empty while it can."""
+        self.delayed = ""
+        """Why what was stored has not been taken up yet, as far as that is known."""
 
     def use(
         self, table: RoutingTable, receivers: Receivers, config: NotificationsConfig, patience: float = 0.0
@@ -133,12 +137,21 @@ class Router:
             ahead.append(self._boundary - now.wall)
         return max(0.0, min(ahead)) if ahead else None
 
+    async def taken_up(self) -> None:
+        """Return once what was stored has been taken up. Raises StoreUnavailable when that takes long."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._taken_up.wait()
+        except TimeoutError:
+            reason = self.delayed or "what it holds is still being read"
+            raise StoreUnavailable(self._store.path, reason) from None
+
     async def work(self, fill: Fill | None = None, also: Also | None = None) -> None:
         """One pass: `fill` gives it what has changed, `also` writes in the same transaction.
 
-        Waits until what was stored has been taken up. Raises StoreUnavailable: then nothing has happened.
+        Raises StoreUnavailable: then nothing has happened.
         """
-        await self._taken_up.wait()
+        await self.taken_up()
         async with self._lock:
             work = self._begin(also is not None)
             for stretches in (fill(work) if fill is not None else None, work.settling()):
