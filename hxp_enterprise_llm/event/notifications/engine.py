@@ -154,6 +154,10 @@ class NotificationEngine:
         """Recipients of a receiver; None when none has that name."""
         return self._receivers.named(name)
 
+    def absence(self, name: str) -> str:
+        """Why a receiver has no recipients."""
+        return self._receivers.absence(name)
+
     def prepare(self, config: NotificationsConfig, metric_names: Vocabulary | None = None) -> Callable[[], None]:
         """Check and compile everything; what is answered puts it in force. Raises RuleFaults, RoutingFaults,
         ChannelFault.

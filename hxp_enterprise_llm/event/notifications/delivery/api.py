@@ -35,6 +35,7 @@ class Engine(Protocol):
     def channels(self) -> Mapping[str, Channel]: ...
     @property
     def dispatcher(self) -> Dispatcher: ...
+    def absence(self, name: str) -> str: ...
     async def send(self, notification: Notification, to: Sequence[Recipient]) -> None: ...
 
 
@@ -106,7 +107,8 @@ class DeliveryApi:
         if to is None:
             raise Problem(404, "unknown_receiver", f"there is no receiver {receiver!r}", f"see {_SETTINGS}.receivers")
         if not to:
-            raise Problem(409, "channel_off", f"the receiver {receiver} has no recipient", f"see {_SETTINGS}.receivers")
+            message = f"the receiver {receiver} has no recipient: {self._engine.absence(receiver)}"
+            raise Problem(409, "channel_off", message, f"see {_SETTINGS}.receivers")
         return list(to)
 
     def _by(self, name: str) -> list[Recipient]:
