@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
 # Seeds of the simulator in `make test`; `make sim SEEDS=…` runs any number.
-SIM_SEEDS ?= 500
+SIM_SEEDS ?= 1000
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 

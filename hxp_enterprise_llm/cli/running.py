@@ -39,7 +39,7 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
     records = _configure_logs(settings)
     raise_descriptor_limit()
     os.umask(0o077)
-    _collect_seldom()
+    collect_seldom()
     try:
         return _run(settings, load, on_ready, records)
     finally:
@@ -99,7 +99,7 @@ def fill_standard_descriptors() -> None:
                 setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Look for cycles seldom: the newest events are a hundred thousand tuples without any, walked in vain each time.
 
     At the usual thresholds that is a fifth of the work of taking events in.

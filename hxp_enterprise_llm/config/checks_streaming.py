@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email.utils import parseaddr
 
 from hxp_enterprise_llm.config import checks_rules
+from hxp_enterprise_llm.config.addresses import is_address
 from hxp_enterprise_llm.config.checks_routing import routing
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.config.faults import shown
@@ -154,6 +154,5 @@ def _addresses(email: EmailConfig) -> Iterator[Finding]:
     places = [(f"{path}.from", email.sender)]
     places += [(f"{path}.to[{index}]", address) for index, address in enumerate(email.to)]
     for place, text in places:
-        user, _, domain = parseaddr(text)[1].rpartition("@")
-        if not (user and domain) or not text.isprintable():
+        if not is_address(text):
             yield Finding(place, f"must be a mail address such as ops@example.org, is {shown(text)}")

@@ -32,7 +32,7 @@ watch = Table(
     "watch",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("seconds", Float, nullable=False),  # for how long somebody has watched, over all runs
+    Column("seconds", Float, nullable=False),  # of `rules`: watched, over all runs; of `steady`: its time
 )
 
 outbox = Table(
@@ -54,7 +54,7 @@ outbox = Table(
     Column("idempotency_key", String(512), nullable=False, unique=True),
     Column("thread", String(320), nullable=False, server_default=""),  # deliveries of a thread go out in order
     Column("fence", BigInteger, nullable=False, server_default="0"),  # token of the lease under which it was taken
-    Column("queued_at", Float, nullable=False, server_default="0"),  # as created_at; later when it was replayed
+    Column("queued_at", Float, nullable=False, server_default="0"),  # steady clock; later when replayed
     Column("finished_at", Float),
     Column("merged_into", BigInteger),  # id of the delivery that tells it as well
     Index("outbox_due", "channel", "state", "next_at"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,24 +13,20 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.attacks.nginx import nginx
 from tests.attacks.smuggling import CASES, Case, body, sized, stepping_aside
 from tests.attacks.victim import place, statuses, stored, talk, victim
 from tests.integration.daemon import Daemon
+from tests.integration.test_doctor import free_ports
 
 AT_ONCE = 12
 LOGGED = "logging: {format: json}\nperformance: {log_level: DEBUG}\n"
-NGINX = """
-daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
-events {{ worker_connections 256; }}
-http {{
+HTTP = """
     log_format seen '$request_method $uri $upstream_status';
-    access_log {root}/access.log seen;
-    client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root}; uwsgi_temp_path {root};
-    scgi_temp_path {root};
     upstream events {{ server {events}; keepalive 4; }}
     upstream gateway {{ server {gateway}; keepalive 4; }}
     server {{
-        listen 127.0.0.1:{reused};
+        listen 127.0.0.1:{reused}; access_log {root}/access.log seen; proxy_next_upstream off;
         proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header Connection "";
         proxy_request_buffering off;
         location / {{ proxy_pass http://events; }}
@@ -48,7 +42,6 @@ http {{
         proxy_http_version 1.1; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         location / {{ proxy_pass http://{events}; }}
     }}
-}}
 """
 
 
@@ -78,15 +71,6 @@ async def test_alone_by_both_readers(tmp_path: Path) -> None:
     assert kept == ["attack.plain"] * 2
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 class Nginx:
     """Three ways to put nginx in front: connections used again and upgrades; bare; with forwarding headers."""
 
@@ -94,43 +78,25 @@ class Nginx:
         self.root = root
         self.reused, self.bare, self.forwarding = free_ports(3)
 
-    def passed_on(self) -> list[str]:
-        """Method and path of each request that went to us, in order of their ends."""
+    def passed_on(self, *, answered: bool = True) -> list[str]:
+        """Method and path of each request that went to us, in order of their ends.
+
+        Not `answered`: those whose answer nginx did not get, as when a connection ends at the moment of its next use;
+        whether we saw them nobody knows.
+        """
         lines = (self.root / "access.log").read_text().splitlines()
-        return [line.rpartition(" ")[0] for line in lines if re.search(r" \d{3}$", line)]
+        found = [line.rpartition(" ") for line in lines if re.search(r" \d{3}$", line)]
+        return [request for request, _, status in found if (status != "502") is answered]
 
 
 @asynccontextmanager
-async def nginx(root: Path, daemon: Daemon) -> AsyncIterator[Nginx]:
+async def proxied(root: Path, daemon: Daemon) -> AsyncIterator[Nginx]:
     """A real nginx in front of the daemon."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    assert program is not None, "nginx is missing: scripts/system-packages installs it"
-    root.mkdir()
     found = Nginx(root)
-    config = root / "nginx.conf"
     names = {"events": daemon.events.partition("//")[2], "gateway": daemon.gateway.partition("//")[2]}
     ports = {"reused": found.reused, "bare": found.bare, "forwarding": found.forwarding}
-    config.write_text(NGINX.format(root=root, **names, **ports))
-    process = await asyncio.create_subprocess_exec(program, "-e", str(root / "early.log"), "-c", str(config))
-    try:
-        async with asyncio.timeout(10):
-            while not await _listens(found.reused):
-                assert process.returncode is None, (root / "early.log").read_text() + (root / "error.log").read_text()
-                await asyncio.sleep(0.02)
+    async with nginx(root, HTTP.format(root=root, **names, **ports), found.reused):
         yield found
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionError:
-        return False
-    writer.close()
-    return True
 
 
 def seen(daemon: Daemon) -> list[str]:
@@ -145,13 +111,13 @@ def seen(daemon: Daemon) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_through_nginx(tmp_path: Path) -> None:
     """Over connections that nginx uses again, we see the requests that it passed on, each once, and no other."""
     places = asyncio.Semaphore(AT_ONCE)
     async with (
         victim(tmp_path, gateway=LOGGED, processing=LOGGED) as daemon,
-        nginx(tmp_path / "nginx", daemon) as proxy,
+        proxied(tmp_path / "nginx", daemon) as proxy,
     ):
 
         async def send(case: Case) -> None:
@@ -162,19 +128,19 @@ async def test_through_nginx(tmp_path: Path) -> None:
         await talk("127.0.0.1", proxy.reused, sized(body(b"last", b"z")))
         async with aiohttp.ClientSession() as session:
             kept = await stored(session, daemon.events, "attack.*")
-        async with asyncio.timeout(10):
-            while difference(proxy.passed_on(), requests(daemon)):
+        async with asyncio.timeout(60):
+            while difference(proxy, requests(daemon)):
                 await asyncio.sleep(0.1)
         assert len(requests(daemon)) >= 15, requests(daemon)
     # What nginx itself takes for two requests, as with line feeds between chunks, is two requests to us.
     assert kept[-1] == "attack.last"
 
 
-def difference(passed: list[str], found: list[str]) -> str:
+def difference(proxy: Nginx, found: list[str]) -> str:
     """What one side has and the other has not; we may call malformed what nginx has made of something."""
-    ours = Counter(found)
+    ours, passed, perhaps = Counter(found), Counter(proxy.passed_on()), Counter(proxy.passed_on(answered=False))
     malformed = ours.pop("malformed", 0)
-    unseen, unsent = Counter(passed) - ours, ours - Counter(passed)
+    unseen, unsent = passed - ours, ours - passed - perhaps
     return "" if not unsent and unseen.total() == malformed else f"unseen {unseen}, unsent {unsent}, {malformed=}"
 
 
@@ -186,7 +152,7 @@ def requests(daemon: Daemon) -> list[str]:
 async def test_a_proxy_does_not_make_the_world_loopback(tmp_path: Path) -> None:
     """Behind nginx as people write it, bare or with forwarding headers, nobody is let in for coming from this host."""
     raw = sized(body())
-    async with victim(tmp_path) as daemon, nginx(tmp_path / "nginx", daemon) as proxy:
+    async with victim(tmp_path) as daemon, proxied(tmp_path / "nginx", daemon) as proxy:
         for port in (proxy.bare, proxy.forwarding):
             received = await talk("127.0.0.1", port, raw)
             assert statuses(received) == [401]

@@ -77,9 +77,11 @@ def _faults(store: Store, told: Acknowledged) -> list[str]:
     found, first = stored(store), store.view().bounds.first
     faults = []
     for number, (start, end) in told.batches.items():
+        if end < first:  # trimmed since; a log of a thousand lives has acknowledged many of these
+            continue
         expected = [event.raw for event in batch_of(number)]
         kept = [found.get(offset) for offset in range(start, end + 1)]
-        if end >= first and kept != expected:
+        if kept != expected:
             faults.append(f"batch {number} at offsets {start} to {end} was acknowledged and is not there")
     ids = [json.loads(raw)["id"] for raw in found.values()]
     if len(set(ids)) != len(ids):

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.channels.alertmanager import AlertmanagerChannel
 from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
 from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings
+from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.security.egress import Egress
@@ -82,7 +83,7 @@ async def ends_after(url: str, moment: float) -> bool:
 @asynccontextmanager
 async def delivering(store: Store, url: str) -> AsyncIterator[Dispatcher]:
     clock = SystemClock()
-    dispatcher = Dispatcher(store, clock=clock, metrics=metrics(), random=lambda: 0.5)
+    dispatcher = Dispatcher(store, clock=clock, steady=SteadyClock(clock), metrics=metrics(), random=lambda: 0.5)
     channel = AlertmanagerChannel([url], time=clock.time, egress=Egress(), resend_seconds=RESEND_SECONDS)
     dispatcher.use([channel], DeliverySettings(5, 600))
     task = asyncio.create_task(dispatcher.run())
@@ -117,7 +118,7 @@ async def test_an_alert_fires_survives_our_restart_and_ends(tmp_path: Path) -> N
 
         async def queue(dispatcher: Dispatcher, kind: str) -> None:
             work = partial(records.enqueue, notification=told(kind, began, clock.time()), to=[("alertmanager", url)])
-            await store.run(partial(work, now=clock.time()))
+            await store.run(partial(work, now=SteadyClock(clock).now()))
             dispatcher.wake(["alertmanager"])
 
         async with delivering(store, url) as dispatcher:

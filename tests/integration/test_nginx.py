@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ import aiohttp
 import trustme
 
 from hxp_enterprise_llm.security.keys import new_key
+from tests.attacks.nginx import nginx
 from tests.attacks.victim import victim
 from tests.integration.daemon import Daemon
 from tests.integration.test_api_keys import write_keys
@@ -23,22 +23,6 @@ NAME = "citadel.example.org"
 TRUSTING = (
     "security: {{trusted_proxies: [127.0.0.1/32], allowed_hosts: [citadel.example.org], api_keys_file: {keys}}}\n"
 )
-AROUND = """
-daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root}; uwsgi_temp_path {root};
-    scgi_temp_path {root};
-    include {root}/citadel.conf;
-}}
-"""
-
-
-def program() -> str:
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    assert found is not None, "nginx is missing: scripts/system-packages installs it"
-    return found
 
 
 def adapted(root: Path, daemon: Daemon, plain: int, secure: int) -> str:
@@ -58,7 +42,7 @@ def adapted(root: Path, daemon: Daemon, plain: int, secure: int) -> str:
 
 
 @asynccontextmanager
-async def nginx(root: Path, daemon: Daemon) -> AsyncIterator[tuple[str, str, ssl.SSLContext]]:
+async def shipped(root: Path, daemon: Daemon) -> AsyncIterator[tuple[str, str, ssl.SSLContext]]:
     """A real one with the shipped configuration; its plain and its secure address, and a context that believes it."""
     root.mkdir()
     plain, secure = free_ports(2)
@@ -68,31 +52,10 @@ async def nginx(root: Path, daemon: Daemon) -> AsyncIterator[tuple[str, str, ssl
     for part in certificate.cert_chain_pems:
         part.write_to_path(root / "citadel.pem", append=True)
     (root / "citadel.conf").write_text(adapted(root, daemon, plain, secure))
-    (root / "nginx.conf").write_text(AROUND.format(root=root))
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    process = await asyncio.create_subprocess_exec(
-        program(), "-e", str(root / "early.log"), "-c", str(root / "nginx.conf")
-    )
-    try:
-        async with asyncio.timeout(10):
-            while not await _listens(secure):
-                assert process.returncode is None, (root / "early.log").read_text()
-                await asyncio.sleep(0.02)
+    async with nginx(root, f"include {root}/citadel.conf;", secure):
         yield f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", context
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionError:
-        return False
-    writer.close()
-    return True
 
 
 def from_address(address: str) -> aiohttp.TCPConnector:
@@ -108,7 +71,7 @@ async def test_streams_and_events_through_the_shipped_configuration(tmp_path: Pa
     async with (
         asyncio.timeout(45),
         victim(tmp_path, gateway=trusting, processing=trusting) as daemon,
-        nginx(tmp_path / "nginx", daemon) as (plain, secure, context),
+        shipped(tmp_path / "nginx", daemon) as (plain, secure, context),
         aiohttp.ClientSession(headers={"Host": NAME}, connector=from_address("127.0.0.2")) as session,
     ):
         https = {"ssl": context, "server_hostname": NAME}
@@ -146,7 +109,7 @@ async def test_who_comes_through_it_is_who_he_is(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(45),
         victim(tmp_path, gateway="", processing="") as unbelieving,
-        nginx(tmp_path / "nginx", unbelieving) as (_, secure, context),
+        shipped(tmp_path / "nginx", unbelieving) as (_, secure, context),
         aiohttp.ClientSession(headers={"Host": NAME}) as session,
     ):
         # As installed without `trusted_proxies`: nobody becomes loopback through it.

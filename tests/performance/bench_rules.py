@@ -1,7 +1,6 @@
 """What 10,000 rules over 1,000 metrics cost the streams: the whole program in one process, with and without them.
 
     python -m tests.performance.bench_rules [RULES] [CLIENTS]
-    python -m tests.performance.bench_rules --storm [RULES] [FIRING]
 
 Two daemons, each a process of its own, one with the rules and one without; the same 1,000 metrics, all of which change
 at each tick, once a second. Rounds in turn: events are published to each, p99 from publish to receive over WebSocket,
@@ -11,7 +10,6 @@ and the worst lateness of a timer in the loop as the daemon itself reports it. F
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import tempfile
@@ -21,26 +19,18 @@ from statistics import median
 
 import aiohttp
 import msgspec
-import structlog
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from hxp_enterprise_llm.cli.running import collect_seldom
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig
 from hxp_enterprise_llm.config.rules import RuleConfig
-from hxp_enterprise_llm.event.log import MemoryLog
-from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
-from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.rules.alerts import Moment
 from hxp_enterprise_llm.event.notifications.rules.compiled import compile_rules
 from hxp_enterprise_llm.event.notifications.rules.evaluation import Evaluator
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Snapshot
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import StreamingOrchestrator
-from hxp_enterprise_llm.runtime.clock import SystemClock
-from hxp_enterprise_llm.store.database import Store
-from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 from tests.integration.daemon import embedded_settings, url
-from tests.unit.notifications.support import snapshot
 from tests.unit.streaming.readers import p99, readers
 
 METRICS, EVENTS, PER_SECOND, PAIRS = 1000, 100, 20, 5
@@ -177,78 +167,10 @@ def verdict(rows: dict[int, list[tuple[float, float]]], clients: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _into_nothing(*_: object) -> object:
-    return structlog.PrintLogger(open(os.devnull, "w"))  # as long as the process
-
-
-async def storm(number: int, firing: int) -> str:
-    """So many of the rules fire in one tick: the loop's worst lateness, the time until all are told on the streams."""
-    quiet, _ = await _tick(number, 0)
-    loud, took = await _tick(number, firing)
-    return (
-        f"{number:,} rules, {firing:,} fire in one tick\n"
-        f"  all told after {took:.2f} s, {1e3 * took / firing:.2f} ms each\n"
-        f"  the loop late by at most {1e3 * loud:.0f} ms; when none fires {1e3 * quiet:.0f} ms:"
-        f" {loud / quiet:.1f} times\n"
-    )
-
-
-async def _tick(number: int, firing: int) -> tuple[float, float]:
-    """Worst lateness of the loop, and seconds until the last alert is in the log."""
-    log, settings = (
-        MemoryLog(),
-        NotificationsConfig(
-            notification_channels=["websocket", "sse"],
-            notification_rules=[
-                RuleConfig(name=f"r{n}", condition=f"m{n % METRICS} > {0 if n < firing else 10}", channel="all")
-                for n in range(number)
-            ],
-            directory="",
-        ),
-    )
-    with tempfile.TemporaryDirectory() as directory:
-        store = Store(Path(directory) / "state.db")
-        factory = channel_factory(log, lambda file, credential: None, time=time.time)
-        metrics = NotificationMetrics(CollectorRegistry())
-        engine = NotificationEngine(settings, log, store, factory, clock=SystemClock(), metrics=metrics)
-        await log.open()
-        await store.open()
-        running = asyncio.create_task(engine.run())
-        late: list[float] = []
-        probe = asyncio.create_task(_lateness(late))
-        await log.append([snapshot(time.time(), **{f"m{n}": -1.0 for n in range(METRICS)})])
-        await asyncio.sleep(3)
-        late.clear()
-        begun = time.monotonic()
-        await log.append([snapshot(time.time(), **{f"m{n}": 1.0 for n in range(METRICS)})])
-        offset, told = (await log.bounds()).head, 0
-        while told < firing:
-            batch = await log.read(offset, 10_000)
-            told, offset = told + sum(event.type == "alert.firing" for event in batch.events), batch.next
-            await asyncio.sleep(0.01)
-        took = time.monotonic() - begun
-        await asyncio.sleep(3)  # the outbox of the streams, and a tick in which nothing happens
-        for task in (probe, running):
-            task.cancel()
-        await asyncio.wait({probe, running})
-        await store.close()
-    return max(late), took
-
-
-async def _lateness(late: list[float]) -> None:
-    while True:
-        due = time.monotonic() + 0.001
-        await asyncio.sleep(0.001)
-        late.append(time.monotonic() - due)
-
-
 if __name__ == "__main__":
+    collect_seldom()  # as the daemon does
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
-    elif sys.argv[1:2] == ["--storm"]:
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30), logger_factory=_into_nothing)
-        figures = [int(text) for text in sys.argv[2:]] or [10_000, 2000]
-        sys.stdout.write(asyncio.run(storm(*figures)))
     else:
         numbers = [int(text) for text in sys.argv[1:]] or [10_000, 100]
         asyncio.run(compare(*numbers))

@@ -173,7 +173,8 @@ class Disk:
         return content[: before + loss.stays(max(0, len(content) - before))]
 
     def _wal_sizes(self) -> dict[Path, int]:
-        return {path: path.stat().st_size for path in self.directory.rglob("*.db-wal")}
+        # Before each job, so it must cost little.
+        return {Path(entry.path): entry.stat().st_size for entry in _entries(self.directory, ".db-wal")}
 
     def _files(self) -> list[Path]:
         return [path for path in self.directory.rglob("*") if path.is_file()]
@@ -189,6 +190,15 @@ class Disk:
             os.close(handle)
         self._connections.clear()
         self._handles.clear()
+
+
+def _entries(directory: Path | str, ending: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(directory) as found:
+        for entry in found:
+            if entry.is_dir():
+                yield from _entries(entry.path, ending)
+            elif entry.name.endswith(ending):
+                yield entry
 
 
 def _sqlite_error(text: str, code: int) -> sqlite3.OperationalError:

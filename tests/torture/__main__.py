@@ -23,6 +23,7 @@ from tests.integration.daemon import Daemon
 from tests.torture import attacks, daemon
 
 _CUTS_A_RUN = 1000
+_KILLS_A_LINE, _FLIPS_A_LINE = 100, 25_000
 
 
 def torture_cuts(count: int) -> int:
@@ -51,6 +52,8 @@ def torture_flips(every: int) -> int:
             outcomes[flip.outcome if flip.outcome in ("same", "reported") else "silent"] += 1
             if flip.outcome not in ("same", "reported"):
                 say(f"{flip.file}, bit {flip.bit}: {flip.outcome}")
+            if outcomes.total() % _FLIPS_A_LINE == 0:
+                say(f"{outcomes.total():,} so far")
     say(f"{outcomes.total():,} flips: {dict(outcomes)}")
     return outcomes["silent"]
 
@@ -61,6 +64,8 @@ def torture_kills(count: int) -> int:
         failed = 0
         for kill in kills.kills(Path(scratch), count, seed=int(time.time())):
             failed += bool(kill.faults)
+            if (kill.life + 1) % _KILLS_A_LINE == 0:
+                say(f"{kill.life + 1:,} so far, {failed:,} with a fault")
             if kill.faults:
                 say(f"after operation {kill.after} of life {kill.life}: {'; '.join(kill.faults)}")
     say(f"{count:,} kills, {failed:,} with a fault")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, get_args
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from hxp_enterprise_llm.event.notifications import described
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readiness
 from hxp_enterprise_llm.event.notifications.delivery import api as delivery_api
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
+from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, recipients, switched_on
 from hxp_enterprise_llm.event.notifications.records import Recent
 from hxp_enterprise_llm.event.notifications.requests import SendRequest, parse_send
@@ -24,7 +24,6 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
-from hxp_enterprise_llm.store.database import StoreUnavailable
 
 MAX_BODY_BYTES = 64 * 1024
 _SETTINGS = "real_time_notifications"
@@ -78,7 +77,7 @@ class NotificationsApi:
         wish = parse_send(await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget))
         to = self._recipients(wish)
         notification = wish.notification(self._clock.new_id(), self._clock.time())
-        await _stored(lambda: self._engine.send(notification, to))
+        await stored(lambda: self._engine.send(notification, to))
         names = dict.fromkeys(channel for channel, _ in to)
         answer = {"id": notification.id, "deliveries": [{"channel": name, "state": "queued"} for name in names]}
         return json_response(answer, status=202)
@@ -108,7 +107,7 @@ class NotificationsApi:
     async def status(self, request: web.Request) -> web.Response:
         """Everything at a glance; the first two keys are the seed's."""
         engine = self._engine
-        recent = await _stored(engine.deliveries)
+        recent = await stored(engine.deliveries)
         readiness = {name: self._readiness(name) for name in engine.config.notification_channels}
         counts = dict.fromkeys(("queued", "in_flight", "retry", "merged", "sent", "dead"), 0)
         for entry in recent.values():
@@ -135,7 +134,7 @@ class NotificationsApi:
 
     async def channels(self, request: web.Request) -> web.Response:
         """Each channel: on or off, ready or why not, how its deliveries went."""
-        recent = await _stored(self._engine.deliveries)
+        recent = await stored(self._engine.deliveries)
         wanted = self._engine.config.notification_channels
         names = [name for name in get_args(DeliveryChannel) if name in _ALWAYS_SHOWN or name in wanted]
         return json_response({"channels": [self._channel(name, recent.get(name)) for name in names]})
@@ -165,10 +164,3 @@ def _foreign(known: Known) -> dict[str, Any]:
         "since": rfc3339(alert.starts_at),
         **({"acknowledged_by": known.ack.by} if known.ack else {}),
     }
-
-
-async def _stored(ask: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await ask()
-    except StoreUnavailable as error:
-        raise Problem(503, "store_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None

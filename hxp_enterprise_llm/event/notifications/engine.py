@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random as _random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import Channel, Chann
 from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
 from hxp_enterprise_llm.event.notifications.delivery.office import STORE_PAUSE_SECONDS
 from hxp_enterprise_llm.event.notifications.delivery.settings import delivery_settings
+from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
@@ -49,7 +51,7 @@ from hxp_enterprise_llm.event.notifications.rules.telling import Told, Watched
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.egress import Egress
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
@@ -103,8 +105,13 @@ class NotificationEngine:
         """
         self._log, self._store, self._clock, self._metrics = event_log, store, clock, metrics
         self._factory = channels
-        self._dispatcher = Dispatcher(store, clock=clock, metrics=metrics, random=random, node=node)
-        self._router = Router(store, clock=clock, metrics=metrics.routing, queued=self._dispatcher.wake)
+        self._steady = SteadyClock(clock)
+        self._dispatcher = Dispatcher(
+            store, clock=clock, steady=self._steady, metrics=metrics, random=random, node=node
+        )
+        self._router = Router(
+            store, clock=clock, steady=self._steady, metrics=metrics.routing, queued=self._dispatcher.wake
+        )
         self.desk = Desk(self._router, store, event_log, clock=clock, metrics=metrics.routing)
         """What people and programs ask of the way of alerts: silences, acknowledgements, alerts from outside."""
         self._heartbeats = Heartbeats(self._router, egress or Egress(), metrics.routing, lambda: self.health().reason)
@@ -147,6 +154,10 @@ class NotificationEngine:
         """Recipients of a receiver; None when none has that name."""
         return self._receivers.named(name)
 
+    def absence(self, name: str) -> str:
+        """Why a receiver has no recipients."""
+        return self._receivers.absence(name)
+
     def prepare(self, config: NotificationsConfig, metric_names: Vocabulary | None = None) -> Callable[[], None]:
         """Check and compile everything; what is answered puts it in force. Raises RuleFaults, RoutingFaults,
         ChannelFault.
@@ -177,11 +188,21 @@ class NotificationEngine:
     async def run(self) -> None:
         """Follow the log and deliver, until cancelled."""
         await self._begin()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(), name="rules")
-            group.create_task(self._router.run(), name="routes")
-            group.create_task(self._heartbeats.run(), name="heartbeats")
-            group.create_task(self._dispatcher.run(), name="deliveries")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow(), name="rules")
+                group.create_task(self._router.run(), name="routes")
+                group.create_task(self._heartbeats.run(), name="heartbeats")
+                group.create_task(self._dispatcher.run(), name="deliveries")
+        except asyncio.CancelledError:
+            await self._keep_times()
+            raise
+
+    async def _keep_times(self) -> None:
+        """An orderly stop: what was watched until now counts for `for` and its like when we are back."""
+        watched, steady = self._now().mono, self._steady.now().steady
+        with suppress(StoreUnavailable, StoreClosed):  # then it is what was last written, some seconds ago
+            await self._store.run(partial(rows.save_watched, seconds=watched, steady=steady))
 
     async def _begin(self) -> None:
         """Take up what is stored, however long the store takes to come back."""
@@ -190,6 +211,7 @@ class NotificationEngine:
                 await self._load()
             except StoreUnavailable as error:
                 self._fault("store", str(error))
+                self._router.delayed = error.reason
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             else:
                 self._fault("store", "")
@@ -199,6 +221,7 @@ class NotificationEngine:
         found = await self._store.run(partial(_load, fresh=self._clock.new_id()))
         self._watched = found.watched
         self._begun = self._seen_at = self._clock.monotonic()
+        self._steady.go_on_from(found.steady)
         self._alerts = {alert.fingerprint: alert for alert in found.alerts}
         self._router.take_up(found.way)
         if found.adopted:
@@ -275,7 +298,9 @@ class NotificationEngine:
         if snapshot is not None:
             evaluator.believe(result)
             self.monitor.evaluated(at, result, took)
-        self.monitor.show(self._alerts, result.told)
+        self.monitor.show(self._alerts)
+        for _ in self.monitor.say(result.told):
+            await asyncio.sleep(0)
 
     async def _save(self, result: Evaluation, place: Place | None) -> None:
         now, mono = self._now()
@@ -290,7 +315,7 @@ class NotificationEngine:
         def write(connection: Connection, now: float) -> None:
             rows.save_alerts(connection, result.changed, now)
             rows.drop_alerts(connection, result.dropped)
-            rows.save_watched(connection, mono)
+            rows.save_watched(connection, mono, self._steady.now().steady)
             if place is not None:
                 records.save_cursor(connection, CURSOR, place)
             if prune_before is not None:
@@ -313,7 +338,7 @@ class NotificationEngine:
 
     async def send(self, notification: Notification, to: Sequence[Recipient]) -> None:
         """Queue a message for its recipients; durable when this returns. Raises StoreUnavailable."""
-        now = self._clock.time()
+        now = self._steady.now()
         await self._store.run(partial(records.enqueue, notification=notification, to=to, now=now))
         self._dispatcher.wake(channel for channel, _ in to)
 
@@ -352,6 +377,7 @@ class _Found(NamedTuple):
     """What a run begins with."""
 
     watched: float
+    steady: float
     alerts: Sequence[Watched]
     way: Loaded
     adopted: list[Adopted]
@@ -361,4 +387,4 @@ def _load(connection: Connection, fresh: str) -> _Found:
     stored, way = rows.load_alerts(connection), load(connection, fresh)
     alerts = [alert._replace(notification=whole(alert.notification, alert.fingerprint)) for alert in stored]
     fired = [alert.notification for alert in alerts if alert.state.open]
-    return _Found(rows.load_watched(connection), alerts, way, look_up(connection, fired, way.state))
+    return _Found(*rows.load_watched(connection), alerts, way, look_up(connection, fired, way.state))

@@ -96,8 +96,8 @@ class Delivery(NamedTuple):
     """The same for every attempt."""
     attempts: int
     """Including the one that is made now."""
-    created_at: float
-    """Wall-clock seconds; of a replayed one, when it was replayed."""
+    queued_at: float
+    """Steady seconds; of a replayed one, when it was replayed."""
     notification: Notification
     kept: Kept | None = None
     """What the channel returned last for this thread and recipient."""

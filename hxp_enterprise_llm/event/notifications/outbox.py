@@ -25,7 +25,7 @@ Recipient = tuple[str, str]
 
 
 class Verdict(NamedTuple):
-    """What becomes of a delivery after an attempt. `next_at` is wall-clock seconds."""
+    """What becomes of a delivery after an attempt. `next_at` is steady seconds."""
 
     state: Literal["sent", "retry", "dead"]
     next_at: float
@@ -41,14 +41,14 @@ def backoff(attempts: int, random: Callable[[], float]) -> float:
 def judge(
     delivery: Delivery, failure: Retry | Dead | None, now: float, give_up_after: float, random: Callable[[], float]
 ) -> Verdict:
-    """The verdict on an attempt that ended at `now`; None means that the peer accepted."""
+    """The verdict on an attempt that ended at `now`, steady seconds; None means that the peer accepted."""
     if failure is None:
         return Verdict("sent", now)
     # A drill is answered at once: who tries something out waits for the outcome.
     if isinstance(failure, Dead) or delivery.notification.test:
         return Verdict("dead", now, failure.reason)
     delay = backoff(delivery.attempts, random) if failure.after is None else failure.after
-    if now + delay - delivery.created_at > give_up_after:
+    if now + delay - delivery.queued_at > give_up_after:
         return Verdict("dead", now, f"given up after {delivery.attempts} attempts: {failure.reason}")
     return Verdict("retry", now + delay, failure.reason)
 

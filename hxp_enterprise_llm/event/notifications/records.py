@@ -9,8 +9,9 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, func, select, update
 
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Notification, delivery_key, thread_of
-from hxp_enterprise_llm.event.notifications.outbox import STREAMS, Recipient
+from hxp_enterprise_llm.event.notifications.outbox import STREAMS, WAITING, Recipient
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
 from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, delivery_thread, outbox
 
@@ -37,12 +38,14 @@ def save_cursor(connection: Connection, name: str, place: Place) -> None:
         connection.execute(cursor.insert().values(name=name, **values))
 
 
-def enqueue(connection: Connection, notification: Notification, to: Iterable[Recipient], now: float) -> None:
+def enqueue(connection: Connection, notification: Notification, to: Iterable[Recipient], now: Instant) -> None:
     """Queue a notification for its recipients. What is already there is left alone."""
     enqueue_all(connection, [(notification, to)], now)
 
 
-def enqueue_all(connection: Connection, queue: Iterable[tuple[Notification, Iterable[Recipient]]], now: float) -> None:
+def enqueue_all(
+    connection: Connection, queue: Iterable[tuple[Notification, Iterable[Recipient]]], now: Instant
+) -> None:
     """Queue notifications in their order; only then see which ends are to be told alone."""
     rows: dict[str, dict[str, Any]] = {}
     ended: dict[str, None] = {}
@@ -64,7 +67,7 @@ def enqueue_all(connection: Connection, queue: Iterable[tuple[Notification, Iter
 
 
 def _queued(
-    notification: Notification, payload: Any, thread: str, channel: str, target: str, now: float
+    notification: Notification, payload: Any, thread: str, channel: str, target: str, now: Instant
 ) -> dict[str, Any]:
     return {
         "episode": notification.episode,
@@ -76,9 +79,9 @@ def _queued(
         "payload": payload,
         "state": "queued",
         "attempts": 0,
-        "next_at": now,
-        "created_at": now,
-        "queued_at": now,
+        "next_at": now.steady,
+        "created_at": now.wall,
+        "queued_at": now.steady,
         "last_error": "",
         "idempotency_key": delivery_key(notification, channel, target),
     }
@@ -102,11 +105,12 @@ def _supersede(connection: Connection, thread: str) -> None:
     ).all()
     for row in firing:
         same = and_(people, outbox.c.channel == row.channel, outbox.c.target == row.target)
-        end = connection.scalar(
-            select(func.min(outbox.c.id)).where(same, outbox.c.kind == "resolved", outbox.c.state == "queued")
-        )
-        if end is not None:
-            connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="merged", merged_into=end))
+        later = and_(same, outbox.c.id > row.id, outbox.c.state.in_(WAITING), outbox.c.kind != "firing")
+        following = select(outbox.c.id, outbox.c.kind, outbox.c.state).where(later).order_by(outbox.c.id).limit(1)
+        # Not past anything else: that would wait for the end, and the end for it.
+        end = connection.execute(following).first()
+        if end is not None and (end.kind, end.state) == ("resolved", "queued"):
+            connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="merged", merged_into=end.id))
 
 
 def told(connection: Connection, episode: str) -> list[Recipient]:

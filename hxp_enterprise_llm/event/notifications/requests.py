@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -19,7 +20,6 @@ MAX_MESSAGE = 4000
 MAX_TITLE = 200
 WORD = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _TYPE = re.compile(WORD)
-_KEYS = ("type", "message", "channel", "priority", "title")
 HINT = """send {"type": "test", "message": "Test notification", "channel": "websocket"}"""
 
 
@@ -47,10 +47,31 @@ class SendRequest(NamedTuple):
         )
 
 
+class Text(NamedTuple):
+    """What a text of a body may be."""
+
+    most: int = 0
+    """Characters; 0: no bound of its own."""
+    allowed: tuple[str, ...] = ()
+    word: bool = False
+    """Whether it must be a short word."""
+    empty: bool = False
+    """Whether it may be empty, where only some are allowed."""
+
+
+_SEND = {
+    "type": Text(word=True),
+    "message": Text(MAX_MESSAGE),
+    "channel": Text(allowed=CHANNELS),
+    "priority": Text(allowed=PRIORITIES),
+    "title": Text(MAX_TITLE),
+}
+
+
 def parse_send(body: bytes) -> SendRequest:
     """The request in a JSON body. Raises Problem 400 that names every fault with its path."""
     data = _object(body, HINT)
-    _refuse(list(_faults(data)), HINT)
+    _refuse(_form_faults(data, _SEND) or [*_silent(data), *_text_faults(data, _SEND)], HINT)
     return SendRequest(
         type=data.get("type", "message"),
         message=data["message"],
@@ -58,6 +79,11 @@ def parse_send(body: bytes) -> SendRequest:
         priority=data.get("priority", "info"),
         title=data.get("title", ""),
     )
+
+
+def _silent(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if not data.get("message", "").strip():
+        yield "message", "is missing: say what the notification is to say"
 
 
 def _object(body: bytes, hint: str) -> dict[str, Any]:
@@ -105,32 +131,29 @@ class DrillRequest(NamedTuple):
 TEST_HINT = """send {"channel": "email"}, or {"receiver": "NAME"}; "target" names one recipient of several"""
 REPLAY_HINT = """send {"ids": [1, 2]} with ids of GET /notifications/dead, or {"all": true}"""
 MOST_IDS = 1000
-_TEST_KEYS = ("channel", "receiver", "target", "message")
+_TEST = {
+    "channel": Text(allowed=CHANNELS[:-1], empty=True),
+    "receiver": Text(),
+    "target": Text(),
+    "message": Text(MAX_MESSAGE),
+}
 
 
 def parse_test(body: bytes) -> DrillRequest:
     """The request in a JSON body. Raises Problem 400."""
     data = _object(body, TEST_HINT)
-    faults = [(key, f"unknown key{suggestion(key, _TEST_KEYS)}") for key in data if key not in _TEST_KEYS]
-    texts = [key for key in _TEST_KEYS if key in data]
-    faults += [(key, f"must be a text, is {_shown(data[key])}") for key in texts if not isinstance(data[key], str)]
+    faults = _form_faults(data, _TEST)
     if not faults and bool(data.get("channel")) == bool(data.get("receiver")):
         faults.append(("channel", "name either a channel or a receiver"))
-    if not faults and len(data.get("message", "")) > MAX_MESSAGE:
-        faults.append(("message", f"has {len(data['message']):,} characters, at most {MAX_MESSAGE:,} are taken"))
-    channel = data.get("channel", "")
-    if not faults and channel and channel not in CHANNELS[:-1]:
-        allowed = CHANNELS[:-1]
-        faults.append(("channel", f"{_shown(channel)} is none of {', '.join(allowed)}{suggestion(channel, allowed)}"))
-    _refuse(faults, TEST_HINT)
+    _refuse(faults or list(_text_faults(data, _TEST)), TEST_HINT)
     message = data.get("message") or "This is a drill: nothing has happened, and nothing is to be done."
-    return DrillRequest(channel, data.get("receiver", ""), data.get("target", ""), message)
+    return DrillRequest(data.get("channel", ""), data.get("receiver", ""), data.get("target", ""), message)
 
 
 def parse_replay(body: bytes) -> list[int] | None:
     """Ids of dead letters; None: all of them. Raises Problem 400."""
     data = _object(body, REPLAY_HINT)
-    faults = [(key, f"unknown key{suggestion(key, ('ids', 'all'))}") for key in data if key not in ("ids", "all")]
+    faults = _unknown(data, ("ids", "all"))
     ids, everything = data.get("ids"), data.get("all")
     if not faults and (ids is None) == (everything is None):
         faults.append(("ids", "name either ids or all"))
@@ -146,24 +169,26 @@ def _are_ids(ids: Any) -> bool:
     return isinstance(ids, list) and 0 < len(ids) <= MOST_IDS and all(type(id) is int and 0 < id < 2**63 for id in ids)
 
 
-def _faults(data: dict[str, Any]) -> list[tuple[str, str]]:
-    found = [(key, f"unknown key{suggestion(key, _KEYS)}") for key in data if key not in _KEYS]
-    found += [
-        (key, f"must be a text, is {_shown(data[key])}") for key in _KEYS if not isinstance(data.get(key, ""), str)
-    ]
-    if found:
-        return found
-    if not data.get("message", "").strip():
-        found.append(("message", "is missing: say what the notification is to say"))
-    for key, longest in (("message", MAX_MESSAGE), ("title", MAX_TITLE)):
-        if len(data.get(key, "")) > longest:
-            found.append((key, f"has {len(data[key]):,} characters, at most {longest:,} are taken"))
-    if not _TYPE.fullmatch(data.get("type", "message")):
-        found.append(("type", "must be a short word of letters, digits and _.-"))
-    for key, allowed in (("channel", CHANNELS), ("priority", PRIORITIES)):
-        if key in data and data[key] not in allowed:
-            found.append((key, f"{_shown(data[key])} is none of {', '.join(allowed)}{suggestion(data[key], allowed)}"))
-    return found
+def _unknown(data: dict[str, Any], keys: Collection[str]) -> list[tuple[str, str]]:
+    return [(key, f"unknown key{suggestion(key, keys)}") for key in data if key not in keys]
+
+
+def _form_faults(data: dict[str, Any], fields: Mapping[str, Text]) -> list[tuple[str, str]]:
+    """Keys that nobody knows, and what is no text."""
+    found = [key for key in fields if not isinstance(data.get(key, ""), str)]
+    return _unknown(data, fields) + [(key, f"must be a text, is {_shown(data[key])}") for key in found]
+
+
+def _text_faults(data: dict[str, Any], fields: Mapping[str, Text]) -> Iterator[tuple[str, str]]:
+    """Texts that are too long, no word, or none of those that may stand there."""
+    for key, text in ((key, data[key]) for key in fields if key in data):
+        most, allowed, word, empty = fields[key]
+        if most and len(text) > most:
+            yield key, f"has {len(text):,} characters, at most {most:,} are taken"
+        if word and not _TYPE.fullmatch(text):
+            yield key, "must be a short word of letters, digits and _.-"
+        if allowed and text not in allowed and (text or not empty):
+            yield key, f"{_shown(text)} is none of {', '.join(allowed)}{suggestion(text, allowed)}"
 
 
 def _shown(value: object) -> str:

@@ -208,9 +208,10 @@ def test_free_ports_do_not_clash() -> None:
     }
 
 
-def test_mail_addresses_with_a_name_are_accepted() -> None:
-    text = "real_time_notifications: {email: {to: [Ops <ops@example.org>, b@example.org]}}"
-    assert parse(StreamingConfig, text, {}).config.real_time_notifications.email.to[0] == "Ops <ops@example.org>"
+@pytest.mark.parametrize("text", ["Ops <ops@example.org>", "a@example.org, b@example.org"])
+def test_mail_addresses_are_plain_and_one_in_each_place(text: str) -> None:
+    with pytest.raises(ConfigFaults, match=r"email\.to\[0\]: must be a mail address such as ops@example\.org, is"):
+        parse(StreamingConfig, f"real_time_notifications: {{email: {{to: ['{text}']}}}}", {})
 
 
 def test_a_metric_over_no_duration_at_all() -> None:

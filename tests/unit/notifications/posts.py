@@ -12,6 +12,7 @@ from sqlalchemy import select
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
 from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings
+from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.store.tables import outbox
 from tests.unit.notifications.support import ManualClock, metrics, notification, until
@@ -24,11 +25,14 @@ class Post:
 
     def __init__(self, store: Store, clock: ManualClock, node: str = "localhost") -> None:
         self.store, self.clock, self.metrics = store, clock, metrics()
-        self.dispatcher = Dispatcher(store, clock=clock, metrics=self.metrics, random=lambda: 0.5, node=node)
+        self.steady = SteadyClock(clock)
+        self.dispatcher = Dispatcher(
+            store, clock=clock, steady=self.steady, metrics=self.metrics, random=lambda: 0.5, node=node
+        )
 
     async def queue(self, kind: str = "message", channel: str = "slack", target: str = "", **more: object) -> None:
         told = notification(kind, **more)
-        now = self.clock.time()
+        now = self.steady.now()
         await self.store.run(partial(records.enqueue, notification=told, to=[(channel, target)], now=now))
         self.dispatcher.wake([channel])
 

@@ -62,6 +62,9 @@ class RecordingChannel:
         self.accepted: asyncio.Queue[Delivery] = asyncio.Queue()
         self.hold: asyncio.Event | None = None
 
+    def reaches(self, target: str) -> Readiness:
+        return self.readiness
+
     async def send(self, delivery: Delivery, timeout: float) -> None:
         self.attempts.put_nowait(delivery)
         if self.hold is not None:

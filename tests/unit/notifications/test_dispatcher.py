@@ -63,6 +63,23 @@ async def _equals(rows, expected) -> bool:
     return await rows() == expected
 
 
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_is_set_neither_delays_a_delivery_nor_gives_it_up(post: Post, jump: int) -> None:
+    slack = RecordingChannel()
+    slack.failures = [Retry("busy"), Retry("the rate is limited", after=20)]
+    await post.queue()
+    async with post.running(slack):
+        await post.states("retry")
+        post.clock.set_wall(post.clock.time() + jump)
+        post.clock.advance(15)
+        post.dispatcher.wake(["slack"])
+        await until(lambda: _equals(post.rows, [("ep-1", "retry", 2, "the rate is limited")]))
+        post.clock.advance(20)
+        post.dispatcher.wake(["slack"])
+        await post.states("sent")
+    assert await post.facts("sent_at") == [(post.clock.time(),)]
+
+
 async def test_a_refused_delivery_is_dead_and_the_next_one_goes_on(post: Post) -> None:
     slack = RecordingChannel()
     slack.failures = [Dead("no such channel")]
@@ -104,6 +121,21 @@ async def test_an_end_takes_the_place_of_what_nobody_was_told(post: Post) -> Non
         await post.states("retry", "sent", "sent")
     assert slack.accepted.get_nowait().notification.kind == "resolved"
     assert slack.accepted.empty()
+
+
+async def test_an_end_waits_for_what_was_said_before_it(post: Post) -> None:
+    slack = RecordingChannel()
+    slack.failures = [Retry("busy")]
+    await post.queue("firing")
+    async with post.running(slack):
+        await post.states("retry")
+        await post.queue("message", id="between", thread="ep-1")
+        await post.queue("resolved")
+        post.clock.advance(15)
+        post.dispatcher.wake(["slack"])
+        await post.states("sent", "sent", "sent")
+    kinds = [slack.accepted.get_nowait().notification.kind for _ in range(3)]
+    assert kinds == ["firing", "message", "resolved"]
 
 
 async def test_a_slow_channel_delays_no_other(post: Post) -> None:

@@ -66,7 +66,7 @@ async def test_alerts_of_an_older_store_go_on(store: Store) -> None:
     ]
     evaluator = Evaluator(compile_rules(NotificationsConfig(notification_rules=rules), None))
     alerts = {alert.fingerprint: alert for alert in await store.run(rows.load_alerts)}
-    watched = await store.run(rows.load_watched)
+    watched, _ = await store.run(rows.load_watched)
     assert (len(alerts), watched) == (2, 0.0)
 
     def at(seconds: float, **values: float):

@@ -13,6 +13,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, select, text
 
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.store import database
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.store.keeping import kept_path
@@ -55,7 +56,7 @@ async def test_what_waited_is_delivered_after_the_upgrade(tmp_path: Path) -> Non
     answer = await store.run(partial(lease.acquire, node="n", run="1", now=NOW, starts=True))
     assert await store.run(partial(rows.recover, now=NOW, fence=answer.token or 0)) == 1
     wanted = rows.Wanted("email", answer.token or 0)
-    delivery = (await store.run(partial(rows.claim, wanted=wanted, now=NOW))).delivery
+    delivery = (await store.run(partial(rows.claim, wanted=wanted, now=Instant(NOW, NOW)))).delivery
     assert delivery is not None
     assert (delivery.id, delivery.target, delivery.attempts, delivery.notification) == (2, "2@x", 2, notification())
     await store.close()

@@ -74,6 +74,9 @@ class AlertmanagerChannel:
             return Readiness(False, f"no password for {self._username}: {hint}")
         return Readiness(True)
 
+    def reaches(self, target: str) -> Readiness:
+        return self.readiness
+
     async def send(self, delivery: Delivery, timeout: float) -> Kept:
         """Return once Alertmanager has taken the alerts. Raises Retry, Dead."""
         notification, now = delivery.notification, self._time()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from ipaddress import ip_address
 
 import aiosmtplib
 
+from hxp_enterprise_llm.config.addresses import is_address
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.mail import compose
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
@@ -56,11 +55,14 @@ class EmailChannel:
 
     @property
     def readiness(self) -> Readiness:
+        if self._config.host and not self._targets:
+            return Readiness(False, f"nobody to write to: name recipients in {_PATH}.to")
+        return self.reaches("")
+
+    def reaches(self, target: str) -> Readiness:
         config = self._config
         if not config.host:
             return Readiness(False, f"{_PATH}.host is empty")
-        if not self._targets:
-            return Readiness(False, f"nobody to write to: name recipients in {_PATH}.to")
         if config.username and self._password is None:
             return Readiness(
                 False, f"no password for {config.username}: set {_PATH}.password_file or the credential smtp-password"
@@ -153,12 +155,7 @@ def _brief(error: Exception) -> str:
 
 
 def _address(path: str, text: str) -> str:
-    """One plain address; a list in one field would write to people whom nobody named."""
-    try:
-        address = Address(addr_spec=text)
-    except (ValueError, IndexError, HeaderParseError):
-        raise ChannelFault(path, f"{text!r} is no e-mail address such as ops@example.org") from None
-    if not address.domain or not text.isascii():
+    if not is_address(text):
         raise ChannelFault(path, f"{text!r} is no e-mail address such as ops@example.org")
     return text
 

@@ -36,6 +36,10 @@ class Channel(Protocol):
         """Recipients; each is a delivery of its own, so that one who is refused does not stop the others."""
         ...
 
+    def reaches(self, target: str) -> Readiness:
+        """Whether it can deliver to this recipient, who need not be among its targets: a receiver may name others."""
+        ...
+
     async def send(self, delivery: Delivery, timeout: float) -> Kept | None:
         """Return once the peer has accepted it, within `timeout` seconds. Raises Retry or Dead.
 

@@ -63,17 +63,23 @@ class SlackChannel:
     def name(self) -> str:
         return "slack"
 
-    @property
-    def _by_token(self) -> bool:
-        return self._token is not None and bool(self._config.channel)
+    def _tells_by_token(self, target: str) -> bool:
+        return self._token is not None and bool(target or self._config.channel)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return (self._config.channel if self._by_token else "",)
+        return (self._config.channel if self._tells_by_token("") else "",)
 
     @property
     def readiness(self) -> Readiness:
-        if self._by_token or self._webhook_url is not None:
+        return self.reaches("")
+
+    def reaches(self, target: str) -> Readiness:
+        if self._tells_by_token(target):
+            return Readiness(True)
+        if self._webhook_url is not None:
+            if target and target != self._config.channel:
+                return Readiness(False, f"a webhook posts to its own channel: {target} takes a bot token")
             return Readiness(True)
         if self._token is not None:
             return Readiness(False, f"a bot token is there but {_PATH}.channel is empty")
@@ -95,7 +101,7 @@ class SlackChannel:
         try:
             async with asyncio.timeout(timeout):
                 async with self._egress.session(timeout) as session:
-                    if self._by_token:
+                    if self._tells_by_token(delivery.target):
                         return await self._tell(delivery, worded, self._client(timeout, session))
                     await self._call_webhook(delivery, worded, timeout, session)
                     return None

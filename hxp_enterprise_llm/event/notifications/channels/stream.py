@@ -39,6 +39,9 @@ class StreamChannel:
     def targets(self) -> tuple[str, ...]:
         return ("",)
 
+    def reaches(self, target: str) -> Readiness:
+        return self.readiness
+
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the event is in the log. Raises Retry, Dead."""
         await self.send_all([delivery], timeout)

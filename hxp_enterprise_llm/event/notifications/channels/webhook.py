@@ -65,6 +65,9 @@ class WebhookChannel:
             return Readiness(True)
         return Readiness(False, f"nobody to post to: name receivers in {_PATH}.endpoints")
 
+    def reaches(self, target: str) -> Readiness:
+        return self.readiness
+
     async def send(self, delivery: Delivery, timeout: float) -> None:
         """Return once the receiver has answered with 2xx. Raises Retry, Dead."""
         endpoint = self._endpoints.get(delivery.target)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import Channel
 from hxp_enterprise_llm.event.notifications.delivery import described
 from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
 from hxp_enterprise_llm.event.notifications.delivery.trials import Outcome, Receivers, trial
+from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.model import Notification
 from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.requests import DrillRequest, parse_replay, parse_test
@@ -20,9 +21,7 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
-from hxp_enterprise_llm.store.database import StoreUnavailable
 
-T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
 _SETTINGS = "real_time_notifications"
 
@@ -36,6 +35,7 @@ class Engine(Protocol):
     def channels(self) -> Mapping[str, Channel]: ...
     @property
     def dispatcher(self) -> Dispatcher: ...
+    def absence(self, name: str) -> str: ...
     async def send(self, notification: Notification, to: Sequence[Recipient]) -> None: ...
 
 
@@ -83,7 +83,7 @@ class DeliveryApi:
         wish = parse_test(await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget))
         to = self._recipients(wish)
         notification = wish.notification(self._clock.new_id(), self._clock.time())
-        outcomes = await _stored(lambda: trial(self._engine.dispatcher, self._engine.send, notification, to))
+        outcomes = await stored(lambda: trial(self._engine.dispatcher, self._engine.send, notification, to))
         answer = {
             "id": notification.id,
             "delivered": all(outcome.state == "delivered" for outcome in outcomes),
@@ -107,7 +107,8 @@ class DeliveryApi:
         if to is None:
             raise Problem(404, "unknown_receiver", f"there is no receiver {receiver!r}", f"see {_SETTINGS}.receivers")
         if not to:
-            raise Problem(409, "channel_off", f"the receiver {receiver} has no recipient", f"see {_SETTINGS}.receivers")
+            message = f"the receiver {receiver} has no recipient: {self._engine.absence(receiver)}"
+            raise Problem(409, "channel_off", message, f"see {_SETTINGS}.receivers")
         return list(to)
 
     def _by(self, name: str) -> list[Recipient]:
@@ -122,7 +123,7 @@ class DeliveryApi:
 
     async def dead(self, request: web.Request) -> web.Response:
         """The newest first."""
-        letters = await _stored(self._engine.dispatcher.dead)
+        letters = await stored(self._engine.dispatcher.dead)
         shown = [
             letter._asdict() | {"created_at": rfc3339(letter.created_at), "given_up_at": rfc3339(letter.given_up_at)}
             for letter in letters
@@ -132,7 +133,7 @@ class DeliveryApi:
     async def replay(self, request: web.Request) -> web.Response:
         """202 once they are durably queued."""
         ids = parse_replay(await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget))
-        replayed = await _stored(lambda: self._engine.dispatcher.replay(ids))
+        replayed = await stored(lambda: self._engine.dispatcher.replay(ids))
         unknown = sorted(set(ids or ()) - set(replayed))
         return json_response({"replayed": replayed, "unknown": unknown}, status=202)
 
@@ -140,10 +141,3 @@ class DeliveryApi:
 def _told(outcome: Outcome) -> dict[str, Any]:
     told = {"channel": outcome.channel, "target": outcome.target, "state": outcome.state}
     return told | ({"reason": outcome.reason} if outcome.reason else {})
-
-
-async def _stored(ask: Callable[[], Awaitable[T]]) -> T:
-    try:
-        return await ask()
-    except StoreUnavailable as error:
-        raise Problem(503, "store_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None

@@ -17,6 +17,7 @@ from hxp_enterprise_llm.event.notifications.delivery import dead, lease, rows
 from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings, Office
 from hxp_enterprise_llm.event.notifications.delivery.resender import Resender
 from hxp_enterprise_llm.event.notifications.delivery.worker import Worker
+from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreUnavailable
@@ -35,12 +36,13 @@ class Dispatcher:
         store: Store,
         *,
         clock: Clock,
+        steady: SteadyClock,
         metrics: NotificationMetrics,
         random: Callable[[], float],
         node: str = "localhost",
     ) -> None:
         """`node`: the host's name; a new process on it need not wait for the lease of the one before."""
-        self.office = Office(store, clock, metrics, random)
+        self.office = Office(store, clock, steady, metrics, random)
         self._node, self._run = node, clock.new_id()
         self._workers = {name: Worker(name, self.office) for name in WORKERS}
         self._resender = Resender("alertmanager", self.office)
@@ -108,7 +110,7 @@ class Dispatcher:
             await asyncio.sleep(min(max(answer.wait, 0.05), lease.RENEW_SECONDS))
         self._elsewhere = ""
         office.token, office.renewed_at = answer.token, began
-        recovered = await office.stored(partial(rows.recover, now=now, fence=answer.token))
+        recovered = await office.stored(partial(rows.recover, now=office.now().steady, fence=answer.token))
         if recovered:
             log.warning("delivery.recovered", count=recovered)
 
@@ -130,7 +132,7 @@ class Dispatcher:
 
     async def replay(self, ids: Iterable[int] | None) -> list[int]:
         """Queue dead deliveries again, all of them for None; answers which. Raises StoreUnavailable."""
-        wanted, now = None if ids is None else list(ids), self.office.clock.time()
+        wanted, now = None if ids is None else list(ids), self.office.now().steady
 
         def work(connection: Connection) -> list[int]:
             return dead.replay(connection, wanted, now)

@@ -11,6 +11,7 @@ import structlog
 from hxp_enterprise_llm.event.notifications.channels.model import Channel
 from hxp_enterprise_llm.event.notifications.delivery import lease
 from hxp_enterprise_llm.event.notifications.delivery.limits import Rate
+from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import Delivery
 from hxp_enterprise_llm.event.notifications.outbox import Verdict
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -35,8 +36,17 @@ class DeliverySettings(NamedTuple):
 class Office:
     """One for all workers of a dispatcher."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: NotificationMetrics, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        steady: SteadyClock,
+        metrics: NotificationMetrics,
+        random: Callable[[], float],
+    ) -> None:
         self.store, self.clock, self.metrics, self.random = store, clock, metrics, random
+        self.now = steady.now
+        """The present on both clocks."""
         self.channels: dict[str, Channel] = {}
         self.settings = DeliverySettings(10.0, 4 * 3600.0)
         self.token = 0

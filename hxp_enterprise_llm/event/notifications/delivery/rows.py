@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, o
 
 from hxp_enterprise_llm.event.notifications.delivery import lease
 from hxp_enterprise_llm.event.notifications.delivery.digest import DIGEST, merged
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Delivery, Kept, Notification, thread_of
 from hxp_enterprise_llm.event.notifications.outbox import WAITING, Verdict
 from hxp_enterprise_llm.store.tables import delivery_thread, outbox
@@ -78,27 +79,27 @@ class Claim(NamedTuple):
     """When the first of what it tells was queued."""
 
 
-def claim(connection: Connection, wanted: Wanted, now: float) -> Claim:
+def claim(connection: Connection, wanted: Wanted, now: Instant) -> Claim:
     """Take what has been due longest; it is in flight from here on. Raises LeaseLost."""
     lease.check(connection, wanted.fence)
     row = _next(connection, wanted)
-    if row is None or row.next_at > now:
+    if row is None or row.next_at > now.steady:
         return Claim(None, row.next_at if row else None, _waiting(connection, wanted.channel))
     limited_until = wanted.limited_until.get(row.target)
-    together = [row] if limited_until is None else _queued_behind(connection, row, limited_until, now)
+    together = [row] if limited_until is None else _queued_behind(connection, row, limited_until, now.steady)
     delivery = _take(connection, row, wanted.fence) if len(together) < 2 else _merge(connection, together, wanted, now)
     waiting = _waiting(connection, wanted.channel) if wanted.counts else None
     return Claim(delivery, None, waiting, min(each.queued_at for each in together))
 
 
-def claim_many(connection: Connection, wanted: Wanted, now: float, most: int) -> tuple[list[Delivery], Claim]:
+def claim_many(connection: Connection, wanted: Wanted, now: Instant, most: int) -> tuple[list[Delivery], Claim]:
     """Take what is due of a channel that has one recipient, in order; and as `claim` when that is nothing."""
     lease.check(connection, wanted.fence)
     here = and_(outbox.c.channel == wanted.channel, outbox.c.state.in_(_READY))
     found: list[Row[Any]] = []
     barred: set[str] = set()
     for row in connection.execute(select(outbox).where(here).order_by(outbox.c.id).limit(most)):
-        if row.next_at <= now and row.thread not in barred:
+        if row.next_at <= now.steady and row.thread not in barred:
             found.append(row)
         else:
             barred.add(row.thread)
@@ -114,7 +115,7 @@ def claim_many(connection: Connection, wanted: Wanted, now: float, most: int) ->
 
 def _waiting(connection: Connection, channel: str) -> Waiting:
     here = and_(outbox.c.channel == channel, outbox.c.state.in_(WAITING))
-    depth, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(here)).one()
+    depth, oldest = connection.execute(select(func.count(), func.min(outbox.c.queued_at)).where(here)).one()
     return Waiting(depth, oldest)
 
 
@@ -156,12 +157,12 @@ def _queued_behind(connection: Connection, first: Row[Any], until: float, now: f
     return found if any(row.id == first.id for row in found) else [first]
 
 
-def _merge(connection: Connection, rows: Sequence[Row[Any]], wanted: Wanted, now: float) -> Delivery:
+def _merge(connection: Connection, rows: Sequence[Row[Any]], wanted: Wanted, now: Instant) -> Delivery:
     """A delivery in place of several; they share its fate."""
     first, ids = rows[0], [row.id for row in rows]
     id = f"{DIGEST}:{first.id}-{ids[-1]}"
-    notification = merged([msgspec.convert(row.payload, Notification) for row in rows], id, now)
-    key = f"{id}:{first.channel}:{first.target}:{int(now * 1000)}"
+    notification = merged([msgspec.convert(row.payload, Notification) for row in rows], id, now.wall)
+    key = f"{id}:{first.channel}:{first.target}:{int(now.wall * 1000)}"
     queued_at = min(row.queued_at for row in rows)
     values = {
         "episode": id,
@@ -174,8 +175,8 @@ def _merge(connection: Connection, rows: Sequence[Row[Any]], wanted: Wanted, now
         "state": "in_flight",
         "attempts": 1,
         "fence": wanted.fence,
-        "next_at": now,
-        "created_at": queued_at,
+        "next_at": now.steady,
+        "created_at": min(row.created_at for row in rows),
         "queued_at": queued_at,
         "last_error": "",
         "idempotency_key": key,
@@ -215,7 +216,7 @@ def settle_sent(connection: Connection, deliveries: Sequence[Delivery], now: flo
     ids = outbox.c.id.in_([each.id for each in deliveries])
     ours = and_(ids, outbox.c.state == "in_flight", outbox.c.fence == fence)
     found = set(connection.scalars(select(outbox.c.id).where(ours)))
-    sent = {"state": "sent", "last_error": "", "sent_at": now, "finished_at": now, "next_at": now}
+    sent = {"state": "sent", "last_error": "", "sent_at": now, "finished_at": now}
     connection.execute(update(outbox).where(ours).values(sent))
     return found
 

@@ -31,8 +31,6 @@ _FINISH_SECONDS = 5.0
 """For the deliveries that are under way when the process is asked to end: cut off, they might be sent twice."""
 _COUNT_SECONDS = 1.0
 """Between two counts of what waits, while there is much to deliver."""
-_LONGEST_WAIT_SECONDS = 600.0
-"""Wall clocks are set now and then; nothing is due later than they say for longer than that."""
 
 
 class Worker:
@@ -103,13 +101,13 @@ class Worker:
         if claim.delivery is not None:
             self._start(claim.delivery, claim.queued_at)
             return 0.0
-        due = [] if claim.due is None else [claim.due - office.clock.time()]
+        due = [] if claim.due is None else [claim.due - office.now().steady]
         return min((*due, *paused.values()), default=None)
 
     async def _claim(self, now: float, paused: dict[str, float]) -> tuple[list[Delivery], rows.Claim]:
         office = self._office
-        wall = office.clock.time()
-        limited = {target: wall - (now - held.until) for target, held in self._limits.ended(now).items()}
+        at = office.now()
+        limited = {target: at.steady - (now - held.until) for target, held in self._limits.ended(now).items()}
         held = frozenset((*self._attempts, *paused))
         counts = now - self._counted_at >= _COUNT_SECONDS
         wanted = rows.Wanted(self._name, office.token, held, limited if self._joins else {}, counts)
@@ -122,10 +120,10 @@ class Worker:
             if anew:
                 rows.hasten(connection, self._name, wall)
             if renews:
-                lease.renew(connection, office.token, wall)
+                lease.renew(connection, office.token, at.wall)
             if bulk:
-                return rows.claim_many(connection, wanted, wall, _EVENTS_AT_ONCE)
-            return [], rows.claim(connection, wanted, wall)
+                return rows.claim_many(connection, wanted, at, _EVENTS_AT_ONCE)
+            return [], rows.claim(connection, wanted, at)
 
         found = await office.stored(work)
         if renews:
@@ -141,7 +139,7 @@ class Worker:
         now = office.clock.monotonic()
         held = self._limits.ended(now).get(target)
         if held is not None:
-            began = max(held.since, now - (office.clock.time() - queued_at))
+            began = max(held.since, now - (office.now().steady - queued_at))
             office.metrics.deliveries.rate_limited.labels(self._name).inc(max(0.0, held.until - began))
         self._limits.take(target, now)
         self._begin(target, self._deliver(delivery))
@@ -158,7 +156,7 @@ class Worker:
         self._bell.set()
 
     async def _wait(self, seconds: float | None) -> None:
-        delay = None if seconds is None else min(max(seconds, 0.001), _LONGEST_WAIT_SECONDS)
+        delay = None if seconds is None else max(seconds, 0.001)
         try:
             async with asyncio.timeout(delay):
                 await self._bell.wait()
@@ -180,10 +178,10 @@ class Worker:
             kept = await self._attempt(delivery)
         except (Retry, Dead) as error:
             failure = error
-        now = office.clock.time()
+        wall, now = office.now()
         verdict = judge(delivery, failure, now, office.settings.give_up_after, office.random)
         self._hold(delivery, failure)
-        work = partial(rows.settle, delivery=delivery, verdict=verdict, now=now, fence=office.token, kept=kept)
+        work = partial(rows.settle, delivery=delivery, verdict=verdict, now=wall, fence=office.token, kept=kept)
         if await office.stored(work):
             self._count(delivery, verdict, failure, now, office.clock.monotonic() - started)
             self._tell(delivery, verdict, now)
@@ -195,7 +193,7 @@ class Worker:
         """One append for all. When it is refused, each is settled by itself: one of them may be at fault."""
         office = self._office
         channel, started = office.channels.get(self._name), office.clock.monotonic()
-        late = office.clock.time() - min(each.created_at for each in deliveries) > office.settings.give_up_after
+        late = office.now().steady - min(each.queued_at for each in deliveries) > office.settings.give_up_after
         try:
             if late or office.stale or not isinstance(channel, StreamChannel) or not channel.readiness.ready:
                 raise Retry("each by itself")
@@ -206,10 +204,9 @@ class Worker:
             for delivery in deliveries:
                 await self._deliver(delivery)
             return
-        now = office.clock.time()
+        wall, now = office.now()
         verdict = Verdict("sent", now)
-
-        ours = await office.stored(partial(rows.settle_sent, deliveries=deliveries, now=now, fence=office.token))
+        ours = await office.stored(partial(rows.settle_sent, deliveries=deliveries, now=wall, fence=office.token))
         each_took = (office.clock.monotonic() - started) / len(deliveries)
         for number, delivery in enumerate(deliveries, 1):
             if delivery.id in ours:
@@ -233,12 +230,13 @@ class Worker:
     async def _attempt(self, delivery: Delivery) -> Kept | None:
         office = self._office
         channel, settings = office.channels.get(delivery.channel), office.settings
-        if office.clock.time() - delivery.created_at > settings.give_up_after:
+        if office.now().steady - delivery.queued_at > settings.give_up_after:
             raise Dead(f"given up: it waited longer than {settings.give_up_after:.0f} s", failure="other")
         if channel is None:
             raise Retry(f"channel {delivery.channel} is not configured")
-        if not channel.readiness.ready:
-            raise Retry(channel.readiness.reason)
+        able = channel.reaches(delivery.target)
+        if not able.ready:
+            raise Retry(able.reason)
         if office.stale:
             raise Retry("the process stood still, and another one may deliver it")
         try:
@@ -268,7 +266,7 @@ class Worker:
             if dead:
                 metrics.deliveries.dead_letters.labels(name, reason).inc()
         else:
-            metrics.deliveries.latency.labels(name).observe(max(0.0, now - delivery.created_at))
+            metrics.deliveries.latency.labels(name).observe(max(0.0, now - delivery.queued_at))
 
     def _tell(self, delivery: Delivery, verdict: Verdict, now: float) -> None:
         facts = {
@@ -285,4 +283,4 @@ class Worker:
             log.error("delivery.dead", reason=verdict.error, **facts)
 
     def _age(self) -> float:
-        return 0.0 if self._oldest is None else max(0.0, self._office.clock.time() - self._oldest)
+        return 0.0 if self._oldest is None else max(0.0, self._office.now().steady - self._oldest)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from aiohttp import web
 
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.routing import described
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import LONGEST_SECONDS
 from hxp_enterprise_llm.event.notifications.routing.asking import asked, body_of, foreign_problem
@@ -20,9 +18,7 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
-from hxp_enterprise_llm.store.database import StoreUnavailable
 
-T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
 MAX_ALERTS_BYTES = 8 * 1024 * 1024
 
@@ -75,6 +71,7 @@ class RoutingApi:
         """An event in the log, which the engine follows."""
         body = await read_body(request, limit=MAX_BODY_BYTES, budget=self._budget)
         wish = body_of(body, described.Acknowledge, "bad_acknowledgement")
+        await stored(self._desk.taken_up)
         known = self._desk.episode(wish.episode)
         if known is None or not known.fires:
             hint = "see GET /api/v2/alerts or /notifications/status for those that fire"
@@ -106,11 +103,3 @@ class RoutingApi:
 def off() -> Problem:
     """The answer while notifications are switched off."""
     return Problem(409, "notifications_off", "notifications are off", "set real_time_notifications.enabled")
-
-
-async def stored(ask: Callable[[], Awaitable[T]]) -> T:
-    """What the store answers, or 503."""
-    try:
-        return await ask()
-    except StoreUnavailable as error:
-        raise Problem(503, "store_unavailable", str(error), "try again", headers={"Retry-After": "5"}) from None

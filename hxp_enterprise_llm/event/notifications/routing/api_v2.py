@@ -9,8 +9,9 @@ from aiohttp import web
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.routing import described
-from hxp_enterprise_llm.event.notifications.routing.api import MAX_ALERTS_BYTES, MAX_BODY_BYTES, off, stored
+from hxp_enterprise_llm.event.notifications.routing.api import MAX_ALERTS_BYTES, MAX_BODY_BYTES, off
 from hxp_enterprise_llm.event.notifications.routing.asking import chosen, filters, foreign_problem, silence_of
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk, TooMany
 from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, parse_posted
@@ -61,7 +62,8 @@ class AlertmanagerApi:
         self._desk, self._clock, self._budget = desk, clock, budget
         self._started = clock.time()
 
-    def _views(self) -> Views:
+    async def _views(self) -> Views:
+        await stored(self._desk.taken_up)
         return Views(self._desk.state, self._desk.router.table, self._desk.router.now())
 
     async def status(self, request: web.Request) -> web.Response:
@@ -83,11 +85,11 @@ class AlertmanagerApi:
 
     async def alerts(self, request: web.Request) -> web.Response:
         """The alerts that fire."""
-        return json_response(self._views().alerts(chosen(request.query)))
+        return json_response((await self._views()).alerts(chosen(request.query)))
 
     async def groups(self, request: web.Request) -> web.Response:
         """The groups with their alerts."""
-        return json_response(self._views().groups(chosen(request.query)))
+        return json_response((await self._views()).groups(chosen(request.query)))
 
     async def post_alerts(self, request: web.Request) -> web.Response:
         """200 once the alerts are durable: Prometheus sends them again otherwise."""
@@ -104,11 +106,11 @@ class AlertmanagerApi:
 
     async def silences(self, request: web.Request) -> web.Response:
         """All silences, also those that ended within five days."""
-        return json_response(self._views().silences(filters(request.query)))
+        return json_response((await self._views()).silences(filters(request.query)))
 
     async def silence(self, request: web.Request) -> web.Response:
         """One of them."""
-        return json_response(self._views().silence(self._found(request)))
+        return json_response((await self._views()).silence(self._found(request)))
 
     async def post_silence(self, request: web.Request) -> web.Response:
         """200 once it is durable and in force."""
@@ -124,6 +126,7 @@ class AlertmanagerApi:
 
     async def expire(self, request: web.Request) -> web.Response:
         """It ends now; one that has ended stays as it is."""
+        await stored(self._desk.taken_up)
         id = self._found(request).id
         await stored(lambda: self._desk.expire_silence(id))
         return web.Response()

@@ -63,6 +63,10 @@ class Desk:
         """Alerts, groups and silences as they are."""
         return self.router.state
 
+    async def taken_up(self) -> None:
+        """Return once what was stored is there again: until then nothing can be said. Raises StoreUnavailable."""
+        await self.router.taken_up()
+
     def foreign(self) -> list[Known]:
         """The alerts from outside that fire."""
         return [known for known in self.state.alerts.values() if known.fires and known.alert.origin == FOREIGN]
@@ -87,6 +91,7 @@ class Desk:
 
     async def put_silence(self, wish: Silence) -> str:
         """Make a silence, or change the one of this id; answers the id. Raises KeyError for an unknown id, TooMany."""
+        await self.taken_up()
         before = self.state.silences.get(wish.id) if wish.id else None
         if wish.id and before is None:
             raise KeyError(wish.id)

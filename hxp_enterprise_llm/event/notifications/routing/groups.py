@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.routing.dedup import Standing, Why, change
-from hxp_enterprise_llm.event.notifications.routing.model import Group, Instant, Known
+from hxp_enterprise_llm.event.notifications.routing.model import Group, Known
 from hxp_enterprise_llm.event.notifications.routing.table import Escalation, Path
 
 

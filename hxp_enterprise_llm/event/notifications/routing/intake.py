@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, Queued, State
-from hxp_enterprise_llm.event.notifications.routing.model import Decision, Group, Instant, Known, Stage
+from hxp_enterprise_llm.event.notifications.routing.model import Decision, Group, Known, Stage
 from hxp_enterprise_llm.event.notifications.routing.receivers import MACHINES, STREAMS, Receivers
 from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable, Way
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Notification
 from hxp_enterprise_llm.event.notifications.routing.draft import State
 from hxp_enterprise_llm.event.notifications.routing.intake import decision
-from hxp_enterprise_llm.event.notifications.routing.model import Instant, Known, Silence
+from hxp_enterprise_llm.event.notifications.routing.model import Known, Silence
 from hxp_enterprise_llm.event.notifications.routing.notices import SilenceEvent, log_only, silence_notice
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.silences import KEEP_SECONDS, silenced_by

@@ -15,13 +15,6 @@ HOP_LABEL = "citadel_hop"
 """Carried by an alert that another of our daemons has passed on: it goes no further by machine."""
 
 
-class Instant(NamedTuple):
-    """Now: `wall` in seconds since 1970, UTC, as clocks show it; `steady` the same, but never set back or forth."""
-
-    wall: float
-    steady: float
-
-
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody has taken an alert on, until wall-clock seconds."""
 

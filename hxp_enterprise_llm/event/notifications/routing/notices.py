@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification
 from hxp_enterprise_llm.event.notifications.routing.draft import Queued
-from hxp_enterprise_llm.event.notifications.routing.model import Instant, Silence
+from hxp_enterprise_llm.event.notifications.routing.model import Silence
 from hxp_enterprise_llm.event.notifications.routing.silences import words
 
 SilenceEvent = Literal["created", "changed", "expired", "expiring", "ended"]

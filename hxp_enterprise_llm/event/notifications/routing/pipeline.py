@@ -12,18 +12,13 @@ from collections.abc import Iterator
 import msgspec
 
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.routing.dedup import Standing
 from hxp_enterprise_llm.event.notifications.routing.draft import Queued
 from hxp_enterprise_llm.event.notifications.routing.groups import Agenda, agenda, step_of
 from hxp_enterprise_llm.event.notifications.routing.intake import Intake
-from hxp_enterprise_llm.event.notifications.routing.model import (
-    HOP_LABEL,
-    Group,
-    Instant,
-    Known,
-    Stage,
-)
+from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Known, Stage
 from hxp_enterprise_llm.event.notifications.routing.receivers import MACHINES, STREAMS
 from hxp_enterprise_llm.event.notifications.routing.suppression import Hold, Suppression
 from hxp_enterprise_llm.event.notifications.routing.table import Path

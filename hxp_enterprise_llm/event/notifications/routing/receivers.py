@@ -23,12 +23,12 @@ class Receivers:
     def recipients(self, name: str) -> list[Recipient]:
         """Recipients of a receiver, or of a channel named as one; none when the channel is not ready."""
         given = self._config.receivers.get(name)
-        found = recipients(given.channel if given else name, self._config, self._channels)
         if given is None or not given.to:
-            return found
+            return recipients(given.channel if given else name, self._config, self._channels)
         channel = self._channels.get(given.channel)
-        usable = channel is not None and channel.readiness.ready and given.channel in self._config.notification_channels
-        return [(given.channel, target) for target in given.to] if usable else []
+        if channel is None or given.channel not in self._config.notification_channels:
+            return []
+        return [(given.channel, target) for target in given.to if channel.reaches(target).ready]
 
     def named(self, name: str) -> list[Recipient] | None:
         """Recipients of a receiver; None when none has that name."""
@@ -48,8 +48,6 @@ class Receivers:
             return "no channel is ready"
         if channel is None or choice not in self._config.notification_channels:
             return f"the channel {choice} is not in use"
-        return (
-            f"the channel {choice} is not ready: {channel.readiness.reason}"
-            if not channel.readiness.ready
-            else (f"the channel {choice} has no recipients")
-        )
+        named = [channel.reaches(target) for target in given.to] if given else []
+        reason = next((each.reason for each in (*named, channel.readiness) if not each.ready), "")
+        return f"the channel {choice} is not ready: {reason}" if reason else f"the channel {choice} has no recipients"

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, func, select
 
 from hxp_enterprise_llm.event.notifications import records
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, State
 from hxp_enterprise_llm.event.notifications.routing.model import Decision, Group, Known, Silence
 from hxp_enterprise_llm.store.tables import alert_group, decision, fact, routed_alert, silence
@@ -50,7 +51,7 @@ def _state(connection: Connection) -> State:
     )
 
 
-def save(connection: Connection, draft: Draft, now: float) -> None:
+def save(connection: Connection, draft: Draft, now: Instant) -> None:
     """Write a draft: states, deliveries, decisions."""
     records.enqueue_all(connection, draft.queue, now)
     _write(connection, routed_alert, "fingerprint", draft.alerts, _alert_row)

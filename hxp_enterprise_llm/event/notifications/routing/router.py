@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.notifications.instant import Instant, SteadyClock
 from hxp_enterprise_llm.event.notifications.routing import records
 from hxp_enterprise_llm.event.notifications.routing.draft import nothing
 from hxp_enterprise_llm.event.notifications.routing.lapses import boundary, lapse
-from hxp_enterprise_llm.event.notifications.routing.model import Instant
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
 from hxp_enterprise_llm.event.notifications.routing.standing import count
@@ -27,6 +27,8 @@ from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 log = structlog.get_logger("notifications")
 
 _STORE_PAUSE_SECONDS = 1.0
+_START_SECONDS = 2.0
+"""So long a request waits for what was stored, while the service starts."""
 _LONGEST_WAIT_SECONDS = 60.0
 """Wall clocks are set now and then: silences and times of the day are looked at again by then."""
 _PRUNE_EVERY = 1000
@@ -50,10 +52,16 @@ class Router:
     """Alerts in, deliveries into the outbox. `use` and `load` before anything else."""
 
     def __init__(
-        self, store: Store, *, clock: Clock, metrics: RoutingMetrics, queued: Callable[[Iterable[str]], None]
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        steady: SteadyClock,
+        metrics: RoutingMetrics,
+        queued: Callable[[Iterable[str]], None],
     ) -> None:
         """`queued` is told the names of the channels that have something new in the outbox."""
-        self._store, self._clock, self._metrics, self._queued = store, clock, metrics, queued
+        self._store, self._clock, self._steady, self._metrics, self._queued = store, clock, steady, metrics, queued
         self._lock = asyncio.Lock()
         self._bell = asyncio.Event()
         self._taken_up = asyncio.Event()
@@ -65,10 +73,11 @@ class Router:
         self._patient_until = float("-inf")
         self._wakes: dict[str, float] = {}
         self._boundary = float("-inf")
-        self._anchor = Instant(0.0, 0.0)
         self._unpruned = _PRUNE_EVERY
         self.fault = ""
         """Why nothing can be told; empty while it can."""
+        self.delayed = ""
+        """Why what was stored has not been taken up yet, as far as that is known."""
 
     def use(
         self, table: RoutingTable, receivers: Receivers, config: NotificationsConfig, patience: float = 0.0
@@ -101,12 +110,9 @@ class Router:
     def take_up(self, stored: records.Loaded) -> None:
         """Go on from what was stored."""
         self.state, self.instance = stored
-        wall = self._clock.time()
-        # Steady time goes on from the latest that was written down, should the clock have been set back meanwhile.
         times = (time for group in self.state.groups.values() for time in (group.began, group.told_at))
-        latest = max(times, default=0.0)
-        self._anchor = Instant(max(wall, latest), self._clock.monotonic())
-        self._grant_time(self._anchor.wall)
+        self._steady.go_on_from(max(times, default=0.0))
+        self._grant_time(self.now().steady)
         self._reroute = True
         self._taken_up.set()
 
@@ -119,7 +125,7 @@ class Router:
 
     def now(self) -> Instant:
         """The present on both clocks."""
-        return Instant(self._clock.time(), self._anchor.wall + self._clock.monotonic() - self._anchor.steady)
+        return self._steady.now()
 
     def due(self) -> float | None:
         """Seconds until something is due; None: nothing is."""
@@ -131,24 +137,33 @@ class Router:
             ahead.append(self._boundary - now.wall)
         return max(0.0, min(ahead)) if ahead else None
 
+    async def taken_up(self) -> None:
+        """Return once what was stored has been taken up. Raises StoreUnavailable when that takes long."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._taken_up.wait()
+        except TimeoutError:
+            reason = self.delayed or "what it holds is still being read"
+            raise StoreUnavailable(self._store.path, reason) from None
+
     async def work(self, fill: Fill | None = None, also: Also | None = None) -> None:
         """One pass: `fill` gives it what has changed, `also` writes in the same transaction.
 
-        Waits until what was stored has been taken up. Raises StoreUnavailable: then nothing has happened.
+        Raises StoreUnavailable: then nothing has happened.
         """
-        await self._taken_up.wait()
+        await self.taken_up()
         async with self._lock:
             work = self._begin(also is not None)
             for stretches in (fill(work) if fill is not None else None, work.settling()):
                 for _ in stretches or ():
                     await asyncio.sleep(0)
-            draft, now = work.draft, work.now.wall
+            draft, now = work.draft, work.now
             prune = self._unpruned + len(draft.decisions) >= _PRUNE_EVERY
             most = self._in_force.config.decisions
 
             def write(connection: Connection) -> None:
                 if also is not None:
-                    also(connection, now)
+                    also(connection, now.wall)
                 records.save(connection, draft, now)
                 if prune:
                     records.prune(connection, most)

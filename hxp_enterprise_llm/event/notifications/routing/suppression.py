@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft
 from hxp_enterprise_llm.event.notifications.routing.inhibition import Inhibitor
-from hxp_enterprise_llm.event.notifications.routing.model import Instant, Known, Silence, Stage
+from hxp_enterprise_llm.event.notifications.routing.model import Known, Silence, Stage
 from hxp_enterprise_llm.event.notifications.routing.silences import silenced_by, words
 from hxp_enterprise_llm.event.notifications.routing.table import Path, RoutingTable
 

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from hxp_enterprise_llm.config.addresses import is_address
 from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, all_match, parse_matchers
@@ -16,6 +17,7 @@ from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.routing import ReceiverConfig, RouteConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.notifications.routing.inhibition import InhibitRule
+from hxp_enterprise_llm.event.notifications.routing.receivers import STREAMS
 from hxp_enterprise_llm.event.notifications.routing.times import TimeFault, TimeInterval, compile_interval
 
 _SECTION = "real_time_notifications"
@@ -181,8 +183,21 @@ class _Compiler:
                 self._fault(place, f"{name} is a channel, which is a receiver already; take another name")
             elif receiver.channel != "all" and receiver.channel not in self._config.notification_channels:
                 self._fault(f"{place}.channel", f"notification_channels does not list {receiver.channel}")
-            if receiver.channel == "all" and receiver.to:
-                self._fault(f"{place}.to", "recipients belong to one channel, not to all")
+            if receiver.channel in ("all", *STREAMS) and receiver.to:
+                self._fault(f"{place}.to", f"recipients belong to one channel of their own, not to {receiver.channel}")
+            self._named(place, receiver)
+
+    def _named(self, place: str, receiver: ReceiverConfig) -> None:
+        """Addresses must be some; programs must be known: their URLs and keys are in the section of their channel."""
+        endpoints = [each.name for each in self._config.webhook.endpoints]
+        known = {"webhook": endpoints, "alertmanager": self._config.alertmanager.urls}.get(receiver.channel)
+        for index, target in enumerate(receiver.to):
+            if receiver.channel == "email" and not is_address(target):
+                self._fault(f"{place}.to[{index}]", f"{target!r} is no e-mail address such as ops@example.org")
+            if known is not None and target not in known:
+                where = "webhook.endpoints" if receiver.channel == "webhook" else "alertmanager.urls"
+                near = suggestion(target, known) or f"; name it in {_SECTION}.{where}"
+                self._fault(f"{place}.to[{index}]", f"unknown recipient {target!r}{near}")
 
     def _heartbeats(self) -> None:
         for name, beat in self._config.heartbeats.items():

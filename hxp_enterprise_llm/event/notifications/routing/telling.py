@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from hxp_enterprise_llm.config.rules import Priority
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Notification
-from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Instant, Known
+from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Known
 
 MOST_ALERTS = 200
 """Alerts that one notification carries; the rest is a number."""

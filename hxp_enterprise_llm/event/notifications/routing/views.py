@@ -8,6 +8,7 @@ from typing import NamedTuple
 from hxp_enterprise_llm.config.matchers import Matcher, all_match
 from hxp_enterprise_llm.config.patterns import Pattern
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.routing.described import (
     AlertGroup,
     DecisionTaken,
@@ -15,7 +16,7 @@ from hxp_enterprise_llm.event.notifications.routing.described import (
     GettableSilence,
 )
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, State
-from hxp_enterprise_llm.event.notifications.routing.model import Decision, Instant, Known, Silence
+from hxp_enterprise_llm.event.notifications.routing.model import Decision, Known, Silence
 from hxp_enterprise_llm.event.notifications.routing.suppression import Suppression
 from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import structlog
@@ -23,6 +23,8 @@ log = structlog.get_logger("notifications")
 _PHASES = ("ok", "pending", "firing", "recovering")
 _MOST_LINES = 20
 """Lines of log about the health of rules in one evaluation; the rest is a number."""
+_LINES_AT_ONCE = 50
+"""A few milliseconds."""
 
 
 class Health(NamedTuple):
@@ -95,12 +97,15 @@ class RuleMonitor:
         if said > _MOST_LINES:
             log.warning("rule.health_of_more", rules=said - _MOST_LINES)
 
-    def show(self, alerts: Mapping[str, Watched], told: Sequence[Told]) -> None:
-        """Bring metrics and log up to date with the alerts."""
+    def show(self, alerts: Mapping[str, Watched]) -> None:
+        """Bring metrics up to date with the alerts."""
         self._phases = {}
         for alert in alerts.values():
             self._phases.setdefault(alert.rule, Counter())[alert.state.phase] += 1
-        for notification, _ in told:
+
+    def say(self, told: Sequence[Told]) -> Iterator[None]:
+        """A line of log for each alert that changed; others may run where it yields."""
+        for number, (notification, _) in enumerate(told, 1):
             level = log.warning if notification.kind == "firing" else log.info
             level(
                 f"alert.{notification.kind}",
@@ -110,6 +115,8 @@ class RuleMonitor:
                 values=notification.values,
                 labels=notification.alerts[0].labels,
             )
+            if number % _LINES_AT_ONCE == 0:
+                yield
 
     def _figures(self) -> Iterable[RuleFigures]:
         for name in self._rules:

@@ -13,19 +13,21 @@ from hxp_enterprise_llm.event.notifications.rules.alerts import AlertState, Mome
 from hxp_enterprise_llm.event.notifications.rules.telling import Watched
 from hxp_enterprise_llm.store.tables import alert_state, watch
 
-WATCH = "rules"
+WATCH, STEADY = "rules", "steady"
 _MOST_KEYS = 500
 
 
-def load_watched(connection: Connection) -> float:
-    """For how many seconds rules have been watched, over all runs."""
-    return connection.scalar(select(watch.c.seconds).where(watch.c.name == WATCH)) or 0.0
+def load_watched(connection: Connection) -> tuple[float, float]:
+    """For how many seconds rules have been watched, over all runs; and the steady time of the last of them."""
+    found = {row.name: row.seconds for row in connection.execute(select(watch))}
+    return found.get(WATCH, 0.0), found.get(STEADY, 0.0)
 
 
-def save_watched(connection: Connection, seconds: float) -> None:
-    """Remember it: in the transaction of whatever refers to it."""
-    if not connection.execute(update(watch).where(watch.c.name == WATCH).values(seconds=seconds)).rowcount:
-        connection.execute(watch.insert().values(name=WATCH, seconds=seconds))
+def save_watched(connection: Connection, seconds: float, steady: float) -> None:
+    """Remember both: in the transaction of whatever refers to them."""
+    for name, value in ((WATCH, seconds), (STEADY, steady)):
+        if not connection.execute(update(watch).where(watch.c.name == name).values(seconds=value)).rowcount:
+            connection.execute(watch.insert().values(name=name, seconds=value))
 
 
 def load_alerts(connection: Connection) -> list[Watched]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hxp_enterprise_llm.config.routing import ReceiverConfig
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.delivery import trials
 from hxp_enterprise_llm.event.notifications.requests import parse_replay, parse_test
@@ -84,6 +85,15 @@ async def test_a_drill_to_nobody_is_refused(tmp_path: Path, body: dict, status: 
         found, answer = await post(client, "test", **body)
         assert (found, answer["error"]["message"]) == (status, message)
         assert answer["error"]["hint"]
+
+
+async def test_a_receiver_that_cannot_be_reached_is_told_why(tmp_path: Path) -> None:
+    receivers = {"mail": ReceiverConfig(channel="email", to=["oncall@example.org"])}
+    settings = msgspec.structs.replace(SETTINGS, receivers=receivers)
+    async with serving(tmp_path, settings) as (_, client):
+        found, answer = await post(client, "test", receiver="mail")
+        message = "the receiver mail has no recipient: the channel email is not ready: not set up"
+        assert (found, answer["error"]["message"]) == (409, message)
 
 
 async def test_what_was_given_up_is_listed_and_sent_again(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hxp_enterprise_llm.event.notifications import records
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
 from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatcher
+from hxp_enterprise_llm.event.notifications.instant import Instant, SteadyClock
 from hxp_enterprise_llm.event.notifications.outbox import Verdict
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.store.database import Store
@@ -49,7 +50,7 @@ async def test_a_clock_that_was_set_back_does_not_keep_a_lease_for_ever(post: Po
 async def test_who_has_lost_the_lease_can_neither_take_nor_settle(post: Post) -> None:
     first, _ = await ask(post, "a", "1")
     await post.queue()
-    take = partial(rows.claim, wanted=rows.Wanted("slack", first or 0), now=NOW)
+    take = partial(rows.claim, wanted=rows.Wanted("slack", first or 0), now=Instant(NOW, NOW))
     delivery = (await post.store.run(take)).delivery
     assert delivery is not None
     second, _ = await ask(post, "b", "1", at=15)
@@ -113,7 +114,10 @@ async def deliver_until_killed(path: Path) -> None:
     """The child's part: it says what it takes and what it has delivered, and hangs in between until a line comes."""
     store = Store(path)
     await store.open()
-    dispatcher = Dispatcher(store, clock=SystemClock(), metrics=metrics(), random=lambda: 0.5, node="child")
+    clock = SystemClock()
+    dispatcher = Dispatcher(
+        store, clock=clock, steady=SteadyClock(clock), metrics=metrics(), random=lambda: 0.5, node="child"
+    )
     channel = RecordingChannel()
     channel.hold = asyncio.Event()
     dispatcher.use([channel], SETTINGS._replace(timeout=60))
@@ -135,7 +139,8 @@ async def test_a_process_that_was_stopped_and_goes_on_settles_nothing(tmp_path: 
     path = tmp_path / "store.db"
     store, channel = Store(path), RecordingChannel()
     await store.open()
-    await store.run(partial(records.enqueue, notification=notification(), to=[("slack", "")], now=SystemClock().time()))
+    now = SteadyClock(SystemClock()).now()
+    await store.run(partial(records.enqueue, notification=notification(), to=[("slack", "")], now=now))
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -153,7 +158,9 @@ async def test_a_process_that_was_stopped_and_goes_on_settles_nothing(tmp_path: 
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
         clock = SystemClock()
         monkeypatch.setattr(clock, "time", lambda: SystemClock().time() + lease.SECONDS, raising=False)
-        dispatcher = Dispatcher(store, clock=clock, metrics=metrics(), random=lambda: 0.5, node="other")
+        dispatcher = Dispatcher(
+            store, clock=clock, steady=SteadyClock(clock), metrics=metrics(), random=lambda: 0.5, node="other"
+        )
         dispatcher.use([channel], SETTINGS)
         running = asyncio.create_task(dispatcher.run())
         async with asyncio.timeout(20):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import Event, encode, rfc3339
+from hxp_enterprise_llm.event.notifications import engine
+from hxp_enterprise_llm.event.notifications.routing import router
+from hxp_enterprise_llm.store.database import StoreUnavailable
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.routing.serving import configured, serving, with_mail
 from tests.unit.notifications.support import NOW, until
@@ -285,3 +291,47 @@ async def test_the_metrics_are_there_from_the_start(tmp_path: Path) -> None:
 
 async def is_(condition: Any) -> bool:
     return bool(condition())
+
+
+async def test_while_the_store_cannot_be_read_at_the_start_requests_are_told_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router, "_START_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "STORE_PAUSE_SECONDS", 0.05)
+    bench, broken = Bench(tmp_path, configured()), True
+    run = bench.store.run
+
+    async def run_or_fail(work: Callable[..., Any]) -> Any:
+        if broken:
+            raise StoreUnavailable(bench.store.path, "disk I/O error")
+        return await run(work)
+
+    monkeypatch.setattr(bench.store, "run", run_or_fail)
+    wish = {
+        "matchers": [{"name": "alertname", "value": "x", "isRegex": False}],
+        "startsAt": rfc3339(NOW),
+        "endsAt": rfc3339(NOW + 60),
+        "createdBy": "alice",
+        "comment": "planned",
+    }
+    asked = [
+        ("POST", "/api/v2/silences", wish),
+        ("GET", "/api/v2/silences", None),
+        ("GET", "/api/v2/alerts", None),
+        ("DELETE", "/api/v2/silence/00000000-0000-0000-0000-000000000000", None),
+        ("POST", "/notifications/acknowledge", {"episode": "e", "by": "alice"}),
+        ("POST", "/api/v2/alerts", [{"labels": {"alertname": "x"}}]),
+    ]
+    async with serving(bench) as http:
+        for method, path, body in asked:
+            answer = await http.ask(method, path, body, status=503)
+            assert answer["error"]["code"] == "store_unavailable"
+            assert "disk I/O error" in answer["error"]["message"]
+        broken = False
+        await until(lambda: _told(lambda: bool(bench.engine.desk.router.instance)))
+        made = await http.post("/api/v2/silences", wish)
+        assert [each["id"] for each in await http.get("/api/v2/silences")] == [made["silenceID"]]
+
+
+async def _told(condition: Callable[[], bool]) -> bool:
+    return condition()

@@ -18,6 +18,13 @@ from tests.unit.notifications.routing.ways import settings
 PLACE = "real_time_notifications"
 
 
+PROGRAMS = ["webhook", "alertmanager"]
+WEBHOOK = {
+    "notification_channels": PROGRAMS,
+    "webhook": {"endpoints": [{"name": "pager", "url": "http://127.0.0.1:1/"}]},
+}
+
+
 @pytest.mark.parametrize(
     ("parts", "path", "message"),
     [
@@ -45,6 +52,22 @@ PLACE = "real_time_notifications"
         ),
         ({"receivers": {"slack": {"channel": "slack"}}}, "receivers.slack", "slack is a channel, which is a receiver"),
         ({"receivers": {"a": {"channel": "all", "to": ["x"]}}}, "receivers.a.to", "recipients belong to one channel"),
+        ({"receivers": {"a": {"channel": "sse", "to": ["x"]}}}, "receivers.a.to", "recipients belong to one channel"),
+        (
+            {"receivers": {"a": {"channel": "email", "to": ["a@x", "b@x, c@x"]}}},
+            "receivers.a.to[1]",
+            "'b@x, c@x' is no e-mail address such as ops@example.org",
+        ),
+        (
+            {"receivers": {"a": {"channel": "webhook", "to": ["pagr"]}}} | WEBHOOK,
+            "receivers.a.to[0]",
+            "unknown recipient 'pagr' (did you mean pager?)",
+        ),
+        (
+            {"receivers": {"a": {"channel": "alertmanager", "to": ["http://x"]}}, "notification_channels": PROGRAMS},
+            "receivers.a.to[0]",
+            f"unknown recipient 'http://x'; name it in {PLACE}.alertmanager.urls",
+        ),
         (
             {"receivers": {"a": {"channel": "sse"}}, "notification_channels": ["slack"]},
             "receivers.a.channel",

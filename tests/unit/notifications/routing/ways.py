@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Alert, Notification
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, State, nothing
 from hxp_enterprise_llm.event.notifications.routing.foreign import Foreign
 from hxp_enterprise_llm.event.notifications.routing.lapses import boundary, lapse
-from hxp_enterprise_llm.event.notifications.routing.model import Instant, Known, Silence, SilenceMatcher
+from hxp_enterprise_llm.event.notifications.routing.model import Known, Silence, SilenceMatcher
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import STREAMS, Receivers
 from hxp_enterprise_llm.event.notifications.routing.table import compile_routing

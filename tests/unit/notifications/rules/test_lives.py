@@ -64,7 +64,7 @@ class Lives(RuleBasedStateMachine):
     def start(self) -> None:
         """A process begins: all that it knows is in the database."""
         with self.database.begin() as connection:
-            self.watched = rows.load_watched(connection)
+            self.watched, _ = rows.load_watched(connection)
             self.alerts = {alert.fingerprint: alert for alert in rows.load_alerts(connection)}
         self.begun = self.mono
         self.compile()
@@ -89,7 +89,7 @@ class Lives(RuleBasedStateMachine):
         with self.database.begin() as connection:
             rows.save_alerts(connection, result.changed, self.wall)
             rows.drop_alerts(connection, result.dropped)
-            rows.save_watched(connection, self.now().mono)
+            rows.save_watched(connection, self.now().mono, 0.0)
         for notification, _ in result.told:
             self.told[notification.episode].append(notification.kind)
         self.alerts = result.alerts
