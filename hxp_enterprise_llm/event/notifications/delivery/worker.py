@@ -50,7 +50,7 @@ class Worker:
         office.metrics.outbox_oldest.labels(name).set_function(self._age)
 
     def use(self) -> None:
-        """Other channels and settings are in force: what a former channel was barred for, or failed by, is tried anew."""
+        """Other channels and settings are in force: what a former channel was barred for is tried anew."""
         self._anew = True
         self._limits.use(self._office.settings.rates.get(self._name))
         self._barred_until = float("-inf")
@@ -118,7 +118,7 @@ class Worker:
 
         def work(connection: Connection) -> tuple[list[Delivery], rows.Claim]:
             if anew:
-                rows.hasten(connection, self._name, wall)
+                rows.hasten(connection, self._name, at.steady)
             if renews:
                 lease.renew(connection, office.token, at.wall)
             if bulk:
