@@ -16,6 +16,7 @@ COMMANDS = {
     "top": ("top", "top"),
     "notify": ("notify", "notify"),
     "rules": ("rules", "rules"),
+    "dashboards": ("dashboards", "dashboards"),
     "log": ("log", "log"),
     "doctor": ("doctor", "doctor"),
     "backup": ("backup", "backup"),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.paths import suggestion
-from hxp_enterprise_llm.event.dashboards import described
+from hxp_enterprise_llm.event.dashboards import described, editing, feedback
 from hxp_enterprise_llm.event.dashboards.asking import asked
 from hxp_enterprise_llm.event.dashboards.assets import FOR_EVER, POLICY, Asset, Boot, NoPage, accepted, parts
 from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
@@ -73,6 +73,8 @@ def routes(
             "GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=described.PAGE
         ),
         Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard", described=described.DATA),
+        *editing.routes(dashboards, api.budget),
+        *feedback.routes(dashboards, api.budget),
     ]
 
 
@@ -80,7 +82,7 @@ class _Api:
     def __init__(
         self, dashboards: Dashboards, node: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
     ) -> None:
-        self._dashboards, self._node, self._ports, self._budget = dashboards, node, ports, budget
+        self._dashboards, self._node, self._ports, self.budget = dashboards, node, ports, budget
         self._patience = patience
 
     async def root(self, request: web.Request) -> web.StreamResponse:
@@ -133,7 +135,7 @@ class _Api:
         return json_response(self._dashboards.status())
 
     async def refresh(self, request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, limit=MOST_BODY_BYTES, budget=self._budget)
+        body = await read_body(request, limit=MOST_BODY_BYTES, budget=self.budget)
         wanted = _refresh_request(body).dashboard
         self._require_enabled()
         names = None if wanted is None else [self._known(wanted)]

@@ -46,7 +46,7 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
   );
 }
 
-const LEFT = 110;
+const LEFT = 132;
 const RIGHT = 150;
 const path = sankeyLinkHorizontal<Node, Link>();
 
