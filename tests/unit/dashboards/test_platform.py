@@ -14,9 +14,7 @@ from hxp_enterprise_llm.event.model import Event, Offset, encode
 
 SNAPSHOT = {
     "memory": {"flow": [{"from": "query", "to": "redis", "count": 9}, {"from": "redis", "to": "answered", "count": 7}]},
-    "collaboration": {
-        "edges": [{"from": "planner", "to": "critic", "count": 4}, {"from": "planner", "to": 3, "count": 1}]
-    },
+    "collaboration": {"edges": [{"from": "planner", "to": "critic", "count": 4}, {"from": "planner", "to": 3}]},
     "agents": {"agents": [{"id": "planner", "current_load": 2}, {"id": "guard", "current_load": None}, "what"]},
 }
 
