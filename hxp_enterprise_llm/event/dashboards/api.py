@@ -41,40 +41,43 @@ def routes(
     """
     api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
-        Route("GET", "/", api.root, "read", "The live page", described=described.PAGE),
-        Route("GET", "/view/{name}", api.view, "read", "The live page at one of its views", described=described.PAGE),
-        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=described.ASSET),
-        Route(
-            "GET",
-            "/dashboards/query",
-            api.query,
-            "read",
-            "Answers to queries of panels, computed now",
-            described=described.QUERY,
-        ),
-        Route(
-            "GET",
-            "/dashboards/status",
-            api.status,
-            "read",
-            "Each dashboard: ok or its faults, last update",
-            described=described.STATUS,
-        ),
+        *_page_routes(api),
+        *_data_routes(api),
+        *editing.routes(dashboards, api.budget),
+        *feedback.routes(dashboards, api.budget),
+    ]
+
+
+def _page_routes(api: _Api) -> list[Route]:
+    page, asset = described.PAGE, described.ASSET
+    return [
+        Route("GET", "/", api.root, "read", "The live page", described=page),
+        Route("GET", "/view/{name}", api.view, "read", "The live page at one of its views", described=page),
+        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=asset),
+        Route("GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=page),
+    ]
+
+
+def _data_routes(api: _Api) -> list[Route]:
+    words = {
+        "query": "Answers to queries of panels, computed now",
+        "status": "Each dashboard: ok or its faults, last update",
+        "refresh": "Compute and send all dashboards now, or the one that is named",
+    }
+    refresh = "/dashboards/refresh"
+    return [
+        Route("GET", "/dashboards/query", api.query, "read", words["query"], described=described.QUERY),
+        Route("GET", "/dashboards/status", api.status, "read", words["status"], described=described.STATUS),
         Route(
             "POST",
-            "/dashboards/refresh",
+            refresh,
             api.refresh,
             "dashboards:refresh",
-            "Compute and send all dashboards now, or the one that is named",
+            words["refresh"],
             body=JSON_BODY,
             described=described.REFRESH,
         ),
-        Route(
-            "GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=described.PAGE
-        ),
         Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard", described=described.DATA),
-        *editing.routes(dashboards, api.budget),
-        *feedback.routes(dashboards, api.budget),
     ]
 
 
