@@ -41,8 +41,8 @@ def routes(
     """
     api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
-        *_page_routes(api),
         *_data_routes(api),
+        *_page_routes(api),
         *editing.routes(dashboards, api.budget),
         *feedback.routes(dashboards, api.budget),
     ]
