@@ -17,6 +17,7 @@ COMMANDS = {
     "export": ("export", "export"),
     "notify": ("notify", "notify"),
     "rules": ("rules", "rules"),
+    "dashboards": ("dashboards", "dashboards"),
     "log": ("log", "log"),
     "doctor": ("doctor", "doctor"),
     "backup": ("backup", "backup"),

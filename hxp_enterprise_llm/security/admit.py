@@ -25,8 +25,8 @@ __all__ = ["Policy", "RequestHead", "admit"]
 
 ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
 """What loopback and trusted networks may do without a credential."""
-LOOPBACK_SCOPES = ANONYMOUS_SCOPES | {"silence"}
-"""What loopback may do beside: nobody silences an alert from elsewhere without a name."""
+LOOPBACK_SCOPES = ANONYMOUS_SCOPES | {"silence", "dashboards:write"}
+"""What loopback may do beside: nobody silences an alert or changes a dashboard from elsewhere without a name."""
 
 ENCODINGS = ("gzip", "deflate", "identity")
 """Content encodings of a body that are taken, one layer of them."""

@@ -23,6 +23,7 @@ Scope = Literal[
     "notify",  # send a notification by hand, hand alerts in, acknowledge
     "silence",  # silence alerts
     "dashboards:refresh",
+    "dashboards:write",  # save definitions of dashboards
     "metrics",
 ]
 

@@ -44,10 +44,18 @@ async def test_the_host_is_alive_at_once_and_a_request_shows_up(tmp_path, page):
     async with Daemon(tmp_path / "data") as daemon:
         await page.goto(daemon.gateway)
         await expect(page.locator("#live-text")).to_have_text("Live")
-        await expect(stat(page, "CPU")).to_have_text(re.compile(r"^[\d.]+%$"), timeout=15_000)
+        cpu = page.locator("[data-metric=cpu_percent] b")
+        await expect(cpu).to_have_text(re.compile(r"^[\d.]+%$"), timeout=15_000)
         await expect(page.locator("body")).to_contain_text("Nothing needs you.")
-        await publish(daemon.events, "llm.request.completed", model="mixtral-8x7b", latency_ms=840.0, total_tokens=908)
-        await expect(page.locator(".line").first).to_contain_text("mixtral-8x7b")
+        await publish(
+            daemon.events,
+            "llm.request.completed",
+            model="mixtral-8x7b",
+            latency_ms=840.0,
+            input_tokens=812,
+            output_tokens=96,
+        )
+        await expect(page.locator(".feed .line").first).to_contain_text("mixtral-8x7b, 908 tokens, 840 ms")
         await expect(stat(page, "Latency p95")).to_have_text(re.compile(r"^8[34]\dms$"), timeout=15_000)
 
 

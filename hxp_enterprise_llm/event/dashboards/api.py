@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.paths import suggestion
-from hxp_enterprise_llm.event.dashboards import described
+from hxp_enterprise_llm.event.dashboards import described, editing, feedback
 from hxp_enterprise_llm.event.dashboards.asking import asked
 from hxp_enterprise_llm.event.dashboards.assets import FOR_EVER, POLICY, Asset, Boot, NoPage, accepted, parts
 from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
@@ -41,36 +41,41 @@ def routes(
     """
     api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
     return [
-        Route("GET", "/", api.root, "read", "The live page", described=described.PAGE),
-        Route("GET", "/view/{name}", api.view, "read", "The live page at one of its views", described=described.PAGE),
-        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=described.ASSET),
-        Route(
-            "GET",
-            "/dashboards/query",
-            api.query,
-            "read",
-            "Answers to queries of panels, computed now",
-            described=described.QUERY,
-        ),
-        Route(
-            "GET",
-            "/dashboards/status",
-            api.status,
-            "read",
-            "Each dashboard: ok or its faults, last update",
-            described=described.STATUS,
-        ),
+        *_data_routes(api),
+        *_page_routes(api),
+        *editing.routes(dashboards, api.budget),
+        *feedback.routes(dashboards, api.budget),
+    ]
+
+
+def _page_routes(api: _Api) -> list[Route]:
+    page, asset = described.PAGE, described.ASSET
+    return [
+        Route("GET", "/", api.root, "read", "The live page", described=page),
+        Route("GET", "/view/{name}", api.view, "read", "The live page at one of its views", described=page),
+        Route("GET", "/static/{file}", api.asset, "read", "Parts of the page", described=asset),
+        Route("GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=page),
+    ]
+
+
+def _data_routes(api: _Api) -> list[Route]:
+    words = {
+        "query": "Answers to queries of panels, computed now",
+        "status": "Each dashboard: ok or its faults, last update",
+        "refresh": "Compute and send all dashboards now, or the one that is named",
+    }
+    refresh = "/dashboards/refresh"
+    return [
+        Route("GET", "/dashboards/query", api.query, "read", words["query"], described=described.QUERY),
+        Route("GET", "/dashboards/status", api.status, "read", words["status"], described=described.STATUS),
         Route(
             "POST",
-            "/dashboards/refresh",
+            refresh,
             api.refresh,
             "dashboards:refresh",
-            "Compute and send all dashboards now, or the one that is named",
+            words["refresh"],
             body=JSON_BODY,
             described=described.REFRESH,
-        ),
-        Route(
-            "GET", "/dashboards/{name}", api.dashboard, "read", "The page of one dashboard", described=described.PAGE
         ),
         Route("GET", "/dashboards/{name}/data", api.data, "read", "Data of one dashboard", described=described.DATA),
     ]
@@ -80,7 +85,7 @@ class _Api:
     def __init__(
         self, dashboards: Dashboards, node: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
     ) -> None:
-        self._dashboards, self._node, self._ports, self._budget = dashboards, node, ports, budget
+        self._dashboards, self._node, self._ports, self.budget = dashboards, node, ports, budget
         self._patience = patience
 
     async def root(self, request: web.Request) -> web.StreamResponse:
@@ -133,7 +138,7 @@ class _Api:
         return json_response(self._dashboards.status())
 
     async def refresh(self, request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, limit=MOST_BODY_BYTES, budget=self._budget)
+        body = await read_body(request, limit=MOST_BODY_BYTES, budget=self.budget)
         wanted = _refresh_request(body).dashboard
         self._require_enabled()
         names = None if wanted is None else [self._known(wanted)]

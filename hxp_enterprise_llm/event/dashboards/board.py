@@ -103,6 +103,10 @@ class Board:
                 panels[panel.panel_id] = known[panel.panel_id]
         return panels
 
+    def panel_ids(self) -> list[str]:
+        """Its panels, in their order."""
+        return [panel.panel_id for panel in self.definition.panels] if self.definition else []
+
     def data(self) -> dict[str, Any]:
         """Its part of the data answer."""
         if self.view is None:

@@ -23,7 +23,7 @@ from hxp_enterprise_llm.event.dashboards.positions import DuplicateKey, Position
 from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, check_panel
 from hxp_enterprise_llm.event.dashboards.queries import parse as parse_query
 
-RESERVED = ("status", "refresh", "query", "import", "feedback")
+RESERVED = ("status", "refresh", "query")
 """Words that stand for something else in the addresses of dashboards."""
 
 _PACKAGE = files("hxp_enterprise_llm.event.dashboards")
@@ -177,6 +177,7 @@ def _panel(item: Mapping[str, Any], panel_id: str, *, query: Query | None = None
         scale=item.get("scale", 1.0),
         limit=item.get("limit"),
         description=item.get("description", ""),
+        width=item.get("width"),
         refresh_interval=int(item.get("refresh_interval", 0)),
         text=item.get("data_query", ""),
         query=query,

@@ -69,6 +69,25 @@ class Answers(TypedDict):
     log: LogFigures
 
 
+class Saved(TypedDict):
+    """A definition that is in use now."""
+
+    dashboard: str
+    panels: int
+
+
+class FeedbackList(TypedDict):
+    """What people said, the newest last."""
+
+    feedback: list[dict[str, Any]]
+
+
+class Given(TypedDict):
+    """Where it is in the log."""
+
+    offset: int
+
+
 class RefreshState(TypedDict):
     """How refreshes are made."""
 
@@ -136,6 +155,9 @@ QUERY = Described(
     answers=(Answer("The answers, in the order of the queries", Answers),),
     refusals=(404, 503),
 )
+DEFINITION = Described(answers=(Answer("The definition as JSON"),), refusals=(404,))
+SAVE = Described(request={JSON: dict[str, Any]}, answers=(Answer("It is in use", Saved),), refusals=(404, 409))
+FEEDBACK = Described(answers=(Answer("What was said", FeedbackList),))
 STATUS = Described(answers=(Answer("The state", Status),))
 REFRESH = Described(
     request={JSON: RefreshRequest},
@@ -143,3 +165,10 @@ REFRESH = Described(
     answers=(Answer("What is in the log now", RefreshedAll),),
     refusals=(404,),
 )
+
+
+def give(body: type[msgspec.Struct]) -> Described:
+    """The route that takes feedback of this form."""
+    return Described(
+        request={JSON: body}, answers=(Answer("It is in the log", Given, status=202),), refusals=(400, 413, 503)
+    )

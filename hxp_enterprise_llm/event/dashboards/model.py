@@ -24,6 +24,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     scale: float = 1.0
     limit: float | None = None
     description: str = ""
+    width: int | None = None
+    """Columns of twelve."""
     refresh_interval: int = 0
     """Seconds for which its data is good; 0: computed with each update."""
     text: str = ""

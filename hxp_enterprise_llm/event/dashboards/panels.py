@@ -6,6 +6,8 @@ By kind of query a panel carries, besides what its definition says (`panel_id`, 
     series    {"kind": "series", "start": unix seconds, "step": seconds, "series": {name: [number|null, …]}}
     table     {"kind": "table", "columns": [text, …], "rows": [[text|number|null, …], …]}
     events    {"kind": "events", "events": [{"offset", "time", "type", "source", "subject", "data"}, …]}
+    flow      {"kind": "flow", "nodes": [{"name"}, …], "links": [{"source", "target", "value"}, …]}
+    network   {"kind": "network", "nodes": [{"name", "value"}, …], "links": [{"source", "target", "value"}, …]}
     fault     {"kind": "fault", "fault": text}
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 
 from hxp_enterprise_llm.event.dashboards.history import COUNT_SLOT, grid
 from hxp_enterprise_llm.event.dashboards.model import Panel, PanelData
+from hxp_enterprise_llm.event.dashboards.platform import flow, network
 from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, choose
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 
@@ -41,6 +44,8 @@ def _head(panel: Panel, state: DashboardState) -> PanelData:
         "query": panel.text,
         "scale": panel.scale,
     }
+    if panel.width is not None:
+        head["width"] = panel.width
     if panel.limit is not None:
         head["limit"] = panel.limit
     if panel.description:
@@ -60,6 +65,8 @@ def _data(panel: Panel, query: Query, state: DashboardState, now: float) -> Pane
         return {"kind": "events", "events": state.latest.latest(query.patterns(), query.limit)}
     if query.kind == "windows":
         return _windows(query, state)
+    if query.kind == "platform":
+        return flow(state.platform) if query.selectors == ("memory",) else network(state.platform)
     if query.kind == "count":
         return _count(panel, query, state, now)
     return _metric(panel, query, state, now)

@@ -7,6 +7,8 @@
     windows:latency*              a table: each metric over each window of the snapshot
     events:llm.*,agent.*[20]      the latest events of these types, at most 50
     count:llm.request.failed[5m]  events of these types within the time, up to an hour back
+    platform:collaboration        of the newest `platform.snapshot`: who hands over to whom
+    platform:memory               and where reads of memory are answered
 
 A selector of `metric` and `windows` is a name, or the beginning of names followed by `*`; one of `events` and
 `count` is an event type, a prefix such as `llm.*`, or `*`.
@@ -22,10 +24,12 @@ from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import TypePatterns, parse_patterns
 
-Kind = Literal["metric", "windows", "events", "count"]
-PanelType = Literal["graph", "stat", "table", "gauge", "heatmap"]
+Kind = Literal["metric", "windows", "events", "count", "platform"]
+PanelType = Literal["graph", "stat", "table", "gauge", "heatmap", "flow", "network", "feed"]
 
-_KINDS: tuple[Kind, ...] = ("metric", "windows", "events", "count")
+_KINDS: tuple[Kind, ...] = ("metric", "windows", "events", "count", "platform")
+_PLATFORM = ("collaboration", "memory")
+"""What a `platform` query may show: who hands over to whom, how reads go through the memory tiers."""
 
 LONGEST_WINDOW = 3600.0
 """Seconds of history that a query may ask for: as much as is kept."""
@@ -39,6 +43,9 @@ FITTING: dict[PanelType, tuple[Kind, ...]] = {
     "graph": ("metric", "count"),
     "heatmap": ("metric", "count"),
     "table": ("metric", "windows", "events", "count"),
+    "flow": ("platform",),
+    "network": ("platform",),
+    "feed": ("events",),
 }
 """Which kinds of query a type of panel can show."""
 
@@ -89,7 +96,9 @@ def _kind(word: str) -> Kind:
     for kind in _KINDS:
         if word == kind:
             return kind
-    raise QueryFault(f"{word!r} is no kind of query: metric, windows, events or count{suggestion(word, _KINDS)}")
+    raise QueryFault(
+        f"{word!r} is no kind of query: metric, windows, events, count or platform{suggestion(word, _KINDS)}"
+    )
 
 
 def _selectors(kind: Kind, text: str, column: int) -> tuple[str, ...]:
@@ -101,6 +110,10 @@ def _selectors(kind: Kind, text: str, column: int) -> tuple[str, ...]:
             raise QueryFault(f"a name is missing after '{kind}:'", column)
         if kind in ("events", "count"):
             _check_pattern(name, at)
+        elif kind == "platform":
+            if name not in _PLATFORM:
+                known = " or ".join(_PLATFORM)
+                raise QueryFault(f"{name!r} is nothing of the platform: {known}{suggestion(name, _PLATFORM)}", at)
         elif not _METRIC.fullmatch(name):
             raise QueryFault(f"{name!r} is no metric name: lower-case letters, digits and _, perhaps * at its end", at)
         names.append(name)
@@ -119,6 +132,10 @@ def _amount(kind: Kind, text: str | None, column: int) -> tuple[float | None, in
     """Window in seconds and number of events."""
     if kind == "windows" and text is not None:
         raise QueryFault("windows: takes no [amount], it shows every window of the snapshot", column)
+    if kind == "platform":
+        if text is not None:
+            raise QueryFault("platform: takes no [amount], it shows the newest snapshot of the platform", column)
+        return None, 0
     if kind == "events":
         return None, DEFAULT_EVENTS if text is None else _events_limit(text, column)
     if text is None:
@@ -147,11 +164,19 @@ def check_panel(query: Query, panel_type: PanelType) -> None:
     if query.kind not in FITTING[panel_type]:
         allowed = " or ".join(FITTING[panel_type])
         raise QueryFault(f"a {panel_type} shows {allowed} queries, not {query.kind}")
+    if query.kind == "platform":
+        _check_platform(query, panel_type)
     single = len(query.selectors) == 1 and not query.selectors[0].endswith("*")
     if query.kind == "metric" and panel_type in ("stat", "gauge") and not single:
         raise QueryFault(f"a {panel_type} shows one metric; for several write a table or a graph")
     if query.kind == "metric" and panel_type in ("graph", "heatmap") and query.window is None:
         raise QueryFault(f"a {panel_type} needs a window, e.g. {query.text}[10m]")
+
+
+def _check_platform(query: Query, panel_type: PanelType) -> None:
+    wanted = "memory" if panel_type == "flow" else "collaboration"
+    if query.selectors != (wanted,):
+        raise QueryFault(f"a {panel_type} shows platform:{wanted}")
 
 
 def choose(query: Query, known: Iterable[str]) -> list[str]:

@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 import structlog
 
 from hxp_enterprise_llm.config.streaming import DashboardRefreshConfig, LiveDashboardConfig, StreamingConfig
+from hxp_enterprise_llm.event.dashboards import keeping
 from hxp_enterprise_llm.event.dashboards.board import Board
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.dashboards.follower import Firing, Follower
 from hxp_enterprise_llm.event.dashboards.model import Loaded, Name, Panel
 from hxp_enterprise_llm.event.dashboards.panels import compute
+from hxp_enterprise_llm.event.dashboards.queries import MOST_EVENTS
 from hxp_enterprise_llm.event.dashboards.refresh import Due, Mode, carry, mode_in_use, plan
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.model import EventLog, Health, LogError
-from hxp_enterprise_llm.event.model import Event, encode
+from hxp_enterprise_llm.event.model import Event, encode, parse_patterns, rfc3339
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.metrics import DashboardMetrics
@@ -67,6 +69,7 @@ class Dashboards:
         """Whether dashboards are served; a reload does not change it."""
         self._live: LiveDashboardConfig = config.live_dashboard
         self._refresh: DashboardRefreshConfig = config.dashboard_refresh
+        self._stamps = keeping.stamps(Path(self._live.directory), self._live.dashboards)
         self.boards: Mapping[Name, Board] = {}
         """The dashboards by name, in the configured order."""
         self._define(_load(config))
@@ -87,6 +90,7 @@ class Dashboards:
 
         def swap() -> None:
             self._live, self._refresh = config.live_dashboard, config.dashboard_refresh
+            self._stamps = keeping.stamps(Path(self._live.directory), self._live.dashboards)
             self._define(loaded)
 
         return swap
@@ -103,7 +107,39 @@ class Dashboards:
             self._metrics.interval.labels(name).set_function(board.interval)
         self.boards = boards
 
+    async def definition(self, name: Name) -> str:
+        """The text of a definition. Raises OSError."""
+        return await asyncio.to_thread(keeping.source, Path(self._live.directory), name)
+
+    async def save(self, name: Name, text: str) -> None:
+        """Write a definition that was checked, and take it into use. Raises OSError."""
+        await asyncio.to_thread(keeping.write, Path(self._live.directory), name, text)
+        self.look_at_files()
+
+    def look_at_files(self) -> None:
+        """Read the definitions again when one of their files was changed."""
+        directory = Path(self._live.directory)
+        stamps = keeping.stamps(directory, self._live.dashboards)
+        if stamps == self._stamps:
+            return
+        changed = sorted(name for name, _ in stamps.items() ^ self._stamps.items())
+        self._stamps = stamps
+        log.info("dashboards.definitions_read", changed=sorted(set(changed)))
+        self._define(load_definitions(directory, self._live.dashboards))
+
     # --- what is shown
+
+    def latest(self, types: Sequence[str]) -> list[dict[str, Any]]:
+        """The latest events of these types, the newest last."""
+        return self.state.latest.latest(parse_patterns(types), MOST_EVENTS)
+
+    async def publish(self, type: str, data: Mapping[str, Any]) -> int:
+        """Put an event of our own into the log; answers its offset. Raises LogError."""
+        event = Event(
+            id=self._clock.new_id(), source=SOURCE, type=type, time=rfc3339(self._clock.time()), data=dict(data)
+        )
+        appended = await self._log.append([encode(event)])
+        return appended[0].offset
 
     def is_compressed(self, name: Name) -> bool:
         """Whether the answer for a dashboard may be compressed."""
@@ -262,6 +298,7 @@ class Dashboards:
     async def _refresh_in_time(self) -> None:
         await self.follower.ready.wait()
         while True:
+            self.look_at_files()
             if self._refresh.enabled:
                 await self.refresh_due()
             await self._next_turn()

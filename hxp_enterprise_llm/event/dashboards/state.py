@@ -17,13 +17,14 @@ from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import BEGINNING, Offset, decode, parse_rfc3339
 
 SNAPSHOT = "analytics.snapshot"
+PLATFORM = "platform.snapshot"
 ALERT_FIRING = "alert.firing"
 ALERT_RESOLVED = "alert.resolved"
 
 SPINE_METRIC = "throughput"
 SPINE_SECONDS = 3600.0
 
-_OWN = ("analytics.", "dashboard.")
+_OWN = ("analytics.", "dashboard.", "platform.")
 """Prefixes of events that are no news: they are made of the others each second."""
 
 
@@ -54,6 +55,8 @@ class DashboardState:
         self.figures: Figures | None = None
         self.figures_at: float | None = None
         """Unix seconds of the newest snapshot."""
+        self.platform: Mapping[str, Any] = {}
+        """Data of the newest `platform.snapshot`; empty when there was none."""
         self.unreadable = 0
         """Events of ours that did not have the expected form."""
 
@@ -62,6 +65,8 @@ class DashboardState:
         for event in events:
             if event.type == SNAPSHOT:
                 self._take_snapshot(event.raw)
+            elif event.type == PLATFORM:
+                self._take_platform(event.raw)
             elif not event.type.startswith(_OWN):
                 self._take_event(event)
         self.position = upto
@@ -96,6 +101,13 @@ class DashboardState:
             return
         self.figures, self.figures_at = figures, at
         self.metrics.record(at, figures.metrics)
+
+    def _take_platform(self, raw: bytes) -> None:
+        data = decode(raw).data
+        if isinstance(data, Mapping):
+            self.platform = data
+        else:
+            self.unreadable += 1
 
     def _take_event(self, event: Stored) -> None:
         at = self.figures_at if self.figures_at is not None else _own_time(event.raw)

@@ -51,7 +51,7 @@ def test_the_schema_is_the_seeds_with_optional_members_added() -> None:
     schema = schema_validator().schema
     assert isinstance(schema, dict)
     panel = schema["properties"]["panels"]["items"]["properties"]
-    added = {"title", "unit", "scale", "limit", "description"}
+    added = {"title", "unit", "scale", "limit", "description", "width"}
     assert set(panel) - added == {"panel_id", "panel_type", "data_query", "refresh_interval"}
     assert set(schema["properties"]) - {"title"} == {
         "dashboard_id",
@@ -127,7 +127,7 @@ def test_all_faults_are_said_at_once_in_the_order_of_the_file() -> None:
 
 def test_a_misspelt_panel_type() -> None:
     assert panel_faults(panel_type="guage") == [
-        "own.json:11:21: panels[0].panel_type: must be one of graph, stat, table, gauge, heatmap, "
+        "own.json:11:21: panels[0].panel_type: must be one of graph, stat, table, gauge, heatmap, flow, network, feed, "
         'is "guage" (did you mean gauge?)'
     ]
 

@@ -28,7 +28,7 @@ def test_what_is_understood(text: str, query: tuple[Kind, tuple[str, ...], float
         ("latency", "'latency' is no query: write KIND:NAME or KIND:NAME[5m], e.g. metric:latency_p95[10m]", 1),
         (
             "metrc:latency",
-            "'metrc' is no kind of query: metric, windows, events or count (did you mean metric?)",
+            "'metrc' is no kind of query: metric, windows, events, count or platform (did you mean metric?)",
             1,
         ),
         ("metric:", "a name is missing after 'metric:'", 8),

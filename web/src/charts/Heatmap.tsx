@@ -5,6 +5,7 @@ import { usePaint } from "../frame/context";
 import { shortText } from "../format/number";
 import { CHART_FONT, palette, theme, type Token } from "../theme/theme";
 import { surface } from "./canvas";
+import { cut } from "./plot";
 import { heatSteps } from "./heat";
 
 export interface HeatRow {
@@ -109,11 +110,4 @@ function below(context: CanvasRenderingContext2D, columns: readonly string[], ce
   context.textAlign = "left";
   context.fillStyle = colour;
   for (let column = 0; column < columns.length - each / 2; column += each) context.fillText(columns[column] ?? "", LEFT + column * cell, y);
-}
-
-function cut(context: CanvasRenderingContext2D, text: string, width: number): string {
-  if (context.measureText(text).width <= width) return text;
-  let length = text.length;
-  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
-  return `${text.slice(0, length)}…`;
 }

@@ -153,8 +153,8 @@ class Held {
 
   private text(line: number, at: number | null = null): string {
     const value = at === null ? this.points.last[line] : this.points.y[line]?.[at];
-    // "a minute" stands in the head of the panel already.
-    return valuedText(value, this.unit.startsWith("/") ? "" : this.unit);
+    // Other units stand in the head of the panel already, and there is little room.
+    return valuedText(value, this.unit === "ms" || this.unit === "%" ? this.unit : "");
   }
 
   private data(): uPlot.AlignedData {
@@ -167,7 +167,7 @@ class Held {
       name: each.name ?? each.metric,
       colour: each.colour ?? (this.series.length === 1 ? "accent" : (COLOURS[index] ?? "s5")),
       ...(each.main || this.series.length === 1 ? { main: true } : {}),
-      ...(each.fill || this.series.length === 1 ? { fill: true } : {}),
+      ...(each.fill || (this.series.length === 1 && !each.colour) ? { fill: true } : {}),
     }));
     return {
       lines, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",

@@ -31,7 +31,8 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
     sized.observe(element);
     return () => sized.disconnect();
   }, []);
-  const graph = width > 200 ? laidOut(nodes, links, width, height) : null;
+  // The layout cannot lay out nothing.
+  const graph = width > 200 && nodes.length ? laidOut(nodes, links, width, height) : null;
   return (
     <div ref={host} style={{ height: `${height}px` }} role="img" aria-label={`${label}: ${links.map((link) => `${link.source} to ${link.target} ${exact(link.value)}`).join(", ")}`}>
       {graph ? (
@@ -46,7 +47,7 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
   );
 }
 
-const LEFT = 110;
+const LEFT = 132;
 const RIGHT = 150;
 const path = sankeyLinkHorizontal<Node, Link>();
 

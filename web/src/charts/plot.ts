@@ -211,7 +211,7 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
     const y = places[place] as number;
     ctx.font = `${11 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = line.main ? colours.accent : colours.tx3;
-    ctx.fillText(short(line.name), left * ratio, y * ratio);
+    ctx.fillText(cut(ctx, line.name, (RIGHT - 10) * ratio), left * ratio, y * ratio);
     ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = colours.tx1;
     ctx.fillText(plot.value(index, at), left * ratio, (y + 12) * ratio);
@@ -224,8 +224,12 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   });
 }
 
-function short(name: string): string {
-  return name.length > 11 ? `${name.slice(0, 10)}…` : name;
+/** A text as wide as there is room. */
+export function cut(context: CanvasRenderingContext2D, text: string, width: number): string {
+  if (context.measureText(text).width <= width) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
+  return `${text.slice(0, length)}…`;
 }
 
 /** Where the value of a line is read: under the pointer, else its last. */

@@ -29,7 +29,8 @@ export function sample(app: App, names: readonly string[], scales: readonly numb
   const step = stepOf(to - from, app.metrics.tick);
   const first = Math.floor(from / step) * step;
   const closed = Math.max(0, Math.floor((until - first) / step));
-  const past = first < ring.oldest - step || Number.isNaN(ring.oldest) ? app.history.range(names, first, first + closed * step, step) : null;
+  const kept = names.filter((name) => app.metrics.declared(name));
+  const past = kept.length && (first < ring.oldest - step || Number.isNaN(ring.oldest)) ? app.history.range(kept, first, first + closed * step, step) : null;
   let index = Math.max(0, ring.between(first, to).from);
   let count = 0;
   for (let number = 0; number <= closed; number += 1) {

@@ -35,7 +35,7 @@ interface QueryAnswer {
   alerts: Alert[];
   spine: { spans: Span[] };
   log: { bytes: number; first: number; head: number; status: string };
-  answers: (SeriesAnswer & { kind: string; fault?: string })[];
+  answers: (SeriesAnswer & { kind: string; fault?: string; events?: LogEvent[] })[];
 }
 
 interface History {
@@ -65,6 +65,8 @@ export class App {
   private position: Position = { epoch: "", offset: 0 };
   private readonly resources = new Map<string, Resource<unknown>>();
   private readonly feeds = new Map<string, FeedStore>();
+  private readonly listeners = new Map<string, FeedStore[]>();
+  private readonly followed = new Set<string>();
   private readonly boards = new Map<string, BoardStore>();
   private patterns: Record<string, readonly string[]> = {};
   private ends: (() => void)[] = [];
@@ -106,12 +108,14 @@ export class App {
   }
 
   /** The latest events of a channel; followed from the first that asks on. */
-  feed(channel: string): FeedStore {
-    let known = this.feeds.get(channel);
+  feed(channel: string, types: readonly string[] = []): FeedStore {
+    const key = `${channel} ${types.join(",")}`;
+    let known = this.feeds.get(key);
     if (!known) {
-      known = new FeedStore(() => Date.now() / 1000);
-      this.feeds.set(channel, known);
-      if (this.booted.value) void this.fill(channel, known);
+      known = new FeedStore(() => Date.now() / 1000, types);
+      this.feeds.set(key, known);
+      this.listeners.set(channel, [...(this.listeners.get(channel) ?? []), known]);
+      if (this.booted.peek()) void this.fill(channel, known);
     }
     return known;
   }
@@ -149,6 +153,21 @@ export class App {
     this.followAll();
     this.booted.value = true;
     this.painter.touch();
+    void this.setClock();
+  }
+
+  /** Server minus local clock, from the quickest of a few answers. */
+  private async setClock(): Promise<void> {
+    let least = Infinity;
+    for (let count = 0; count < 4; count += 1) {
+      const asked = performance.now();
+      const answer = await this.api.get<{ timestamp: string }>("/health").catch(() => null);
+      const took = performance.now() - asked;
+      if (answer && took < least) {
+        least = took;
+        this.moment.shift = parsed(answer.timestamp) - (Date.now() - took / 2) / 1000;
+      }
+    }
   }
 
   private seed(answer: QueryAnswer): void {
@@ -164,9 +183,11 @@ export class App {
     for (const end of this.ends) end();
     this.ends = [
       this.link.follow("metrics_updates", this.position, this.follower((event) => this.metrics.take(event))),
-      this.link.follow("system_alerts", this.position, this.follower((event) => this.alerts.take(event))),
+      this.link.follow("system_alerts", this.position, this.follower((event) => this.tell("system_alerts", event, () => this.alerts.take(event)))),
     ];
-    for (const [channel, feed] of this.feeds) void this.fill(channel, feed);
+    this.followed.clear();
+    this.followed.add("system_alerts");
+    for (const [channel, feeds] of this.listeners) for (const feed of feeds) void this.fill(channel, feed);
     if (this.boards.size) this.followBoards();
   }
 
@@ -175,17 +196,31 @@ export class App {
     this.ends.push(this.link.follow("dashboard_updates", this.position, this.follower(take)));
   }
 
+  /** What comes on a channel goes to all who listen to it; it is followed once. */
+  private tell(channel: string, event: LogEvent, first?: () => void): void {
+    first?.();
+    for (const feed of this.listeners.get(channel) ?? []) feed.take(event);
+  }
+
   private async fill(channel: string, feed: FeedStore): Promise<void> {
-    let from = this.position;
-    try {
-      const { result } = await this.api.post<History>("/api/history", { channel, limit: 100, reverse: true });
-      feed.seed((result?.publications ?? []).map(({ data, offset }) => ({ ...data, offset })));
-      if (result) from = { epoch: result.epoch, offset: result.offset };
-    } catch {
-      // Without its past the feed begins with what comes next.
+    if (!this.followed.has(channel)) {
+      this.followed.add(channel);
+      this.ends.push(this.link.follow(channel, this.position, this.follower((event) => this.tell(channel, event))));
     }
-    this.ends.push(this.link.follow(channel, from, this.follower((event) => feed.take(event))));
+    // Without its past the feed begins with what comes next.
+    const events = await (feed.types.length ? this.latest(feed.types) : this.newest(channel)).catch(() => []);
+    feed.seed(events);
     this.painter.touch();
+  }
+
+  private async newest(channel: string): Promise<LogEvent[]> {
+    const { result } = await this.api.post<History>("/api/history", { channel, limit: 100, reverse: true });
+    return (result?.publications ?? []).map(({ data, offset }) => ({ ...data, offset }));
+  }
+
+  private async latest(types: readonly string[]): Promise<LogEvent[]> {
+    const answer = await this.api.get<QueryAnswer>(`/dashboards/query?table=events:${types.join(",")}[50]`);
+    return answer.answers[0]?.events ?? [];
   }
 
   private follower(take: (event: LogEvent) => unknown): Follower {

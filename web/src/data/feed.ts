@@ -1,8 +1,8 @@
 // The latest events of a channel, newest first; at most 30 new lines a second, the rest is counted.
 
-import type { LogEvent } from "./events";
+import { type LogEvent, matches } from "./events";
 
-export const MOST_LINES = 200;
+export const MOST_LINES = 400;
 const LINES_A_SECOND = 30;
 
 export class FeedStore {
@@ -17,14 +17,23 @@ export class FeedStore {
   private inSecond = 0;
   private rates: number[] = [];
 
-  constructor(private readonly now: () => number) {}
+  /** Types that are wanted; empty: all of the channel. */
+  constructor(private readonly now: () => number, readonly types: readonly string[] = []) {}
 
+  /** What was before; joined with what has come meanwhile. */
   seed(events: readonly LogEvent[]): void {
-    this.lines = [...events].sort((left, right) => right.offset - left.offset).slice(0, MOST_LINES);
+    const known = new Map([...events, ...this.lines].map((event) => [event.offset, event]));
+    this.lines = [...known.values()].sort((left, right) => right.offset - left.offset).slice(0, MOST_LINES);
+    this.version += 1;
+  }
+
+  clear(): void {
+    this.lines = [];
     this.version += 1;
   }
 
   take(event: LogEvent): void {
+    if (this.types.length && !matches(this.types, event.type)) return;
     this.total += 1;
     this.count();
     const known = this.lines[0];

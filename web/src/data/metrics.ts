@@ -54,6 +54,11 @@ export class MetricStore {
     return this.ring.value(name, this.ring.before(time));
   }
 
+  /** Whether a metric is one of analytics' own, of which history is kept; others are only passed on in the snapshot. */
+  declared(name: string): boolean {
+    return Object.values(this.latest?.windows ?? {}).some((values) => name in values);
+  }
+
   groups(name: string): readonly Group[] {
     return this.latest?.groups?.[name] ?? [];
   }

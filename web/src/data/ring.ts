@@ -56,7 +56,7 @@ export class SeriesRing {
   }
 
   value(name: string, index: number): number {
-    const column = this.columns.get(name);
+    const column = index >= 0 && index < this.count ? this.columns.get(name) : undefined;
     return column ? (column[this.slot(index)] as number) : Number.NaN;
   }
 

@@ -4,6 +4,9 @@ import { isEvent, type LogEvent } from "./events";
 import type { Api } from "./api";
 import { FeedStore } from "./feed";
 
+/** Offsets that a filter looks back. */
+const LOOK_BACK = 50_000;
+
 export interface TailState {
   open: boolean;
   /** What is wrong with the filter, in the words of the service. */
@@ -17,11 +20,11 @@ export class Tail {
 
   constructor(readonly channel: string, private readonly api: Api, private readonly changed: () => void) {}
 
-  /** Begin anew with a filter; empty: everything. "offset N" shows what is around that event. */
-  open(filter: string): void {
+  /** Begin anew with a filter, over the last events before `head` as well; empty: everything. "offset N" shows what is around that event. */
+  open(filter: string, head: number): void {
     this.close();
-    this.feed.seed([]);
-    const query = new URLSearchParams(filter.startsWith("offset ") ? around(filter) : { last: "100" });
+    this.feed.clear();
+    const query = new URLSearchParams(filter.startsWith("offset ") ? around(filter) : filter ? { after: String(Math.max(0, head - LOOK_BACK)) } : { last: "100" });
     if (filter && !filter.startsWith("offset ")) query.set("filter", filter);
     const source = (this.source = new EventSource(`/sse/${encodeURIComponent(this.channel)}?${query}`));
     source.onopen = () => this.tell({ open: true, fault: "" });

@@ -39,7 +39,7 @@ export function full(at: number): string {
 /** A duration in words: "640 ms" "2.31 s" "3 min 18 s" "2 h 47 min" "3 days". */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.round(Math.max(0, seconds) * 1000)} ms`;
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(2) : Math.round(seconds)} s`;
+  if (seconds < 60) return `${seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(2) : Math.round(seconds)} s`;
   if (seconds < 7200) return pair(Math.floor(seconds / 60), "min", Math.round(seconds % 60), "s");
   if (seconds < 172800) return pair(Math.floor(seconds / 3600), "h", Math.floor((seconds % 3600) / 60), "min");
   return `${Math.floor(seconds / 86400)} days`;

@@ -2,10 +2,13 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { useApp } from "./context";
+import { useApp, useResource } from "./context";
 import { KEYS, letters, switchLetters } from "./keys";
 import type { View } from "./view";
 import { useEscape } from "../panels/Panel";
+import { who } from "../data/actions";
+import { exact } from "../format/number";
+import { parsed, since } from "../format/time";
 import { toggleTheme } from "../theme/theme";
 
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
@@ -100,6 +103,48 @@ export function Keys({ close }: { close: () => void }) {
           Close
         </button>
       </div>
+    </Dialog>
+  );
+}
+
+/** What somebody wants to say about the page; stored as an event. */
+export function Feedback({ close }: { close: () => void }) {
+  const app = useApp();
+  const [text, setText] = useState("");
+  const [said, setSaid] = useState("");
+  const given = useResource<{ feedback: { offset: number; time: string; data: Record<string, unknown> }[] }>("/feedback", 30);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    try {
+      const { offset } = await app.api.post<{ offset: number }>("/feedback", { text, view: location.pathname, by: who() });
+      setText("");
+      setSaid(`Stored at offset ${exact(offset)}.`);
+      given.ask();
+    } catch (error) {
+      setSaid((error as Error).message);
+    }
+  };
+  return (
+    <Dialog title="Feedback" close={close}>
+      <form onSubmit={(event) => void submit(event)}>
+        <label>
+          What would make this page better
+          <textarea class="field" rows={4} maxLength={4000} required value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        </label>
+        <p class="small" role="status">{said}</p>
+        <div class="buttons">
+          <button type="button" class="button" onClick={close}>Close</button>
+          <button type="submit" class="button main">Send</button>
+        </div>
+      </form>
+      <ul class="advice">
+        {[...(given.data?.feedback ?? [])].reverse().slice(0, 5).map((each) => (
+          <li key={each.offset}>
+            <p>{String(each.data["text"] ?? "")}</p>
+            <span class="quiet small">{since(parsed(each.time), app.moment.now())}</span>
+          </li>
+        ))}
+      </ul>
     </Dialog>
   );
 }

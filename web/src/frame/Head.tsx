@@ -61,7 +61,7 @@ function Live() {
   return (
     <button type="button" class="button live" title="Pause or resume (Space)" aria-pressed={paused} onClick={() => (paused ? moment.live() : moment.pause(app.head))}>
       <i class={paused ? "dot hollow" : "dot"} />
-      <span ref={words}>{paused ? "Resume" : "Live"}</span>
+      <span id="live-text" ref={words}>{paused ? "Resume" : "Live"}</span>
       {paused ? null : <span class="bars" aria-hidden="true">❙❙</span>}
     </button>
   );
@@ -71,7 +71,7 @@ function Told({ dot, text }: { dot: string; text: string }) {
   return (
     <span class="button live">
       <i class={`dot hollow ${dot}`} />
-      <span>{text}</span>
+      <span id="live-text">{text}</span>
     </span>
   );
 }

@@ -13,7 +13,7 @@ interface Place {
   badge?: number;
 }
 
-export function Rail({ views }: { views: readonly View[] }) {
+export function Rail({ views, feedback }: { views: readonly View[]; feedback: () => void }) {
   const app = useApp();
   const groups = ["", "Platform", "Plumbing"] as const;
   return (
@@ -32,7 +32,7 @@ export function Rail({ views }: { views: readonly View[] }) {
         <Group key={group} name={group} places={places(views, group, app.alerts.firing.value.length)} />
       ))}
       <Group name="Dashboards" places={dashboards(app.boot.dashboards)} />
-      <Foot />
+      <Foot feedback={feedback} />
     </nav>
   );
 }
@@ -76,7 +76,7 @@ function Link({ place }: { place: Place }) {
   );
 }
 
-function Foot() {
+function Foot({ feedback }: { feedback: () => void }) {
   const app = useApp();
   const log = app.log.value;
   const lost = app.link.state.value === "lost";
@@ -85,6 +85,10 @@ function Foot() {
       {lost ? `No connection to :${location.port || "80"}` : log ? (log.head ? `Log ${bytes(log.bytes)}` : "Log is empty") : "–"}
       <br />
       {log?.head ? `Kept from offset ${exact(log.first)}` : ""}
+      <br />
+      <button type="button" class="button bare" onClick={feedback}>
+        Feedback
+      </button>
     </p>
   );
 }

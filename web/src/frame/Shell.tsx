@@ -3,7 +3,7 @@
 import { computed, effect, untracked } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useApp } from "./context";
-import { Find, Keys, More } from "./Dialogs";
+import { Feedback, Find, Keys, More } from "./Dialogs";
 import { Head } from "./Head";
 import { listen } from "./keys";
 import { Notices } from "./Notices";
@@ -11,7 +11,7 @@ import { Bottom, Rail } from "./Rail";
 import { Spine } from "./Spine";
 import { go as goTo, readAddress, route, type View, writeAddress } from "./view";
 
-type Floating = "" | "find" | "keys" | "more";
+type Floating = "" | "find" | "keys" | "more" | "feedback";
 
 export function Shell({ views, board }: { views: readonly View[]; board: View }) {
   const app = useApp();
@@ -31,7 +31,7 @@ export function Shell({ views, board }: { views: readonly View[]; board: View })
   const Body = view?.body;
   return (
     <div class={`shell ${route.value.query.has("wall") ? "wall" : ""}`}>
-      <Rail views={views} />
+      <Rail views={views} feedback={() => setFloating("feedback")} />
       <div class="page">
         <header class="top">
           <Head title={title} view={view} find={() => setFloating("find")} />
@@ -45,6 +45,7 @@ export function Shell({ views, board }: { views: readonly View[]; board: View })
       <Bottom views={views} more={() => setFloating("more")} />
       {floating === "find" ? <Find views={views} go={go} close={() => setFloating("")} /> : null}
       {floating === "keys" ? <Keys close={() => setFloating("")} /> : null}
+      {floating === "feedback" ? <Feedback close={() => setFloating("")} /> : null}
       {floating === "more" ? <More views={views} go={go} close={() => setFloating("")} /> : null}
       <Said />
     </div>

@@ -127,7 +127,7 @@ function slots(app: App, from: number, step: number, count: number): number[] {
   const values = new Array<number>(count).fill(Number.NaN);
   const ring = app.metrics.ring;
   const oldest = ring.oldest;
-  const past = from < oldest - step || Number.isNaN(oldest) ? app.history.range(["throughput"], from, Number.isNaN(oldest) ? from + count * step : oldest, roundStep(step)) : null;
+  const past = app.metrics.declared("throughput") && (from < oldest - step || Number.isNaN(oldest)) ? app.history.range(["throughput"], from, Number.isNaN(oldest) ? from + count * step : oldest, roundStep(step)) : null;
   past?.series["throughput"]?.forEach((value, index) => put(values, past.start + (index + 0.5) * past.step, value ?? Number.NaN));
   const sums = new Map<number, [number, number]>();
   for (let index = 0; index < ring.length; index += 1) {

@@ -1,10 +1,11 @@
 // Panels of a definition. What the live snapshots carry is drawn from them; the rest as the service computed it.
 
-import { LineChart } from "../charts/LineChart";
+import { LineChart, type LineSeries } from "../charts/LineChart";
 import { HeatSeries } from "../charts/HeatSeries";
 import { useApp } from "../frame/context";
 import type { PanelData } from "../data/board";
 import { valuedText } from "../format/number";
+import type { Token } from "../theme/theme";
 import { Fixed, FixedLine } from "./Fixed";
 import { Gauge } from "./Gauge";
 import { Lines } from "./Lines";
@@ -41,7 +42,7 @@ export function DefinedPanel({ panel, span }: { panel: PanelData; span: number }
 function Content({ panel }: { panel: PanelData }) {
   const metrics = metricsOf(panel.query);
   if (panel.kind === "fault") return <FaultText panel={panel} />;
-  if (panel.panel_type === "graph" && metrics) return <LineChart title={panel.title} series={metrics.map((metric) => ({ metric }))} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
+  if (panel.panel_type === "graph" && metrics) return <LineChart title={panel.title} series={named(metrics)} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
   if (panel.panel_type === "graph") return <FixedLine panel={panel} />;
   if (panel.panel_type === "heatmap") return <HeatSeries panel={panel} />;
   if (panel.panel_type === "gauge" && metrics?.[0]) return <Gauge title={panel.title} metric={metrics[0]} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
@@ -50,6 +51,20 @@ function Content({ panel }: { panel: PanelData }) {
   if (panel.kind === "flow") return <FlowPanel panel={panel} />;
   if (panel.kind === "network") return <NetworkPanel panel={panel} />;
   return <Fixed panel={panel} />;
+}
+
+const QUANTILES: Record<string, Token> = { p50: "q50", p95: "q95", p99: "q99" };
+
+/** Names without what all of them begin with: latency_p50, latency_p95 are p50 and p95; those have shades of one colour. */
+function named(metrics: readonly string[]): LineSeries[] {
+  const [first = ""] = metrics;
+  const common = metrics.length > 1 ? (first.split("_").slice(0, -1).join("_") || "\n") + "_" : "\n";
+  const names = metrics.map((metric) => (metrics.every((each) => each.startsWith(common)) ? metric.slice(common.length) : metric));
+  const shades = names.every((name) => name in QUANTILES);
+  return metrics.map((metric, index) => {
+    const name = names[index] as string;
+    return shades ? { metric, name, colour: QUANTILES[name] as Token, main: name === "p95" } : { metric, name };
+  });
 }
 
 function Rows({ panel }: { panel: PanelData }) {

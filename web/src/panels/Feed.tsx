@@ -16,14 +16,16 @@ interface Props {
   offsets?: boolean;
   /** Which events; all without it. */
   filter?: (event: LogEvent) => boolean;
-  /** Told how the rate stands, for the head of the panel. */
+  /** Of the channel's types these alone. */
+  types?: readonly string[];
+  /** Another store than that of the channel. */
   store?: FeedStore;
   label?: string;
 }
 
-export function Feed({ channel, lines = 10, offsets = false, filter, store, label = "Latest events" }: Props) {
+export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events" }: Props) {
   const app = useApp();
-  const feed = store ?? app.feed(channel);
+  const feed = store ?? app.feed(channel, types);
   const place = useRef<HTMLDivElement>(null);
   const held = useRef(false);
   const shown = useRef<LogEvent[]>([]);

@@ -5,7 +5,7 @@ import { useApp, usePulse, useResource } from "../frame/context";
 import { route, type View } from "../frame/view";
 import { exact, shortText, significant } from "../format/number";
 import { fields } from "../format/sentence";
-import { Feed, FeedRate } from "../panels/Feed";
+import { Feed } from "../panels/Feed";
 import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
@@ -24,6 +24,8 @@ interface Model {
 }
 
 type Quantiles = { p50: number | null; p95: number | null; p99: number | null } | null;
+
+const FAILED = ["llm.request.failed"];
 
 const COLUMNS: readonly Column<Model>[] = [
   { name: "Model", cell: (row) => row.model },
@@ -67,8 +69,8 @@ function Requests() {
       </div>
       <div class="row">
         <Models />
-        <Panel title="Failures" sub="newest first" span={5} right={<FeedRate channel="operational_events" />}>
-          <Feed channel="operational_events" lines={11} label="Failed requests" filter={(event) => event.type === "llm.request.failed" && (chosen?.(event) ?? true)} />
+        <Panel title="Failures" sub="newest first" span={5} >
+          <Feed channel="operational_events" lines={11} label="Failed requests" types={FAILED} {...(chosen ? { filter: chosen } : {})} />
         </Panel>
       </div>
     </>

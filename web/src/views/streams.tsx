@@ -95,7 +95,7 @@ function TailPanel({ channel }: { channel: string }) {
   const [state, setState] = useState<TailState>(store.state);
   useEffect(() => {
     const wait = setTimeout(() => {
-      store.open(filter);
+      store.open(filter, app.head);
       if (!filter.startsWith("offset ")) writeAddress({ filter });
     }, 300);
     return () => clearTimeout(wait);

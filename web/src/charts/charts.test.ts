@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { heatSteps } from "./heat";
+import { arranged } from "./places";
+import { apart, CalmScale, gridlines, niceTop } from "./scale";
+import { stepOf } from "./sampling";
+import { csv } from "../panels/export";
+import { rows } from "../views/board";
+import { ended, limitOf } from "../views/alerts/model";
+import { metricsOf } from "../panels/Defined";
+
+describe("scale", () => {
+  it("grows at once and shrinks only after a minute below half", () => {
+    const scale = new CalmScale();
+    expect(scale.fit(90, 0)).toBe(100);
+    expect(scale.fit(10, 1)).toBe(100);
+    expect(scale.fit(10, 59)).toBe(100);
+    expect(scale.fit(10, 61)).toBeLessThan(20);
+    expect(scale.fit(400, 62)).toBe(500);
+  });
+
+  it("has whole gridlines", () => {
+    expect(gridlines(10)).toEqual([0, 2, 4, 6, 8, 10]);
+    expect(gridlines(3)).toEqual([0, 1, 2, 3]);
+    expect([0, 0.3, 7, 42, 950].map(niceTop)).toEqual([1, 0.4, 8, 50, 1500]);
+    expect([900, 3600, 86400].map((span) => stepOf(span))).toEqual([5, 15, 600]);
+  });
+
+  it("moves names apart and keeps their order", () => {
+    const [first, second, third] = apart([10, 12, 95], 28, 100) as [number, number, number];
+    expect(second - first).toBeGreaterThanOrEqual(28);
+    expect(third).toBe(72);
+    expect(second).toBeLessThanOrEqual(third - 28);
+  });
+});
+
+describe("heat", () => {
+  it("has a step for zero and none for what is not known", () => expect(heatSteps([null, 0, 1, 2, 3, 4, 5])).toEqual([null, 0, 1, 2, 3, 4, 5]));
+});
+
+describe("network", () => {
+  const edges = [{ source: "a", target: "b", value: 3 }, { source: "b", target: "c", value: 1 }];
+
+  it("stays where it is when values change, and moves only neighbours for a newcomer", () => {
+    const names = ["a", "b", "c", "d", "e"];
+    const first = arranged(names, edges, new Map());
+    expect(arranged(names, edges.map((edge) => ({ ...edge, value: 9 })), first)).toEqual(first);
+    const second = arranged([...names, "f"], [...edges, { source: "f", target: "a", value: 1 }], first);
+    expect([second.get("c"), second.get("d")]).toEqual([first.get("c"), first.get("d")]);
+    expect(second.get("f")).toBeDefined();
+  });
+});
+
+describe("csv", () => {
+  it("is no formula, and numbers stay numbers", () => {
+    expect(csv({ columns: ["a", "b"], rows: [["=1+1", 2.5], ['x,"y"', null], ["＝cmd", -1]] })).toBe('a,b\r\n\'=1+1,2.5\r\n"x,""y""",\r\n\'＝cmd,-1\r\n');
+  });
+});
+
+describe("dashboards", () => {
+  const panel = (panel_id: string, panel_type: string) => ({ panel_id, panel_type, title: "", unit: "", query: "", scale: 1, kind: "value" });
+
+  it("puts figures in a row of their own, six at most", () => {
+    const stats = Array.from({ length: 7 }, (_, index) => panel(`s${index}`, "stat"));
+    expect(rows([...stats, panel("g", "graph"), panel("h", "graph"), panel("t", "table")]).map((row) => row.length)).toEqual([6, 1, 2, 1]);
+  });
+
+  it("knows what is live", () => {
+    expect(metricsOf("metric:a,b[10m]")).toEqual(["a", "b"]);
+    expect([metricsOf("metric:a*"), metricsOf("count:llm.*[5m]")]).toEqual([null, null]);
+  });
+});
+
+describe("episodes", () => {
+  it("are over when they are resolved", () => {
+    const event = (offset: number, type: string, time: string, data: object) => ({ offset, type, source: "/", time, data: { episode: "e", rule: "r", ...data } });
+    const [only] = ended([
+      event(9, "alert.resolved", "2026-05-14T14:30:00Z", { summary: "" }),
+      event(5, "alert.firing", "2026-05-14T14:28:00Z", { summary: "too slow", condition: "latency > 2000" }),
+      event(7, "alert.acknowledged", "2026-05-14T14:29:00Z", { by: "alice" }),
+    ]);
+    expect([only?.summary, only?.by, (only?.end ?? 0) - (only?.since ?? 0)]).toEqual(["too slow", "alice", 120]);
+    expect(limitOf("latency > 2000")).toEqual({ metric: "latency", limit: 2000 });
+    expect(limitOf("a > 1 && b > 2")).toBeNull();
+  });
+});
