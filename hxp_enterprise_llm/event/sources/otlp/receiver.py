@@ -48,7 +48,7 @@ class Receiver:
         refused, reason = 0, ""
         bounds = times(self._clock.time(), *self._limits())
         while piece := list(islice(found, PIECE)):
-            good, why = _sifted(piece, bounds)
+            good, why = sifted(piece, bounds)
             taken = await self._takers[signal](good) if good else Taken()
             refused += len(why) + taken.refused
             reason = reason or (why[0] if why else taken.reason)
@@ -68,7 +68,7 @@ class Receiver:
         return Taken(stored.offsets.count(None), stored.reason)
 
 
-def _sifted(piece: list[Span | Point | Record | Refused], bounds: Times) -> tuple[list[Any], list[str]]:
+def sifted(piece: list[Span | Point | Record | Refused], bounds: Times) -> tuple[list[Any], list[str]]:
     """Those that can be taken, and what is wrong with the others."""
     good: list[Span | Point | Record] = []
     why: list[str] = []

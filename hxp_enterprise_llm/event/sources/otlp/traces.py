@@ -134,7 +134,6 @@ class Traces:
             raise
         kept = [(entry, offset) for entry, offset in zip(entries, found.offsets, strict=True) if offset is not None]
         self._ledger.stored([entry for entry, _ in kept], [offset for _, offset in kept])
-        self._metrics.follow(self._ledger)
         return found
 
     def _encoded(self, entries: Sequence[Entry], services: Mapping[bytes, str]) -> list[bytes]:
@@ -161,6 +160,7 @@ class Traces:
 
     async def _note(self) -> None:
         """Write down from where the log has to be read again, when that has moved."""
+        self._metrics.follow(self._ledger)
         try:
             bounds = await self._log.bounds()
             oldest = self._ledger.oldest_held

@@ -252,7 +252,7 @@ def test_what_is_read_is_what_the_schemas_ask_for(name: str) -> None:
     attributes, *_ = (REQUESTS | OTHERS)[name]
     for failed in (False, True):
         reading = read_span(made(attributes, failed=failed, message="it broke"))
-        for draft in (reading.main, *reading.more, *([reading.instead] if reading.instead else [])):
+        for draft in (reading.main, *reading.more, *([reading.instead()] if reading.instead else [])):
             assert catalogue.check(draft.type, draft.data) == ()
 
 
