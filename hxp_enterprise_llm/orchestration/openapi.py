@@ -47,6 +47,7 @@ def _types(route: Route) -> Iterator[Any]:
         *(parameter.type for parameter in described.parameters),
         *described.request.values(),
         *(answer.type for answer in described.answers),
+        *described.refused.values(),
     ):
         if kind is not None:
             yield kind
@@ -102,9 +103,17 @@ class _Operation:
             if answer.media:
                 said.setdefault("content", {})[answer.media] = self._content(answer.type)
         for status in sorted(refusals(self._route)):
-            content = {JSON: self._content(Refusal)}
+            content = self._refused()
             responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
         return responses
+
+    def _refused(self) -> Json:
+        """Whoever is refused at the edge is so in our form; the handler may have one of its own."""
+        content: Json = {JSON: self._content(Refusal)}
+        for media, kind in self._route.described.refused.items():
+            own = self._content(kind)
+            content[media] = {"schema": {"anyOf": [content[media]["schema"], own["schema"]]}} if media == JSON else own
+        return content
 
     def _answers(self) -> Sequence[Answer]:
         if self._route.described.answers:

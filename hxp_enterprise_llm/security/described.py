@@ -59,6 +59,8 @@ class Described:
     """Empty: what the route's kind answers."""
     refusals: tuple[int, ...] = ()
     """Statuses beyond those that every route of its kind refuses with."""
+    refused: Mapping[str, Any] = field(default_factory=dict)
+    """Media type → type of a refusal by the handler itself, where a protocol wants another form than ours."""
     endless: bool = False
     """Whether the answer goes on until somebody ends it."""
 

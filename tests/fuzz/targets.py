@@ -28,7 +28,7 @@ from hxp_enterprise_llm.security.inflate import InflateError
 from hxp_enterprise_llm.security.keys import KeysError
 from hxp_enterprise_llm.security.model import EVENT_BODY
 from hxp_enterprise_llm.security.problems import Problem
-from tests.fuzz import words
+from tests.fuzz import opentelemetry, words
 from tests.fuzz.campaign import Campaign, Target
 from tests.fuzz.decoders import (
     RECORD_BYTES,
@@ -102,7 +102,7 @@ async def campaigns(count: int, seed: int, say: Callable[[str], None]) -> int:
 def targets() -> list[Target]:
     """All of them. Needs a running loop."""
     asyncio.get_running_loop()
-    return [*_events(), *_asked(), *_clients(), *_ours(), *_door(), *_files()]
+    return [*_events(), *opentelemetry.targets(), *_asked(), *_clients(), *_ours(), *_door(), *_files()]
 
 
 def _events() -> Iterable[Target]:

@@ -1,4 +1,4 @@
-"""Records what the four ways to trace a CrewAI crew send by OTLP, with a local fake model. The recordings lie beside this file.
+"""Records what the four ways to trace a CrewAI crew send by OTLP, with a local fake model; they lie beside this file.
 
 Run it in an environment of its own, which the project does not need otherwise:
 
@@ -188,7 +188,7 @@ def main() -> None:
         "requests": [base64.b64encode(gzip.compress(body, mtime=0)).decode() for body in peer.received],
     }
     Path(place).write_text(json.dumps(recording, indent=1) + "\n", encoding="utf-8")
-    print(way, recording["truth"], len(peer.received), "requests")
+    sys.stdout.write(f"{way} {recording['truth']} {len(peer.received)} requests\n")
 
 
 if __name__ == "__main__":

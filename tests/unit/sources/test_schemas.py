@@ -24,6 +24,10 @@ BUILT_IN = [
 ]
 
 
+BY_OTLP = ["llm.usage.corrected", "otel.log", "otel.metric", "otel.span"]
+BUILT_IN = sorted([*BUILT_IN, *BY_OTLP])
+
+
 def schema_of(type: str) -> dict[str, Any]:
     schema = SHIPPED.schema(type)
     assert schema is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hxp_enterprise_llm.event.sources.genai import names
@@ -34,7 +35,8 @@ def inference(span: Span) -> Reading:
     counts = bool(usage) and not span.failed
     if not counts:
         return Reading(span=span, main=main)
-    return Reading(span=span, main=main, role="inference", usage=usage, instead=reported(span, "inference", usage))
+    instead = partial(reported, span, "inference", usage)
+    return Reading(span=span, main=main, role="inference", usage=usage, instead=instead)
 
 
 def reported(span: Span, role: Role, usage: Usage) -> Draft:
@@ -119,8 +121,7 @@ def step(span: Span) -> Reading:
 def tool(span: Span) -> Reading:
     """A call of a tool; when it turns to another agent, the edge to that one as well."""
     name = text(span.attributes, names.TOOL) or clean(span.name) or "unknown"
-    reading = Reading(span=span, main=_call(span, name), tool=name)
-    reading.instead = generic(span)
+    reading = Reading(span=span, main=_call(span, name), tool=name, instead=partial(generic, span))
     if handoff := _handoff(span, name):
         reading.more, reading.hands_to = [handoff], handoff.data["to"]
         reading.main.data["hands_to"] = reading.hands_to

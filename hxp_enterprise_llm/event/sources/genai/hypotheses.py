@@ -27,7 +27,8 @@ def of_span(span: Span) -> Iterator[Draft]:
         made = hypothesis(event.name, event.attributes, agent)
         if made and seen < MOST_EVENTS:
             seen += 1
-            yield Draft(made[0], made[1] | identified(span), f"-event{at}", event.ns or span.end_ns)
+            within = span.start_ns <= event.ns <= span.end_ns
+            yield Draft(made[0], made[1] | identified(span), f"-event{at}", event.ns if within else span.end_ns)
 
 
 def hypothesis(name: str, attributes: Mapping[str, Any], agent: str) -> tuple[str, dict[str, Any]] | None:

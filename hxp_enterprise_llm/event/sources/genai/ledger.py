@@ -47,6 +47,8 @@ class Ledger:
         self._traces: dict[bytes, Trace] = {}
         self._past: dict[bytes, bool] = {}
         self._undo: dict[bytes, Trace | None] = {}
+        self._waiting: set[bytes] = set()
+        """The traces that have to be decided on; there are far more of which everything is known."""
         self._spans = 0
         self.forgotten = 0
         """Traces that were forgotten for want of room."""
@@ -61,12 +63,12 @@ class Ledger:
     @property
     def held(self) -> int:
         """Spans whose tokens are not decided on."""
-        return sum(len(trace.aggregates) for trace in self._traces.values() if trace.dirty)
+        return sum(len(self._traces[id].aggregates) for id in self._waiting)
 
     @property
     def oldest_held(self) -> int | None:
         """Offset of the first event of any trace that is not decided on."""
-        return min((trace.first for trace in self._traces.values() if trace.dirty and trace.first), default=None)
+        return min((first for id in self._waiting if (first := self._traces[id].first)), default=None)
 
     def take(self, readings: Sequence[Reading], now: float) -> list[Entry]:
         """Spans have arrived; answers what is to be stored. Those that are known already are left out."""
@@ -79,14 +81,16 @@ class Ledger:
             made += self._take(reading, trace)
         for id, trace in touched.items():
             made += _edges(id, trace)
+            self._watch(id)
         made += self._make_room()
         return made
 
     def settle(self, now: float) -> list[Entry]:
         """Decide on what has been quiet; answers what is to be stored."""
         made: list[Entry] = []
-        for id, trace in list(self._traces.items()):
-            if trace.dirty and (now - trace.last >= self._quiet or now - trace.since >= LONGEST_HOLD):
+        for id in sorted(self._waiting):
+            trace = self._traces[id]
+            if now - trace.last >= self._quiet or now - trace.since >= LONGEST_HOLD:
                 self._keep(id)
                 made += self._decide(id, trace)
         return made
@@ -106,6 +110,7 @@ class Ledger:
             self._spans += (len(before.parents) if before else 0) - (len(now.parents) if now else 0)
             if before is not None:
                 self._traces[id] = before
+            self._watch(id)
         self._undo.clear()
 
     def recall(self, found: Recalled, offset: int, now: float) -> None:
@@ -122,6 +127,7 @@ class Ledger:
             trace.edges.pop(found.span, None)
         elif (node := trace.nodes.get(found.span)) is not None:
             trace.nodes[found.span] = _after(node, found.part)
+        self._watch(found.trace)
 
     def outstanding(self) -> list[Entry]:
         """What should have been stored with what was recalled, and was not."""
@@ -146,6 +152,13 @@ class Ledger:
         self._traces[id] = trace  # the most recent one stands last
         return trace
 
+    def _watch(self, id: bytes) -> None:
+        trace = self._traces.get(id)
+        if trace is not None and trace.dirty:
+            self._waiting.add(id)
+        else:
+            self._waiting.discard(id)
+
     def _keep(self, id: bytes) -> None:
         if id not in self._undo:
             before = self._traces.get(id)
@@ -158,7 +171,7 @@ class Ledger:
         main, full = reading.main, len(trace.parents) >= SPANS_A_TRACE
         node = _node_of(reading)
         if reading.instead is not None and self._is_elsewhere(reading, trace):
-            main, node = reading.instead, msgspec.structs.replace(node, counted=False)
+            main, node = reading.instead(), msgspec.structs.replace(node, counted=False)
         yield Entry(span.trace, span.span, main)
         yield from (Entry(span.trace, span.span, draft) for draft in reading.more)
         if full:
@@ -202,6 +215,7 @@ class Ledger:
     def _decide(self, id: bytes, trace: Trace) -> Iterator[Entry]:
         """Let exactly the aggregates count that should."""
         trace.dirty, wanted = False, trace.targets()
+        self._watch(id)
         for span in sorted(trace.aggregates):
             node = trace.nodes[span]
             if node.counted and span not in wanted:

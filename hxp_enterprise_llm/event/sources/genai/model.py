@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -106,7 +107,7 @@ class Draft(NamedTuple):
 
 
 class Reading(msgspec.Struct, kw_only=True):
-    """What a span means. `main` has the span's own id; `instead` takes its place when its tokens count elsewhere."""
+    """What a span means. `main` has its own id; `instead` makes what stands for it when another says the same."""
 
     span: Span
     main: Draft
@@ -120,4 +121,4 @@ class Reading(msgspec.Struct, kw_only=True):
     previous: str = ""
     """The agent before this one, where the span names it."""
     tool: str = ""
-    instead: Draft | None = None
+    instead: Callable[[], Draft] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,24 +18,26 @@ def text(attributes: Mapping[str, Any], names: Iterable[str], limit: int = NAME_
     """The first of these attributes that has something to say, as one line; empty when none has."""
     for name in names:
         value = attributes.get(name)
-        if isinstance(value, str):
-            if value and not value.isspace():
-                return clean(value.strip(), limit)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        if value is None:
+            continue
+        if type(value) is str:
+            if stripped := value.strip():
+                return clean(stripped, limit)
+        elif type(value) in (int, float):
             return str(value)
     return ""
 
 
 def number(value: Any) -> float | None:
     """A finite number within 2^53, given as number or text; else None."""
-    if isinstance(value, str):
+    if type(value) is str:
         try:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         return None
-    return value if math.isfinite(value) and abs(value) <= LARGEST else None
+    return value if abs(value) <= LARGEST else None
 
 
 def amount(attributes: Mapping[str, Any], names: Iterable[str]) -> float | None:

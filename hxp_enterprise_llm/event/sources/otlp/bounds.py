@@ -13,7 +13,9 @@ MAX_ITEMS = 64
 MAX_DEPTH = 4
 """Levels of lists and maps within a value."""
 PIECE = 512
-"""Spans, points or records that are decoded and stored together; others have a turn in between."""
+"""Spans, points or records of a request that are stored together."""
+TURN = 64
+"""Of them, so many are decoded between two turns of the event loop."""
 
 
 class Undecodable(Exception):

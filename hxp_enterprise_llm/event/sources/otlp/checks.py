@@ -58,6 +58,11 @@ def origin_of(resource: Attributes, scope: str) -> Origin:
     return Origin(service, scope[:MAX_TEXT], resource)
 
 
+def checked_severity(number: int) -> int:
+    """The severity of a record, 1 to 24; 0 for any other number."""
+    return number if 0 < number <= 24 else 0
+
+
 def checked_point(
     origin: Origin, name: str, unit: str, kind: Any, ns: int, attributes: Attributes, figures: dict[str, Any]
 ) -> Point:
@@ -68,7 +73,7 @@ def checked_point(
     if not figures:
         raise Refused(f"a point of {clean(name, 64)} has no value")
     for each, value in figures.items():
-        if not math.isfinite(value):
+        if not math.isfinite(value) or abs(value) >= 2**63 or (each == "count" and value < 0):
             raise Refused(f"a point of {clean(name, 64)} has {each} {value}")
     return Point(
         origin=origin,

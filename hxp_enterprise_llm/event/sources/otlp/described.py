@@ -64,4 +64,5 @@ def of(signal: Signal) -> Described:
             Answer("The same as protobuf", media=PROTOBUF),
         ),
         refusals=(503,),
+        refused={JSON: Status, PROTOBUF: None},
     )

@@ -23,7 +23,7 @@ from hxp_enterprise_llm.event.sources.otlp.bounds import (
     Refused,
     Undecodable,
 )
-from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, origin_of
+from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, checked_severity, origin_of
 
 Integer = int | str | None
 Double = float | str | None
@@ -249,7 +249,7 @@ def _record(sent: _Record, origin: Origin) -> Record:
         origin=origin,
         ns=ns or integer("observedTimeUnixNano", sent.observed_time_unix_nano),
         name=str(sent.event_name or attributes.get("event.name", ""))[:MAX_TEXT],
-        severity=sent.severity_number or 0,
+        severity=checked_severity(sent.severity_number or 0),
         severity_text=(sent.severity_text or "")[:MAX_TEXT],
         body=value_of(sent.body) if sent.body else None,
         attributes=attributes,

@@ -21,7 +21,7 @@ from hxp_enterprise_llm.event.sources.otlp.bounds import (
     Refused,
     Undecodable,
 )
-from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, origin_of
+from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, checked_severity, origin_of
 
 _FAILED = 2
 Read = Callable[[Any, Origin], Iterator[Any]]
@@ -95,7 +95,7 @@ def _record(sent: Any, origin: Origin) -> Record:
         origin=origin,
         ns=sent.time_unix_nano or sent.observed_time_unix_nano,
         name=str(name)[:MAX_TEXT],
-        severity=sent.severity_number,
+        severity=checked_severity(sent.severity_number),
         severity_text=sent.severity_text[:MAX_TEXT],
         body=value_of(sent.body),
         attributes=attributes,

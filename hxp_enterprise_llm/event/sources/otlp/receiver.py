@@ -12,7 +12,7 @@ from hxp_enterprise_llm.event.sources.genai.model import Point, Record, Span
 from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.otlp import json, protobuf
 from hxp_enterprise_llm.event.sources.otlp.answers import JSON, Signal
-from hxp_enterprise_llm.event.sources.otlp.bounds import PIECE, Refused
+from hxp_enterprise_llm.event.sources.otlp.bounds import PIECE, TURN, Refused
 from hxp_enterprise_llm.event.sources.otlp.checks import Times, checked_time, times
 from hxp_enterprise_llm.event.sources.otlp.storing import encode, store
 from hxp_enterprise_llm.event.sources.otlp.traces import Taken, Traces
@@ -47,12 +47,11 @@ class Receiver:
         found: Iterator[Any] = getattr(wire, signal)(body)
         refused, reason = 0, ""
         bounds = times(self._clock.time(), *self._limits())
-        while piece := list(islice(found, PIECE)):
-            good, why = _sifted(piece, bounds)
+        while piece := await _piece(found):
+            good, why = sifted(piece, bounds)
             taken = await self._takers[signal](good) if good else Taken()
             refused += len(why) + taken.refused
             reason = reason or (why[0] if why else taken.reason)
-            await asyncio.sleep(0)
         if refused:
             self._metrics.refused.labels(signal).inc(refused)
         return Received(refused, reason)
@@ -68,7 +67,15 @@ class Receiver:
         return Taken(stored.offsets.count(None), stored.reason)
 
 
-def _sifted(piece: list[Span | Point | Record | Refused], bounds: Times) -> tuple[list[Any], list[str]]:
+async def _piece(found: Iterator[Any]) -> list[Any]:
+    piece: list[Any] = []
+    while len(piece) < PIECE and (part := list(islice(found, TURN))):
+        piece += part
+        await asyncio.sleep(0)
+    return piece
+
+
+def sifted(piece: list[Span | Point | Record | Refused], bounds: Times) -> tuple[list[Any], list[str]]:
     """Those that can be taken, and what is wrong with the others."""
     good: list[Span | Point | Record] = []
     why: list[str] = []

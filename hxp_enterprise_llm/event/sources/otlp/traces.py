@@ -20,6 +20,7 @@ from hxp_enterprise_llm.event.sources.genai.model import Reading, Span
 from hxp_enterprise_llm.event.sources.genai.reading import read_span
 from hxp_enterprise_llm.event.sources.genai.recall import TYPES, event_id, recalled
 from hxp_enterprise_llm.event.sources.ingest import Ingest
+from hxp_enterprise_llm.event.sources.otlp.bounds import TURN
 from hxp_enterprise_llm.event.sources.otlp.mark import Mark, read_mark, write_mark
 from hxp_enterprise_llm.event.sources.otlp.storing import Stored, encode, store
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -30,6 +31,8 @@ log = structlog.get_logger("otlp")
 
 REMEMBERED = 200_000
 """Offsets before the head that are read again after a restart, at least."""
+MOST_READINGS = 1024
+"""Spans in a round after which the next one begins."""
 READY_SECONDS = 5.0
 """How long a request waits for that."""
 SETTLE_SECONDS = 1.0
@@ -82,12 +85,16 @@ class Traces:
 
     async def take(self, spans: Sequence[Span]) -> Taken:
         """Store spans; answers after the commit. Raises what the log's append raises, and Interrupted."""
+        readings = await _read(spans)
         await self._until_ready()
+        if len(self._next.readings) >= MOST_READINGS:
+            self._next = _Round()
         round = self._next
-        round.readings += map(read_span, spans)
+        round.readings += readings
         async with self._turn:
             if not round.over:
-                self._next = _Round()
+                if self._next is round:
+                    self._next = _Round()
                 await self._store(round)
         if round.error is not None:
             raise round.error
@@ -134,7 +141,6 @@ class Traces:
             raise
         kept = [(entry, offset) for entry, offset in zip(entries, found.offsets, strict=True) if offset is not None]
         self._ledger.stored([entry for entry, _ in kept], [offset for _, offset in kept])
-        self._metrics.follow(self._ledger)
         return found
 
     def _encoded(self, entries: Sequence[Entry], services: Mapping[bytes, str]) -> list[bytes]:
@@ -161,6 +167,7 @@ class Traces:
 
     async def _note(self) -> None:
         """Write down from where the log has to be read again, when that has moved."""
+        self._metrics.follow(self._ledger)
         try:
             bounds = await self._log.bounds()
             oldest = self._ledger.oldest_held
@@ -203,6 +210,14 @@ class Traces:
             cursor = batch.next
             # A read that is answered from memory does not pause.
             await asyncio.sleep(0)
+
+
+async def _read(spans: Sequence[Span]) -> list[Reading]:
+    readings: list[Reading] = []
+    for at in range(0, len(spans), TURN):
+        readings += map(read_span, spans[at : at + TURN])
+        await asyncio.sleep(0)
+    return readings
 
 
 def _may_be_stored(error: BaseException) -> bool:

@@ -252,8 +252,16 @@ def test_what_is_read_is_what_the_schemas_ask_for(name: str) -> None:
     attributes, *_ = (REQUESTS | OTHERS)[name]
     for failed in (False, True):
         reading = read_span(made(attributes, failed=failed, message="it broke"))
-        for draft in (reading.main, *reading.more, *([reading.instead] if reading.instead else [])):
+        for draft in (reading.main, *reading.more, *([reading.instead()] if reading.instead else [])):
             assert catalogue.check(draft.type, draft.data) == ()
+
+
+@pytest.mark.parametrize("score", ["1" + "0" * 400, "1e999", "-0", '"high"', "null", "[[]]", "true"])
+def test_whatever_a_score_is_the_item_is_one(score: str) -> None:
+    documents = '[{"id": "d1", "score": %s}, 7, {"id": ""}, null]' % score
+    reading = read_span(made({"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.documents": documents}))
+    assert reading.main.type in ("knowledge.access", "otel.span")
+    assert not isinstance(reading.main.data.get("score", 0), bool)
 
 
 def test_a_vector_search_has_its_items_beside() -> None:
