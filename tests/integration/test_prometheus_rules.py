@@ -28,6 +28,7 @@ from hxp_enterprise_llm.telemetry.metrics import (
     StreamingMetrics,
 )
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "config/prometheus"
@@ -37,7 +38,7 @@ SEED_RULES = ROOT / "tests/data/seed003/data_streaming_alerts.yml"
 RUNBOOKS = ROOT / "docs/runbooks"
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verify it is over"]
 ENDPOINTS = {
-    "9100": {"/analytics", "/events/bounds", "/health", "/health/live"},
+    "9100": {"/analytics", "/api/v2/agents", "/api/v2/tokens", "/events/bounds", "/health", "/health/live"},
     "9102": {
         "/dashboards/operational_overview/data",
         "/dashboards/refresh",
@@ -77,7 +78,14 @@ def new_registry() -> CollectorRegistry:
     """A registry with all that the two services measure."""
     registry = CollectorRegistry(auto_describe=True)
     instrument_process(registry)
-    for build in (ServiceMetrics, LogMetrics, ProcessingMetrics, NotificationMetrics, DashboardMetrics):
+    for build in (
+        ServiceMetrics,
+        LogMetrics,
+        ProcessingMetrics,
+        PlatformMetrics,
+        NotificationMetrics,
+        DashboardMetrics,
+    ):
         build(registry)
     for build in (HistoryMetrics, ForecastMetrics):
         build(registry)
