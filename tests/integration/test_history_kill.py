@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ async def test_a_kill_changes_no_total(tmp_path: Path) -> None:
                 body = await asked(session, daemon.events, "/analytics/range", **query)
                 assert load.tokens <= total(body) <= load.tokens + sum(range(BATCH)) + 3 * BATCH
         assert total(body) == await stored_tokens(session, daemon.events)
+        await exported(tmp_path, daemon.events, total(body))
         forecast = await asked(session, daemon.events, "/api/v2/forecast/tokens")
         assert forecast["cold"] is True
         assert forecast["next_hour"]["tokens"] > 0
@@ -105,6 +107,18 @@ async def settled(session: aiohttp.ClientSession, base: str) -> None:
         head = (await answer.json())["head"]
     while (await asked(session, base, "/analytics/range", metric="tokens")).get("position", 0) < head:
         await asyncio.sleep(0.1)
+
+
+async def exported(directory: Path, base: str, tokens: int) -> None:
+    """`hxp export` of requests and of days writes the same tokens, and nothing but its file."""
+    for what in ("requests", "tokens_by_agent_day"):
+        path = directory / f"{what}.ndjson"
+        arguments = ["export", what, "--format", "ndjson", "--output", str(path), "--url", base]
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "hxp_enterprise_llm.cli.main", *arguments)
+        assert await process.wait() == 0
+        rows = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+        assert sum(row["input_tokens"] + row["output_tokens"] for row in rows) == tokens
+        assert not path.with_name(path.name + ".part").exists()
 
 
 async def stored_tokens(session: aiohttp.ClientSession, base: str) -> int:

@@ -1,7 +1,7 @@
 """The history at work: follows the log, writes, folds and trims in a thread of its own, and answers from another.
 
 It is never in the way of what comes in: it takes in what has gathered, a stretch at a time, and while more comes in
-than it takes, it rests as long as it works.
+than it takes, it rests most of the time.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _WRITE_EVENTS = 8192
 _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
+_YIELD = 4
+"""While more comes in than is taken in, it rests so many times as long as it works."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
 _PATIENCE_SECONDS = 2.0
@@ -156,14 +158,14 @@ class History:
             await self._write()
 
     async def _stretch(self, events: Sequence[Stored], busy: bool) -> None:
-        """Take some events in; where more comes than is taken in, rest as long as that took."""
+        """Take some events in; where more comes than is taken in, rest a while for it."""
         began = self._clock.monotonic()
         await self._in_writer(lambda: self._collector.take(events, self._clock.time()))
         self._cursor = self._cursor._replace(position=events[-1].offset)
         if self._collector.taken >= _WRITE_EVENTS:
             await self._write()
         if busy:
-            await self._sleep(self._clock.monotonic() - began)
+            await self._sleep(_YIELD * (self._clock.monotonic() - began))
 
     async def _write(self) -> None:
         """Write what was gathered, then fold and trim; what could not be written is written first next time."""

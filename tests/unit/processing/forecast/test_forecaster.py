@@ -49,7 +49,7 @@ class Room:
         self.history = History(
             HistoryConfig(),
             metrics(FEW),
-            MemoryLog(clock=clock),
+            log,
             directory / "history.db",
             clock=clock,
             telemetry=telemetry,
