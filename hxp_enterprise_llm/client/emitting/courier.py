@@ -6,6 +6,7 @@ memory ──► spool ──► service    while it does not, and until the spo
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -92,17 +93,25 @@ class Courier:
         try:
             lines = spool.peek(self._batch_events, self._batch_bytes)
             if not lines:
-                self._fail(f"the spool {spool.directory} has been changed by somebody else", None)
-                return self._delay
+                raise OSError(errno.EIO, "somebody else has changed it")
             if self._deliver(lines, own=spool is self._own):
                 spool.advance(lines)
         except OSError as error:
-            self._fail(f"the spool {spool.directory} cannot be read: {error.strerror or error}", None)
-            return self._delay
+            self._unreadable(spool, error)
+            return 0.0
         if spool.empty and spool in self._left:
             self._left.remove(spool)
             spool.release()
         return 0.0
+
+    def _unreadable(self, spool: Spool, error: OSError) -> None:
+        """One that was left behind is left alone: the others do not wait for it."""
+        if spool in self._left:
+            log.error("the spool %s is left alone: %s", spool.directory, error)
+            self._left.remove(spool)
+            spool.forget()
+        else:
+            self._fail(f"the spool {spool.directory} cannot be read: {error.strerror or error}", None)
 
     def _send_from_memory(self) -> float | None:
         if not self._pending:

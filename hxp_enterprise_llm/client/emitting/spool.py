@@ -10,15 +10,20 @@ that events are sent again; the service knows them by source and id.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+log = logging.getLogger("hxp.client")
+
 SEGMENT_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024 * 1024
+_TRIES = 100
 
 
 class SpoolFull(Exception):
@@ -47,27 +52,49 @@ class Spool:
     def claim(cls, base: Path, max_bytes: int, new_id: Callable[[], str]) -> list[Spool]:
         """What others left behind, oldest first, and an empty spool of our own at the end. Raises OSError."""
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        left = sorted((path for path in base.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-        spools = [spool for path in left if (spool := cls._open(path, max_bytes)) is not None]
-        own = base / new_id()
-        own.mkdir(mode=0o700)
-        opened = cls._open(own, max_bytes)
-        assert opened is not None  # nobody else knows its name
-        return [*spools, opened]
+        left = sorted((path for path in base.iterdir() if path.is_dir()), key=_changed)
+        spools = [spool for path in left if (spool := cls._adopt(path, max_bytes)) is not None]
+        return [*spools, cls._new(base, max_bytes, new_id)]
+
+    @classmethod
+    def _adopt(cls, directory: Path, max_bytes: int) -> Spool | None:
+        """What somebody left behind; None when it is somebody's, or cannot be read."""
+        try:
+            return cls._open(directory, max_bytes)
+        except OSError as error:
+            log.error("the spool %s is left alone: %s", directory, error)
+            return None
+
+    @classmethod
+    def _new(cls, base: Path, max_bytes: int, new_id: Callable[[], str]) -> Spool:
+        """A spool of our own. Before it is locked, another process may take it for one that was left behind."""
+        for _ in range(_TRIES):
+            own = base / new_id()
+            own.mkdir(mode=0o700)
+            spool = cls._open(own, max_bytes)
+            if spool is not None:
+                return spool
+        raise OSError(errno.EAGAIN, "others are faster", str(base))
 
     @classmethod
     def _open(cls, directory: Path, max_bytes: int) -> Spool | None:
-        """The spool there; None when another process owns it or has just done with it."""
+        """The spool there; None when another process owns it or has just done with it. Raises OSError."""
         try:
             lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it may have removed it between our opening it and our locking it.
+            if os.fstat(lock).st_nlink:
+                return cls(directory, lock, max_bytes)
         except BlockingIOError:
+            pass
+        except BaseException:
             os.close(lock)
-            return None
-        return cls(directory, lock, max_bytes)
+            raise
+        os.close(lock)
+        return None
 
     @property
     def empty(self) -> bool:
@@ -167,6 +194,14 @@ class Spool:
         written.touch(mode=0o600)
         written.write_text(f"{self._segments[0]} {self._offset}", "ascii")
         written.replace(self.directory / "cursor")
+
+
+def _changed(directory: Path) -> float:
+    """When a directory was changed last; one that has just been removed comes first."""
+    try:
+        return directory.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _whole_bytes(path: Path) -> int:

@@ -301,6 +301,22 @@ def test_close_keeps_on_disk_what_the_next_process_sends(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_a_spool_that_cannot_be_read_holds_up_nobody(
+    service: FakeService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = Emitter(f"http://127.0.0.1:{free_port()}", spool=tmp_path)
+    gone.emit(event(0))
+    assert gone.close(0.2)
+    (segment,) = tmp_path.rglob("*.ndjson")
+    segment.unlink()
+    segment.mkdir()
+    with Emitter(service.url, spool=tmp_path) as emitter:
+        emitter.emit(event(1))
+        assert emitter.flush()
+    assert service.numbers == [1]
+    assert "is left alone" in caplog.text
+
+
 PROGRAM = """
 import sys, time
 from hxp_enterprise_llm.client import Emitter

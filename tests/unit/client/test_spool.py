@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -183,6 +186,41 @@ def test_nothing_is_lost_or_reordered_however_often_it_is_opened(
     patch.undo()
     assert sent + drained(spool) == lines(0, count)
     spool.release()
+
+
+def test_many_who_claim_at_once_get_each_line_once(tmp_path: Path) -> None:
+    """Locks are of open files: threads stand for processes."""
+    taken: list[bytes] = []
+    number = itertools.count()
+    errors: list[BaseException] = []
+
+    def live(start: threading.Barrier) -> None:
+        try:
+            start.wait(10)
+            for _ in range(15):
+                *left, own = Spool.claim(tmp_path, LARGE, lambda: uuid.uuid4().hex)
+                for spool in left:
+                    taken.extend(drained(spool))
+                    spool.release()
+                own.append([b"%d" % next(number)])
+                own.forget()
+        except BaseException as error:
+            errors.append(error)
+
+    start = threading.Barrier(8)
+    threads = [threading.Thread(target=live, args=(start,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    *left, own = Spool.claim(tmp_path, LARGE, lambda: uuid.uuid4().hex)
+    for spool in left:
+        taken += drained(spool)
+        spool.release()
+    own.release()
+    assert sorted(map(int, taken)) == list(range(120))
+    assert not list(tmp_path.iterdir())
 
 
 def test_memory_is_bounded_in_events_and_bytes() -> None:

@@ -18,7 +18,8 @@ from hxp_enterprise_llm.telemetry.text import clean
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _MAX_LABELS, _MAX_TEXT = 30, 200
 _SUFFIXES = ("_total", "_bucket", "_sum", "_count")
-_PARSER_ERRORS = (ValueError, KeyError, IndexError, AttributeError, TypeError)
+_PARSER_ERRORS = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, AssertionError)
+"""What the parser raises for pages that are none, seen by throwing such at it."""
 
 
 class Sample(NamedTuple):
