@@ -1,6 +1,6 @@
-"""Clients that hold WebSockets open, and knock again and again where they are refused. Standard library only.
+"""Clients that hold a stream open, and knock again and again where they are refused. Standard library only.
 
-python3 crowd.py WANTED [PATH]: until killed
+python3 crowd.py WANTED PORT PATH: until killed
 """
 
 from __future__ import annotations
@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import sys
 
-ASK = (
-    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:9102\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+ASK = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{upgrade}\r\n"
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
 
 
-async def hold(path: str) -> None:
+async def hold(port: str, path: str) -> None:
     """One client, for ever: what it is sent is thrown away."""
     while True:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", 9102)
-            writer.write(ASK.format(path=path).encode())
-            while await reader.read(1 << 16):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+            upgrade = UPGRADE if path.startswith("/ws/") else ""
+            writer.write(ASK.format(port=port, path=path, upgrade=upgrade).encode())
+            while (said := await reader.read(1 << 16)) and not said.startswith((b"HTTP/1.1 503", b"\x88")):
                 pass
             writer.close()
         except OSError:
@@ -28,9 +30,9 @@ async def hold(path: str) -> None:
         await asyncio.sleep(0.5)
 
 
-async def main(wanted: str, path: str = "/ws/system_alerts") -> None:
+async def main(wanted: str, port: str, path: str) -> None:
     """All of them."""
-    await asyncio.gather(*(hold(path) for _ in range(int(wanted))))
+    await asyncio.gather(*(hold(port, path) for _ in range(int(wanted))))
 
 
 if __name__ == "__main__":

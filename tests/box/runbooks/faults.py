@@ -16,6 +16,7 @@ ENV = f"{CONFIG}/services/data-streaming-api.env"
 YAML = f"{CONFIG}/services/data-streaming-api.yaml"
 PROCESSING_YAML = f"{CONFIG}/services/event-processing.yaml"
 BOARD = f"{CONFIG}/dashboards/system_health.json"
+STATE = "/var/lib/citadel"
 LOG = "/var/lib/citadel/event-processing/log"
 RELOAD = f"sudo systemctl reload {GATEWAY}"
 RESTART = f"sudo systemctl restart {GATEWAY}"
@@ -42,6 +43,8 @@ class Fault:
     mend: tuple[str, ...]
     over: tuple[str, ...]
     named: tuple[tuple[str, str], ...] = ()
+    lasts: bool = False
+    """Its alert goes on for a minute or more after its cause is gone: the end is looked for after all nights."""
 
 
 def put(old: str, new: str, file: str) -> str:
@@ -49,7 +52,13 @@ def put(old: str, new: str, file: str) -> str:
     return f"grep -q '{old}' {file} && sed -i 's|{old}|{new}|' {file}"
 
 
-CHECK = f"hxp check-config {YAML}"
+def drop_in(text: str) -> str:
+    """Settings of the unit of event processing; none with an empty text."""
+    place = f"/etc/systemd/system/{PROCESSING}.d"
+    return f"mkdir -p {place} && printf '{text}' >{place}/box.conf && systemctl daemon-reload"
+
+
+CHECKED = Hand(f"hxp check-config {YAML} | grep SUCCESS")
 
 DELIVERY = (
     Fault(
@@ -77,6 +86,7 @@ DELIVERY = (
         (Hand(f"rm {ANSWERS}/gone"), RELOAD, "hxp notify replay --all"),
         ("delivered",),
         (("test email", "test webhook --target gone"),),
+        lasts=True,
     ),
     # While the mail server is away, and it has much to make up for when it is back.
     Fault("CitadelNotificationDeliveryFailing", ("systemctl stop mail",), (Hand(MAIL), RELOAD), ("delivered", "< 0.1")),
@@ -86,8 +96,12 @@ DELIVERY = (
 EVALUATION = (
     Fault(
         "CitadelMetricLabelSetsDropped",
-        (unit("models", "noise.py models 60"),),
-        (Hand("systemctl stop models"),),
+        (unit("models", "noise.py models 40"),),
+        (
+            Hand(put("limit: 25", "limit: 100", PROCESSING_YAML)),
+            f"sudo systemctl reload {PROCESSING}",
+            Hand("sleep 2; systemctl stop models"),
+        ),
         (ZERO,),
     ),
     Fault(
@@ -102,14 +116,148 @@ EVALUATION = (
         (Hand(f"cp /root/system_health.json {BOARD}"), RELOAD),
         (ZERO,),
     ),
+)
+LIMITS = (
+    Fault(
+        "CitadelConnectionsNearLimit",
+        (
+            put("WEBSOCKET_MAX_CONNECTIONS=200", "WEBSOCKET_MAX_CONNECTIONS=600", ENV),
+            put("SSE_MAX_CONNECTIONS=100", "SSE_MAX_CONNECTIONS=5", ENV),
+            put("UPDATE_INTERVAL=1", "UPDATE_INTERVAL=12", ENV),
+            put("REFRESH_INTERVAL=1", "REFRESH_INTERVAL=12", ENV),
+            RESTART,
+            unit("crowd", "crowd.py 520 9102 /ws/system_alerts"),
+        ),
+        (Hand(put("WEBSOCKET_MAX_CONNECTIONS=600", "WEBSOCKET_MAX_CONNECTIONS=2000", ENV)), RESTART),
+        ("< 0.8",),
+    ),
+    Fault("StreamingConnectionCountHigh", (), (Hand("systemctl stop crowd"),), ("< 500",)),
+    Fault(
+        "CitadelConnectionsRefused",
+        (unit("readers", "crowd.py 12 9102 /sse/system_alerts"),),
+        (Hand(put("SSE_MAX_CONNECTIONS=5", "SSE_MAX_CONNECTIONS=100", ENV)), RESTART),
+        (ZERO,),
+    ),
+    Fault(
+        "DashboardUpdateFrequencyLow",
+        (),
+        (Hand(put("_INTERVAL=12", "_INTERVAL=1", ENV)), RESTART),
+        ("< 10",),
+    ),
+    Fault(
+        "CitadelConnectionsTurnedAway",
+        (
+            drop_in("[Service]\\nLimitNOFILE=400"),
+            f"systemctl restart {PROCESSING}",
+            unit("followers", "crowd.py 300 9100 /events/stream"),
+        ),
+        (Hand(f"{drop_in('')} && systemctl restart {PROCESSING}"), Hand("systemctl stop followers readers")),
+        (ZERO,),
+    ),
+)
+DOWN = (
+    Fault(
+        "CitadelServiceDown",
+        (put("port: 9100", 'port: "91O0"', PROCESSING_YAML), f"systemctl restart {PROCESSING} || true"),
+        (
+            Hand(put('port: "91O0"', "port: 9100", PROCESSING_YAML)),
+            "hxp check-config /opt/citadel/config/services/*.yaml",
+            f"sudo systemctl restart {PROCESSING}",
+        ),
+        ('"status":"(healthy|degraded)"', '"status":"(healthy|degraded)"'),
+    ),
+    Fault("CitadelRulesNotEvaluated", (), (f"sudo systemctl restart {PROCESSING}",), ("< 5",)),
+    Fault(
+        "CitadelLogAppendErrors",
+        (unit("notes", "noise.py messages websocket"),),
+        (f"sudo systemctl restart {PROCESSING}", Hand("systemctl stop notes")),
+        (r"\d+", ZERO),
+    ),
+)
+FULL = (
+    Fault(
+        "CitadelLogFull",
+        (f"dd if=/dev/zero of={STATE}/filler bs=64k 2>/dev/null || true",),
+        (Hand(f"rm {STATE}/filler*"),),
+        (r"\d+", ZERO),
+    ),
+    Fault("CitadelLogNotGrowing", (), (), (r"\d+", "> 0")),
+    # The log has given its reserve away meanwhile.
+    Fault(
+        "CitadelStoreErrors",
+        (f"sleep 2; dd if=/dev/zero of={STATE}/filler2 bs=4k 2>/dev/null || true",),
+        (),
+        (ZERO, '"notifications":{"status":"ok"'),
+    ),
     Fault(
         "CitadelConfigReloadFailed",
         (
             f"cp {YAML} /root/",
             put("delivery_timeout: 10", "delivery_timeoutt: 10", YAML),
-            f"systemctl kill -s HUP {GATEWAY}",
+            f"systemctl kill --kill-who=main --signal=HUP {GATEWAY}",
         ),
-        (Hand(f"cp /root/data-streaming-api.yaml {YAML}"), RELOAD),
+        (Hand(f"cp /root/data-streaming-api.yaml {YAML}"), CHECKED, RELOAD),
         ("== 1",),
     ),
 )
+DAMAGED = (
+    Fault(
+        "CitadelLogDamaged",
+        (
+            f"systemctl stop {PROCESSING} citadel-event-processing.socket",
+            f"file=$(ls {LOG}/*.db | head -n -2 | xargs ls -S | head -n 1)",
+            "dd if=/dev/urandom of=$file bs=1k seek=300 count=200 conv=notrunc 2>/dev/null",
+            f"systemctl start {PROCESSING}",
+        ),
+        (
+            f"sudo systemctl stop {PROCESSING} citadel-event-processing.socket",
+            Hand(f"sudo -u citadel hxp log check {LOG} || true"),
+            f"sudo -u citadel hxp log repair {LOG}",
+            f"sudo systemctl start {PROCESSING}",
+        ),
+        ('"log":{"status":"ok"', ZERO),
+    ),
+    Fault(
+        "CitadelLogEpochChanged",
+        (
+            f"systemctl stop {PROCESSING} citadel-event-processing.socket",
+            f"rm {STATE}/event-processing/log.head",
+            f"systemctl start {PROCESSING}",
+        ),
+        (),
+        ('"status"', "> 60"),
+    ),
+    Fault(
+        "CitadelServiceAbsent",
+        (
+            "cp /etc/prometheus/prometheus.yml /root/",
+            put("citadel-data-streaming-api", "gateway", "/etc/prometheus/prometheus.yml"),
+            "systemctl reload prometheus",
+        ),
+        (Hand("cp /root/prometheus.yml /etc/prometheus/"), "sudo systemctl reload prometheus"),
+        ("== 1",),
+    ),
+)
+SLOW = (
+    Fault(
+        "CitadelEventLoopLagHigh",
+        (unit("listeners", "crowd.py 20 9102 /ws/metrics_updates"), unit("heavy", f"heavy.py {GATEWAY}")),
+        (Hand("systemctl stop heavy"),),
+        ("< 0.1",),
+    ),
+    Fault("DataStreamingLatencyHigh", (), (), ("< 0.1",), lasts=True),
+    Fault(
+        "CitadelServiceRestarting",
+        (f"systemctl reset-failed {PROCESSING}", *[f"sleep 1; systemctl restart {PROCESSING}"] * 4),
+        ("sudo systemctl reset-failed 'citadel-*'", "sudo systemctl start citadel.target"),
+        (ZERO,),
+    ),
+)
+NIGHTS = {
+    "deliveries fail and figures cannot be computed": (*DELIVERY, *EVALUATION),
+    "the machine is slow": SLOW,
+    "too many come": LIMITS,
+    "event processing is down": DOWN,
+    "the disk is full": FULL,
+    "the log is damaged": DAMAGED,
+}

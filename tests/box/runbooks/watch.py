@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from tests.box.box import ROOT, Box
@@ -34,6 +35,7 @@ BY_MODEL = """
 def configure(box: Box) -> None:
     """The shipped configuration with channels to the peers below, the shipped metrics written out, a small log."""
     streaming = (ROOT / "config/services/data-streaming-api.yaml").read_text()
+    streaming = streaming.replace("  workers: 2\n", "  workers: 2\n  drain_seconds: 1\n")
     streaming = streaming.replace("    - slack\n", "    - webhook\n", 1)
     streaming = re.sub(r"(  delivery_timeout: 10)\n", rf"\1{CHANNELS}", streaming)
     streaming = streaming.replace("  notification_rules:", "  notification_rules:" + BY_MODEL)
@@ -47,6 +49,12 @@ def configure(box: Box) -> None:
     for name, text in (("data-streaming-api", streaming), ("event-processing", processing)):
         (box.share / f"{name}.yaml").write_text(text)
         box.run(f"cp /share/{name}.yaml {CONFIG}/services/", f"hxp check-config {CONFIG}/services/{name}.yaml")
+    # In the time of the box: else a dashboard is updated once in five minutes.
+    intervals = "s/^(LIVE_DASHBOARD_UPDATE_INTERVAL|DASHBOARD_REFRESH_INTERVAL)=5$/\\1=1/"
+    box.run(
+        f"sed -E -i '{intervals}' {CONFIG}/services/data-streaming-api.env",
+        f"sed -i 's/\"update_frequency\": 5/\"update_frequency\": 1/' {CONFIG}/dashboards/*.json",
+    )
 
 
 def unit(name: str, script: str) -> str:
@@ -67,6 +75,8 @@ def watch(box: Box) -> None:
     (box.share / "rules.yml").write_text(hastened_rules())
     box.run(
         "mkdir -p /etc/prometheus/rules",
+        # What is not scraped any more is taken for what it was for five minutes.
+        "echo 'ARGS=--query.lookback-delta=5s' >/etc/default/prometheus",
         "cp /share/prometheus.yml /etc/prometheus/prometheus.yml",
         "cp /share/rules.yml /etc/prometheus/rules/data_streaming_alerts.yml",
         "systemctl start prometheus",
@@ -76,8 +86,18 @@ def watch(box: Box) -> None:
 
 def firing(box: Box) -> set[str]:
     """The alerts that fire."""
-    found = json.loads(box.run("curl --silent --show-error --fail http://127.0.0.1:9090/api/v1/alerts"))
-    return {alert["labels"]["alertname"] for alert in found["data"]["alerts"] if alert["state"] == "firing"}
+    return _alerts(box, 'ALERTS{alertstate="firing"}')
+
+
+def fired(box: Box, since: float) -> set[str]:
+    """The alerts that have fired within so many seconds: some end by themselves before somebody looks."""
+    return _alerts(box, f'max_over_time(ALERTS{{alertstate="firing"}}[{math.ceil(since)}s])')
+
+
+def _alerts(box: Box, query: str) -> set[str]:
+    url = "http://127.0.0.1:9090/api/v1/query"
+    found = json.loads(box.run(f"curl --silent --show-error --fail --data-urlencode 'query={query}' {url}"))
+    return {each["metric"]["alertname"] for each in found["data"]["result"]}
 
 
 def samples(output: str) -> list[float]:
