@@ -292,8 +292,9 @@ def _usage(id: bytes, span: bytes, node: Node) -> Draft:
 
 
 def _correction(id: bytes, span: bytes, node: Node) -> Draft:
-    """The tokens of an earlier event, taken back."""
-    taken = {name: -value for name, value in figures(node.usage).items() if value}
+    """The tokens of an earlier event, and its price, taken back."""
+    stated = {**figures(node.usage), "cost_usd": node.whose.get("cost_usd", 0)}
+    taken = {name: -value for name, value in stated.items() if value}
     data = {"model": "unknown", **node.whose, **taken, "reason": "counted beneath", **_place(id, span)}
     return Draft("llm.usage.corrected", data, _numbered("-correction", node), 0)
 

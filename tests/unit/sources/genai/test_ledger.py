@@ -41,6 +41,18 @@ def test_an_outer_call_that_came_first_is_taken_back():
     assert correction["span_id"] == id_of(1).hex()
 
 
+def test_a_price_that_was_stated_is_taken_back_with_the_tokens():
+    outer = call(1, 0, (150, 50))
+    outer.attributes["llm.cost.total"] = 0.25
+    for restarted in (False, True):
+        books = Books()
+        books.take([outer])
+        if restarted:
+            books.restart()
+        books.take([call(2, 1, (100, 20))])
+        assert [data["cost_usd"] for data in books.of("llm.usage.corrected")] == [-0.25]
+
+
 def test_an_agents_tokens_count_only_when_nothing_beneath_states_any():
     books = Books()
     books.take([plain(2, 1), run(1, 0, (300, 60), agent="planner")])
