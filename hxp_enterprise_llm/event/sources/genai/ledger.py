@@ -54,9 +54,9 @@ class Ledger:
         """The traces that have to be decided on; there are far more of which everything is known."""
         self._spans = 0
         self.forgotten = 0
-        """Traces that were forgotten for want of room."""
+        """Traces that were forgotten for want of room, since somebody last counted."""
         self.corrections = 0
-        """Tokens taken back, in events."""
+        """Spans whose tokens were taken back, since somebody last counted."""
 
     @property
     def spans(self) -> int:
