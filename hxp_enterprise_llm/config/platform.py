@@ -69,9 +69,12 @@ class PlatformConfig(Section, frozen=True, kw_only=True):
     """What is known of the LLM platform: agents, tokens, money, memory tiers, knowledge, who works with whom."""
 
     enabled: Annotated[bool, about("Whether it is computed")] = True
-    tick: Annotated[Seconds, about("Seconds between `platform.snapshot` events; none when nothing changed")] = 5
+    tick: Annotated[
+        Seconds, about("Seconds between `platform.snapshot` events; none when nothing changed", live=True)
+    ] = 5
     save_interval: Annotated[
-        Seconds, about("Seconds between saves of the state; after a restart the log is read again from the last one")
+        Seconds,
+        about("Seconds between saves of the state; after a restart the log is read again from the last one", live=True),
     ] = 15
     active_within: Annotated[
         Duration, about("Time after its last activity that an agent counts as active", live=True)

@@ -103,7 +103,7 @@ class PlatformEngine:
         return Part("ok", "", facts)
 
     def prepare(self, config: PlatformConfig) -> Callable[[], None]:
-        """Another configuration; the answer swaps it in. `enabled`, `tick` and `save_interval` take a restart."""
+        """Another configuration; the answer swaps it in. `enabled` takes a restart."""
         return lambda: self._core.configure(config)
 
     def views(self) -> Views:

@@ -15,11 +15,14 @@ from hxp_enterprise_llm.event.processing.platform.rows import Shared
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 HOURS_KEPT = 24
+_STRETCH_HOURS = 3
+"""Sketches are kept for stretches of three hours: by the hour they would take three times the memory."""
+_STRETCHES_KEPT = HOURS_KEPT // _STRETCH_HOURS
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
-class Hour(msgspec.Struct):
-    """One hour of a model."""
+class Stretch(msgspec.Struct):
+    """One stretch of a model."""
 
     requests: int = 0
     failed: int = 0
@@ -33,7 +36,7 @@ class Hour(msgspec.Struct):
     errors: dict[str, int] = {}
 
     def take(self, shared: Shared) -> None:
-        """Take events that share this model and hour in."""
+        """Take events that share this model and stretch in."""
         self.requests += shared.row[ledger.REQUESTS]
         self.failed += shared.row[ledger.FAILED]
         self.output_tokens += shared.row[ledger.OUTPUT]
@@ -49,7 +52,7 @@ class Hour(msgspec.Struct):
                 bump(counts, clip(name), times)
 
     def absorb(self, other: Self) -> None:
-        """Add another hour's."""
+        """Add another's."""
         self.requests += other.requests
         self.failed += other.failed
         self.output_tokens += other.output_tokens
@@ -61,33 +64,33 @@ class Hour(msgspec.Struct):
 
 
 class Model(msgspec.Struct):
-    """One model, by hour."""
+    """One model, by stretch."""
 
     count: int = 0
-    hours: dict[int, Hour] = {}
+    stretches: dict[int, Stretch] = {}
 
     @property
     def weight(self) -> int:
         return self.count
 
-    def at(self, hour: int) -> Hour:
-        """An hour of it."""
-        found = self.hours.get(hour)
+    def at(self, number: int) -> Stretch:
+        """A stretch of it."""
+        found = self.stretches.get(number)
         if found is None:
-            found = self.hours[hour] = Hour()
+            found = self.stretches[number] = Stretch()
         return found
 
     def absorb(self, other: Self) -> None:
         """Add another model's."""
         self.count += other.count
-        for hour, each in other.hours.items():
-            self.at(hour).absorb(each)
+        for number, each in other.stretches.items():
+            self.at(number).absorb(each)
 
-    def joined(self, since: int) -> Hour:
-        """All from an hour on in one."""
-        total = Hour()
-        for hour, each in self.hours.items():
-            if hour >= since:
+    def joined(self, since: int) -> Stretch:
+        """All from a stretch on in one."""
+        total = Stretch()
+        for number, each in self.stretches.items():
+            if number >= since:
                 total.absorb(each)
         return total
 
@@ -104,25 +107,29 @@ class Models(msgspec.Struct):
             return
         model = self.kept.at(clip(name), Model, limits.models)
         model.count += count
-        model.at(minute // 60).take(shared)
+        model.at(minute // (60 * _STRETCH_HOURS)).take(shared)
 
     def forget(self, newest: float) -> None:
-        """Drop hours that are too old when the newest event is of this time."""
+        """Drop stretches that are too old when the newest event is of this time."""
         for model in self.kept.everything():
-            drop_before(model.hours, int(newest) // 3600 - HOURS_KEPT)
+            drop_before(model.stretches, _oldest(newest))
 
 
 def view(models: Models, limit: int, now: float) -> dict[str, Any]:
-    """What GET /api/v2/models answers: the last 24 whole hours and the one that has begun."""
+    """What GET /api/v2/models answers: 24 hours in whole stretches, and the stretch that has begun."""
     named, rest = models.kept.top(limit, Model)
-    since = int(now) // 3600 - HOURS_KEPT
+    since = _oldest(now)
     answer = [model_view(name, model.joined(since)) for name, model in named]
     if rest.count:
         answer.append(model_view(None, rest.joined(since)))
     return {"window_hours": HOURS_KEPT, "models": answer}
 
 
-def model_view(name: str | None, total: Hour) -> dict[str, Any]:
+def _oldest(seconds: float) -> int:
+    return int(seconds) // (3600 * _STRETCH_HOURS) - _STRETCHES_KEPT
+
+
+def model_view(name: str | None, total: Stretch) -> dict[str, Any]:
     """One model as it is answered; what is not known is null."""
     asked = total.requests + total.failed
     return {

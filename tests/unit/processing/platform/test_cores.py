@@ -102,7 +102,7 @@ def test_models_by_latency_speed_errors_and_ends() -> None:
 
 
 def test_models_forget_what_is_older_than_a_day() -> None:
-    (found,) = views([*requests(1, NOW - 26 * HOUR, latency_ms=9000), *requests(1, latency_ms=10)]).models()["models"]
+    (found,) = views([*requests(1, NOW - 28 * HOUR, latency_ms=9000), *requests(1, latency_ms=10)]).models()["models"]
     assert (found["requests"], found["latency_ms"]["p99"]) == (1, 10)
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from hxp_enterprise_llm.config.extras import EXTRA_METRICS
-from hxp_enterprise_llm.config.platform import PlatformConfig
+from hxp_enterprise_llm.config.platform import PlatformConfig, PriceConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING, Encoded, TypePatterns
@@ -215,6 +215,15 @@ async def test_a_log_that_is_away_is_asked_again(bench: Bench) -> None:
         await bench.log.append([request(1)], deadline=1) if not engine.ready else None
         await bench.clock.advance(1)
         assert engine.health().status == "ok"
+
+
+async def test_a_reload_takes_other_prices_and_keeps_what_was_counted(bench: Bench) -> None:
+    async with bench.running() as engine:
+        await bench.log.append([request(1)])
+        await settle()
+        engine.prepare(PlatformConfig(prices=[PriceConfig(model="m", request_usd=1.0)]))()
+        await bench.log.append([request(2)])
+        assert engine.views().tokens()["total"]["cost_nano_usd"] == 12_000 + 1_000_000_000
 
 
 async def snapshots(log: MemoryLog) -> list[dict[str, Any]]:
