@@ -20,7 +20,7 @@ KILLED, WENT_ON = -9, None
     [
         ("", [("all:25:kill", KILLED), ("all:90:short", KILLED), ("all:200:kill", KILLED), ("all:333:short", KILLED)]),
         ("processing", [("all:40:stay-eio", EX_CANTCREAT), ("all:200:eio", EX_SOFTWARE), ("all:180:part", WENT_ON)]),
-        ("", [("all:203:stay-enospc", WENT_ON), ("all:310:stay-enospc", WENT_ON), ("c:8:stay-enospc", WENT_ON)]),
+        ("", [("all:290:stay-enospc", WENT_ON), ("all:400:stay-enospc", WENT_ON), ("c:8:stay-enospc", WENT_ON)]),
         ("processing", [("", WENT_ON), ("c:8:stay-emfile", WENT_ON)]),
         ("streaming", [("all:40:kill", KILLED), ("all:35:kill", KILLED), ("all:42:short", KILLED)]),
         (
