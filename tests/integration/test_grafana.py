@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.integration.daemon import Daemon
 from tests.integration.test_prometheus_rules import RULES, exposed_names, metrics_in, promtool
@@ -49,6 +53,41 @@ def test_a_dashboard_can_be_provisioned(path: Path) -> None:
         assert not cells & taken, f"{panel['title']} lies on another"
         assert max(x for x, _ in cells) < 24
         taken |= cells
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.name)
+def test_a_dashboard_is_what_grafana_knows(path: Path) -> None:
+    """Read into Grafana's own models and written again, with those of each panel and query: nothing is left out.
+
+    `titleFormat` belongs to annotations of Prometheus, which have no model.
+    """
+    register_default_plugins()
+    found = board(path)
+    known = json.loads(JSONEncoder().encode(Dashboard.from_json(found)))
+    assert set(left_out(found, known)) <= {"annotations.list.0.titleFormat"}
+
+
+def test_what_grafana_does_not_know_is_found() -> None:
+    register_default_plugins()
+    found = board(BOARDS[0])
+    found["panels"][0]["fieldConfig"]["defaults"]["unitt"] = "s"
+    found["panels"][1]["targets"][0]["expression"] = "up"
+    known = json.loads(JSONEncoder().encode(Dashboard.from_json(found)))
+    assert {"panels.0.fieldConfig.defaults.unitt", "panels.1.targets.0.expression"} <= set(left_out(found, known))
+
+
+def left_out(found: Any, known: Any, at: str = "") -> Iterator[str]:
+    """Paths of what is in the one and not, or not the same, in the other."""
+    if isinstance(found, dict) and isinstance(known, dict):
+        pairs = [(str(key), value, known.get(key)) for key, value in found.items()]
+    elif isinstance(found, list) and isinstance(known, list) and len(found) == len(known):
+        pairs = [(str(key), value, known[key]) for key, value in enumerate(found)]
+    else:
+        if found != known:
+            yield at.removeprefix(".")
+        return
+    for key, value, other in pairs:
+        yield from left_out(value, other, f"{at}.{key}")
 
 
 def test_the_seeds_panels_are_there() -> None:

@@ -13,6 +13,8 @@ UPGRADE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+LAST_CHUNK = b"0\r\n\r\n"
+FAREWELL = (1012).to_bytes(2, "big")
 
 
 async def hold(port: str, path: str) -> None:
@@ -22,8 +24,9 @@ async def hold(port: str, path: str) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
             upgrade = UPGRADE if path.startswith("/ws/") else ""
             writer.write(ASK.format(port=port, path=path, upgrade=upgrade).encode())
-            while (said := await reader.read(1 << 16)) and not said.startswith((b"HTTP/1.1 503", b"\x88")):
-                pass
+            while said := await reader.read(1 << 16):
+                if said.startswith(b"HTTP/1.1 503") or FAREWELL in said or said.endswith(LAST_CHUNK):
+                    break
             writer.close()
         except OSError:
             pass

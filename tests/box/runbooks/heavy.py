@@ -1,4 +1,4 @@
-"""Keeps a service from the processor three quarters of the time, until stopped. Standard library only.
+"""Keeps a service from the processor two thirds of the time, until stopped. Standard library only.
 
 python3 heavy.py UNIT
 """
@@ -20,7 +20,7 @@ def main(unit: str) -> None:
     try:
         while True:
             os.kill(process, signal.SIGSTOP)
-            time.sleep(0.3)
+            time.sleep(0.2)
             os.kill(process, signal.SIGCONT)
             time.sleep(0.1)
     finally:
