@@ -97,10 +97,7 @@ def fill_standard_descriptors() -> None:
 
 
 def _collect_seldom() -> None:
-    """Look for cycles seldom: the newest events are a hundred thousand tuples without any, walked in vain each time.
-
-    At the usual thresholds that is a fifth of the work of taking events in.
-    """
+    """Look for cycles seldom: the newest events are many objects without any, walked in vain each time."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 
