@@ -276,7 +276,7 @@ def ingest(directory: Path) -> Table:
 def _post(server: Server, connections: int, count: int, batch: int) -> tuple[float, float, float]:
     words = [sys.executable, "-m", "tests.performance.posting", *map(str, (server.events, connections, count, batch))]
     before = cpu_seconds(family(server.ingest))
-    # The service is on the load's core: the generator takes the other one.
+    # Beside the gateway, which has no clients here.
     found = json.loads(subprocess.check_output(words, cwd=ROOT, preexec_fn=pinned(SERVER_CORE)))
     used = cpu_seconds(family(server.ingest)) - before
     return found["events"] / found["seconds"], 1e6 * used / found["events"], found["generator_cpu"] / found["seconds"]

@@ -13,8 +13,10 @@ from hxp_enterprise_llm.event.model import Offset, TypePatterns
 SCAN_BYTES = 1024 * 1024
 """A read ends after the chunk in which it passed so many bytes."""
 
-_EVENT_OVERHEAD_BYTES = 160
-"""What an event costs in memory beside its text: the tuple, the integer, the bytes object."""
+_EVENT_OVERHEAD_BYTES = 56
+"""What an event costs in memory beside its text: the bytes object, and a place in two columns."""
+_CHUNK_OVERHEAD_BYTES = 400
+"""The columns, and what holds them."""
 
 
 class Chunk(NamedTuple):
@@ -105,4 +107,4 @@ class Chunks:
 
 
 def _footprint(chunk: Chunk) -> int:
-    return chunk.size + _EVENT_OVERHEAD_BYTES * len(chunk.events)
+    return chunk.size + _EVENT_OVERHEAD_BYTES * len(chunk.events) + _CHUNK_OVERHEAD_BYTES

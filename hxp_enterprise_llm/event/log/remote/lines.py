@@ -7,10 +7,13 @@ OFFSET SP RAW LF               an event
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import lt
 from typing import NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Ahead, Batch, Bounds, CursorError, EpochChanged, Gone, Stored
 from hxp_enterprise_llm.event.model import Offset, TypePatterns, parse_patterns
 
@@ -106,11 +109,26 @@ class StreamDecoder:
             raise ProtocolError(f"a line of more than {self._max_line:,} bytes")
         if not lines:
             return None
-        events = [event for event in map(self._line, lines) if event is not None]
+        events = self._all_events(lines) if len(lines) > 1 else None
+        if events is None:
+            events = StoredColumns.of([event for event in map(self._line, lines) if event is not None])
         if types is not None:
-            events = [event for event in events if types.matches(event.type)]
+            events = events.of_types(types)
         assert self.bounds is not None
-        return Batch(tuple(events), self.next, max(self.bounds.head, self.next))
+        return Batch(events, self.next, max(self.bounds.head, self.next))
+
+    def _all_events(self, lines: Sequence[bytes]) -> StoredColumns | None:
+        """The usual case at one go: events and nothing else, all of them good. None: look line by line."""
+        try:
+            numbers, raws = zip(*[line.split(b" ", 1) for line in lines], strict=True)
+            offsets = [Offset(int(number)) for number in numbers]
+            types = [found.type for found in map(_type_decoder.decode, raws)]
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+        if self.bounds is None or not _are_offsets(numbers) or not all(map(lt, [self.next, *offsets], offsets)):
+            return None
+        self.next, self.progressed = offsets[-1], False
+        return StoredColumns(offsets, types, raws)
 
     def _line(self, line: bytes) -> Stored | None:
         if line[:2] == b"# ":
@@ -148,6 +166,10 @@ class StreamDecoder:
             raise ProtocolError(f"event {offset} cannot be read: {error}") from None
         self.next, self.progressed = offset, False
         return event
+
+
+def _are_offsets(texts: Sequence[bytes]) -> bool:
+    return b"".join(texts).isdigit() and max(map(len, texts)) <= 16 and int(texts[-1]) <= _MAX_OFFSET
 
 
 def _offset(text: str) -> Offset:
