@@ -18,7 +18,7 @@ from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 
-START_SECONDS = 30
+START_SECONDS = 50
 
 
 def embedded_settings(directory: Path) -> Settings:
@@ -93,8 +93,12 @@ class Daemon:
         )
         ready = asyncio.Event()
         self._reader = asyncio.create_task(self._read(ready))
-        async with asyncio.timeout(START_SECONDS):
-            await ready.wait()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await ready.wait()
+        except TimeoutError:
+            await self.end(signal.SIGKILL)
+            raise AssertionError(f"not ready within {START_SECONDS} s:\n" + "".join(self.output)) from None
         if not self.gateway:
             raise AssertionError("the daemon ended:\n" + "".join(self.output))
 

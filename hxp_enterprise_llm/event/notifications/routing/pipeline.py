@@ -149,8 +149,9 @@ class Pass(Intake):
 
     def _flush(self, view: _View, why: str, reason: str) -> Group | None:
         standing, group = view.standing, view.group
+        over = standing.over  # made anew each time that it is asked for
         self._drop_unheard(view)
-        ended = [view.ended[fp] for fp in sorted(standing.over)] if self._receivers.tells_ends(group.receiver) else []
+        ended = [view.ended[fp] for fp in sorted(over)] if self._receivers.tells_ends(group.receiver) else []
         firing = list(view.visible.values())
         live = self._receivers.recipients(group.receiver) if firing else []
         to = tuple(dict.fromkeys((*live, *(group.to if ended else ()))))
@@ -160,7 +161,7 @@ class Pass(Intake):
             members=tuple(fp for fp in group.members if fp not in view.ended),
             flushed=self.now.steady,
             due=None,
-            told={fp: episode for fp, episode in group.told.items() if fp not in standing.over}
+            told={fp: episode for fp, episode in group.told.items() if fp not in over}
             | {fp: known.alert.episode for fp, known in view.visible.items()},
             told_at=self.now.steady,
             incident=self.now.steady if begins else group.incident,
@@ -170,7 +171,7 @@ class Pass(Intake):
             held=view.held,
         )
         if firing or ended:
-            self._queue(group, firing, ended, why, reason, to, standing.new | standing.over)
+            self._queue(group, firing, ended, why, reason, to, standing.new | over)
         return self._keep(view.group, group if group.told else _at_rest(group))
 
     def _thread(self, group: Group, firing: list[Known]) -> str:
