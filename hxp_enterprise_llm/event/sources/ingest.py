@@ -59,6 +59,10 @@ class _Rules(NamedTuple):
         return self.reader.read_texts(texts, terms) or decode_texts(texts, terms, self.accepts)
 
 
+def _rules(config: IngestConfig, catalogue: SchemaCatalogue, reader: TypedReader) -> _Rules:
+    return _Rules(config, catalogue, reader, seconds(config.max_future), seconds(config.max_age))
+
+
 class Ingest:
     """Takes submissions of events, each all or nothing, or in order piece by piece when asked for."""
 
@@ -76,13 +80,18 @@ class Ingest:
         self._log, self._clock, self._metrics, self._deadline = log, clock, metrics, deadline
         self._beginner = log if isinstance(log, BeginsAppends) else None
         self._newest: Terms | None = None
-        self.configure(config, catalogue)
+        self._rules = _rules(config, catalogue, TypedReader(catalogue.all))
 
     def configure(self, config: IngestConfig, catalogue: SchemaCatalogue) -> None:
         """Use these from the next submission on. Cannot fail with a configuration that was checked."""
-        reader = TypedReader(catalogue.all)
-        self._rules = _Rules(config, catalogue, reader, seconds(config.max_future), seconds(config.max_age))
+        self._rules = _rules(config, catalogue, self._reader_of(catalogue))
         self._newest = None
+
+    def _reader_of(self, catalogue: SchemaCatalogue) -> TypedReader:
+        """The reader in force where the schemas are as they were: its types are classes, which go late if ever."""
+        if self._rules.catalogue.all == catalogue.all:
+            return self._rules.reader
+        return TypedReader(catalogue.all)
 
     @property
     def max_body_bytes(self) -> int:
