@@ -9,18 +9,50 @@ import jsonschema
 import pytest
 
 from hxp_enterprise_llm.event.model import parse_patterns
-from hxp_enterprise_llm.event.sources.schema_files import MAX_FILE_BYTES, SchemaError, shipped_files
+from hxp_enterprise_llm.event.sources.schema_files import MAX_FILE_BYTES, SchemaError, parse_schema, shipped_files
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 
 SHIPPED = SchemaCatalogue.load()
 BUILT_IN = [
-    *("agent.completed", "agent.failed", "agent.handoff", "agent.registered", "agent.started"),
-    *("alert.acknowledged", "alert.firing", "alert.pending", "alert.resolved", "analytics.snapshot"),
-    *("anomaly.ended", "anomaly.started", "bench.tick", "business.metric", "cost.recorded"),
-    *("dashboard.refreshed", "forecast.tokens", "host.cpu", "host.disk", "host.memory", "host.network"),
-    *("hypothesis.formed", "hypothesis.refuted", "hypothesis.validated", "knowledge.access", "knowledge.miss"),
-    *("llm.request.completed", "llm.request.failed", "memory.tier.access", "notification.message"),
-    *("platform.snapshot", "stream.publication", "tool.call.completed", "tool.call.failed"),
+    "agent.completed",
+    "agent.failed",
+    "agent.handoff",
+    "agent.registered",
+    "agent.started",
+    "alert.acknowledged",
+    "alert.firing",
+    "alert.pending",
+    "alert.resolved",
+    "analytics.snapshot",
+    "anomaly.ended",
+    "anomaly.started",
+    "bench.tick",
+    "business.metric",
+    "cost.recorded",
+    "dashboard.refreshed",
+    "engine.graph",
+    "engine.memory",
+    "engine.system",
+    "feedback",
+    "forecast.tokens",
+    "host.cpu",
+    "host.disk",
+    "host.memory",
+    "host.network",
+    "hypothesis.formed",
+    "hypothesis.refuted",
+    "hypothesis.validated",
+    "knowledge.access",
+    "knowledge.miss",
+    "llm.request.completed",
+    "llm.request.failed",
+    "memory.tier.access",
+    "notification.message",
+    "platform.snapshot",
+    "poll.metric",
+    "stream.publication",
+    "tool.call.completed",
+    "tool.call.failed",
 ]
 
 
@@ -158,6 +190,12 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").mkdir()
     with pytest.raises(SchemaError, match=r"a\.json: cannot be read: Is a directory"):
         SchemaCatalogue.load(tmp_path)
+
+
+def test_shipped_files_are_good_schemas() -> None:
+    """A load takes them as they are."""
+    for type, content in shipped_files():
+        assert parse_schema(f"{type}.json", type, content) == json.loads(content)
 
 
 def test_shipped_files_are_formatted_alike() -> None:
