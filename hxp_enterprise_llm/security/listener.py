@@ -213,4 +213,8 @@ class Listener:
                 await self._runner.cleanup()
         except TimeoutError:
             self._reception.abort()
+            # Left in the middle of its clean-up, aiohttp would leave them open.
+            for connection in self._connections():
+                if connection.transport is not None:
+                    connection.transport.abort()
             log.warning("listener.stop_overdue", name=self.name, within=within)

@@ -147,7 +147,9 @@ async def test_a_request_under_way_gets_its_time_and_not_more() -> None:
     await stopping
 
 
-async def test_the_stop_is_bounded() -> None:
+@pytest.mark.parametrize(("drain", "within"), [(0.05, 1.0), (60.0, 0.2)])
+async def test_the_stop_is_bounded(drain: float, within: float) -> None:
+    """By the time of the requests, or by its own: whoever is still there is cut off, and no connection is left open."""
     begun = asyncio.Event()
 
     async def stubborn(request: web.Request) -> web.Response:
@@ -155,12 +157,14 @@ async def test_the_stop_is_bounded() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    listener = Listener(make_app(Route("GET", "/stubborn", stubborn, "read", "")), "127.0.0.1", 0, name="t", drain=0.05)
+    listener = Listener(
+        make_app(Route("GET", "/stubborn", stubborn, "read", "")), "127.0.0.1", 0, name="t", drain=drain
+    )
     await listener.start()
     asking = asyncio.create_task(status_at(*listener.address, "/stubborn"))
     await begun.wait()
     async with asyncio.timeout(2.0):
-        await listener.stop(1.0)
+        await listener.stop(within)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await asking
 
