@@ -52,7 +52,7 @@ class Worker:
         office.metrics.outbox_oldest.labels(name).set_function(self._age)
 
     def use(self) -> None:
-        """Other channels and settings are in force: what a former channel was barred for, or failed by, is tried anew."""
+        """Other channels and settings are in force: what the former were barred for, or failed by, is tried anew."""
         self._anew = True
         self._limits.use(self._office.settings.rates.get(self._name))
         self._barred_until = float("-inf")
