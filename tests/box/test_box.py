@@ -20,7 +20,7 @@ from tests.box.box import GATEWAY, PROCESSING, ROOT, Box
 from tests.box.installing import ENVIRON, install, make
 from tests.box.validation import COMMANDS
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 BASE = "http://192.168.10.29"
 STREAMING_YAML = "/opt/citadel/config/services/data-streaming-api.yaml"

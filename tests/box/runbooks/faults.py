@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.box.runbooks.watch import ANSWERS, CONFIG, MAIL, unit
+from tests.box.runbooks.watch import ANSWERS, CONFIG, HERE, MAIL, unit
 
 GATEWAY = "citadel-data-streaming-api.service"
 PROCESSING = "citadel-event-processing.service"
@@ -206,11 +206,13 @@ FULL = (
 DAMAGED = (
     Fault(
         "CitadelLogDamaged",
+        # While it runs: at a start the newest events are read, and damage among them is a reason not to start.
+        # The look through the log, once an hour, begins when it is turned on.
         (
-            f"systemctl stop {PROCESSING} citadel-event-processing.socket",
-            f"file=$(ls {LOG}/*.db | head -n -2 | xargs ls -S | head -n 1)",
-            "dd if=/dev/urandom of=$file bs=1k seek=300 count=200 conv=notrunc 2>/dev/null",
-            f"systemctl start {PROCESSING}",
+            f"python3 {HERE}/noise.py bulk",
+            f"python3 {HERE}/damage.py $(ls {LOG}/*.db | head -n 1)",
+            put("scrub_bytes_per_second: 0", "scrub_bytes_per_second: 4194304", PROCESSING_YAML),
+            f"systemctl reload {PROCESSING}",
         ),
         (
             f"sudo systemctl stop {PROCESSING} citadel-event-processing.socket",
@@ -220,6 +222,8 @@ DAMAGED = (
         ),
         ('"log":{"status":"ok"', ZERO),
     ),
+)
+STRANGE = (
     Fault(
         "CitadelLogEpochChanged",
         (
@@ -229,6 +233,7 @@ DAMAGED = (
         ),
         (),
         ('"status"', "> 60"),
+        lasts=True,
     ),
     Fault(
         "CitadelServiceAbsent",
@@ -263,5 +268,6 @@ NIGHTS = {
     "too many come": LIMITS,
     "event processing is down": DOWN,
     "the disk is full": FULL,
-    "the log is damaged": DAMAGED,
+    "a record of the log is damaged": DAMAGED,
+    "the log and Prometheus are not what they were": STRANGE,
 }

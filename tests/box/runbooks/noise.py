@@ -2,11 +2,13 @@
 
 python3 noise.py messages CHANNEL…   a message by hand to each channel, twice a second
 python3 noise.py models NUMBER       an event of each of so many models, twice a second
+python3 noise.py bulk                five megabytes of events, once
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import urllib.request
@@ -20,9 +22,16 @@ def post(url: str, body: object) -> None:
         urllib.request.urlopen(request, timeout=5).close()
 
 
+def fill() -> None:
+    """What cannot be packed: the log has several segments after it."""
+    for _ in range(6):
+        texts = [os.urandom(4000).hex() for _ in range(100)]
+        post("http://127.0.0.1:9100/events", [{"type": "operator.note", "data": {"text": text}} for text in texts])
+
+
 def main(kind: str, *wanted: str) -> None:
-    """Send for ever."""
-    while True:
+    """Send for ever, or once."""
+    while kind != "bulk":
         if kind == "messages":
             for channel in wanted:
                 message = {"type": "noise", "message": f"noise by {channel}", "channel": channel}
@@ -32,6 +41,7 @@ def main(kind: str, *wanted: str) -> None:
             events = [{"type": "llm.request.completed", "data": each} for each in models]
             post("http://127.0.0.1:9100/events", events)
         time.sleep(0.5)
+    fill()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def configure(box: Box) -> None:
     streaming = re.sub(r"(  delivery_timeout: 10)\n", rf"\1{CHANNELS}", streaming)
     streaming = streaming.replace("  notification_rules:", "  notification_rules:" + BY_MODEL)
     processing = (ROOT / "config/services/event-processing.yaml").read_text()
-    processing = processing.replace("  segment_bytes: 268435456", "  reserve_bytes: 4194304\n  segment_bytes: 1048576")
+    processing = processing.replace(
+        "  segment_bytes: 268435456", "  scrub_bytes_per_second: 0\n  reserve_bytes: 4194304\n  segment_bytes: 1048576"
+    )
     head, metrics = processing.split("#  metrics:\n")
     commented, _, rest = metrics.partition("\n\n")
     processing = head + "  metrics:\n" + re.sub(r"(?m)^#", "", commented) + "\n\n" + rest
