@@ -38,7 +38,7 @@ class SchemaCatalogue:
     @classmethod
     def load(cls, directory: Path | None = None) -> SchemaCatalogue:
         """The shipped schemas and those of `directory`. Raises SchemaError with all that is wrong in its files."""
-        # Tests hold the shipped ones to the meta-schema; to look again at each start and reload would take a tenth of a second.
+        # Tests hold the shipped ones to the meta-schema; to look again at each load would take a tenth of a second.
         schemas = {type: json.loads(content) for type, content in shipped_files()}
         faults: list[SchemaFault] = []
         for path, content in operator_files(directory) if directory else ():
