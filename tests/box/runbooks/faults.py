@@ -210,7 +210,7 @@ DAMAGED = (
         # The look through the log, once an hour, begins when it is turned on.
         (
             f"python3 {HERE}/noise.py bulk",
-            f"python3 {HERE}/damage.py $(ls {LOG}/*.db | head -n 1)",
+            f"python3 {HERE}/damage.py $(ls {LOG}/*.db | tail -n 2 | head -n 1)",
             put("scrub_bytes_per_second: 0", "scrub_bytes_per_second: 4194304", PROCESSING_YAML),
             f"systemctl reload {PROCESSING}",
         ),

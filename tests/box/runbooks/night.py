@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 import time
@@ -100,8 +101,11 @@ def still(box: Box, fault: Fault, runbook: Page) -> str:
 
 
 def holds(output: str, wanted: str) -> bool:
-    """A comparison, `< 0.1`, of all values of which there must be one; else words that are there."""
+    """A comparison, `< 0.1`, of all values, of which there must be one; else words that are there.
+
+    Not a number is what a quantile of nothing is.
+    """
     if found := re.fullmatch(r"(==|<|>) ([\d.]+)", wanted):
         values = samples(output)
-        return bool(values) and all(COMPARED[found[1]](value, float(found[2])) for value in values)
+        return bool(values) and all(math.isnan(each) or COMPARED[found[1]](each, float(found[2])) for each in values)
     return re.search(wanted, output, re.MULTILINE) is not None
