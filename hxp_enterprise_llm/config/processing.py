@@ -233,7 +233,8 @@ class OtlpSourceConfig(Section, frozen=True, kw_only=True):
         ),
     ] = "30s"
     max_spans: Annotated[
-        int, about("Spans that are remembered for counting tokens once; about 300 bytes each", ge=20_000)
+        int,
+        about("Spans that are remembered for counting tokens once, a trace as four more; 500 bytes each", ge=20_000),
     ] = 200_000
 
 

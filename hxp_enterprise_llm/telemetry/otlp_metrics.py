@@ -37,16 +37,17 @@ class OtlpMetrics:
         self.held = Gauge(
             "citadel_otlp_usage_held", "Spans whose tokens are held until their trace is quiet", registry=registry
         )
-        self.forgotten = Gauge(
-            "citadel_otlp_traces_forgotten", "Traces forgotten for want of room, since the start", registry=registry
+        self.forgotten = Counter(
+            "citadel_otlp_traces_forgotten", "Traces forgotten for want of room", registry=registry
         )
-        self.corrections = Gauge(
-            "citadel_otlp_usage_corrections", "Counted tokens taken back, in events, since the start", registry=registry
+        self.corrections = Counter(
+            "citadel_otlp_usage_corrections", "Spans whose counted tokens were taken back", registry=registry
         )
 
     def follow(self, ledger: Remembers) -> None:
-        """Show where the token rule stands."""
+        """Show where the token rule stands; what it has counted begins at 0 again."""
         self.remembered.set(ledger.spans)
         self.held.set(ledger.held)
-        self.forgotten.set(ledger.forgotten)
-        self.corrections.set(ledger.corrections)
+        self.forgotten.inc(ledger.forgotten)
+        self.corrections.inc(ledger.corrections)
+        ledger.forgotten = ledger.corrections = 0

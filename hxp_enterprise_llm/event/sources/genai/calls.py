@@ -97,7 +97,9 @@ def _run(span: Span, name: str, kind: str) -> Reading:
         data["error"], error_class = failure_of(span)
         data |= given(error_class=error_class)
     if usage:
-        data |= {"role": "aggregate", "usage": figures(usage)} | given(model=model_of(span), provider=provider_of(span))
+        data |= {"role": "aggregate", "usage": figures(usage)} | given(
+            model=model_of(span), provider=provider_of(span), cost_usd=amount(span.attributes, names.COST)
+        )
     main = Draft("agent.failed" if span.failed else "agent.completed", data, "", span.end_ns)
     return Reading(span=span, main=main, more=[started], role="aggregate" if usage else "", usage=usage)
 

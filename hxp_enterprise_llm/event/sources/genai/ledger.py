@@ -26,6 +26,8 @@ LONGEST_HOLD = 300.0
 """Seconds after which an aggregate is decided on though its trace goes on; what comes later corrects it."""
 SPANS_A_TRACE = 10_000
 """Spans of one trace that are remembered; further ones are counted as they come."""
+TRACE_WEIGHT = 4
+"""A trace takes as much memory as so many spans, beside its own."""
 PAST_TRACES = 100_000
 """Traces of which only is remembered whether calls of models stated tokens in them."""
 
@@ -42,7 +44,8 @@ class Ledger:
     """Decides on the tokens of spans. Bounded in memory; not for several threads."""
 
     def __init__(self, *, quiet: float, max_spans: int) -> None:
-        """`quiet`: seconds without a new span after which a trace is decided on; `max_spans`: of all traces."""
+        """`quiet`: seconds without a new span after which a trace is decided on; `max_spans`: of all traces,
+        each of which counts as four spans more."""
         self._quiet, self._max_spans = quiet, max_spans
         self._traces: dict[bytes, Trace] = {}
         self._past: dict[bytes, bool] = {}
@@ -51,9 +54,9 @@ class Ledger:
         """The traces that have to be decided on; there are far more of which everything is known."""
         self._spans = 0
         self.forgotten = 0
-        """Traces that were forgotten for want of room."""
+        """Traces that were forgotten for want of room, since somebody last counted."""
         self.corrections = 0
-        """Tokens taken back, in events."""
+        """Spans whose tokens were taken back, since somebody last counted."""
 
     @property
     def spans(self) -> int:
@@ -226,7 +229,7 @@ class Ledger:
 
     def _make_room(self) -> Iterator[Entry]:
         """Decide on traces that have waited longest, and forget them, until there is room."""
-        while self._spans > self._max_spans:
+        while self._spans + TRACE_WEIGHT * len(self._traces) > self._max_spans:
             id, trace = next(iter(self._traces.items()))
             self._keep(id)
             yield from self._decide(id, trace)
@@ -289,8 +292,9 @@ def _usage(id: bytes, span: bytes, node: Node) -> Draft:
 
 
 def _correction(id: bytes, span: bytes, node: Node) -> Draft:
-    """The tokens of an earlier event, taken back."""
-    taken = {name: -value for name, value in figures(node.usage).items() if value}
+    """The tokens of an earlier event, and its price, taken back."""
+    stated = {**figures(node.usage), "cost_usd": node.whose.get("cost_usd", 0)}
+    taken = {name: -value for name, value in stated.items() if value}
     data = {"model": "unknown", **node.whose, **taken, "reason": "counted beneath", **_place(id, span)}
     return Draft("llm.usage.corrected", data, _numbered("-correction", node), 0)
 

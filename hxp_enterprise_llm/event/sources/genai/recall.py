@@ -15,7 +15,7 @@ from hxp_enterprise_llm.event.sources.genai.usage import usage_from
 SOURCE = "/otlp/"
 """How the source of every event begins that came in this way."""
 TYPES = TypePatterns(("llm.*", "agent.*", "tool.*", "memory.*", "knowledge.*", "otel.span"))
-WHOSE = ("model", "provider", "agent", "user", "session", "query", "service")
+WHOSE = ("model", "provider", "agent", "user", "session", "query", "service", "cost_usd")
 """What is remembered of a span that states tokens."""
 _MAIN_ID = 32 + 1 + 16
 

@@ -41,6 +41,18 @@ def test_an_outer_call_that_came_first_is_taken_back():
     assert correction["span_id"] == id_of(1).hex()
 
 
+def test_a_price_that_was_stated_is_taken_back_with_the_tokens():
+    outer = call(1, 0, (150, 50))
+    outer.attributes["llm.cost.total"] = 0.25
+    for restarted in (False, True):
+        books = Books()
+        books.take([outer])
+        if restarted:
+            books.restart()
+        books.take([call(2, 1, (100, 20))])
+        assert [data["cost_usd"] for data in books.of("llm.usage.corrected")] == [-0.25]
+
+
 def test_an_agents_tokens_count_only_when_nothing_beneath_states_any():
     books = Books()
     books.take([plain(2, 1), run(1, 0, (300, 60), agent="planner")])
@@ -164,15 +176,15 @@ def test_a_flood_of_traces_is_bounded_and_decided_on():
         each = run(number, tokens=(10, 1))
         each.trace = number.to_bytes(16, "big")
         books.take([each])
-        assert books.ledger.spans <= 100
-    assert books.ledger.forgotten == 399
+        assert books.ledger.spans <= 20, "each trace counts as four spans beside its own"
+    assert books.ledger.forgotten == 479
     books.quiet()
     assert books.total() == (499 * 10, 499), "what was forgotten was decided on before"
 
 
 def test_what_was_forgotten_is_not_counted_again():
     """Of a forgotten trace is remembered whether calls stated tokens: its agent, which comes last, does not count."""
-    books = Books(max_spans=10)
+    books = Books(max_spans=50)
     books.take([call(2, 1, (100, 20))])
     for number in range(10):
         other = plain(7)

@@ -204,6 +204,28 @@ async def test_what_may_be_stored_is_read_again_before_anything_is_decided(serve
     assert await house.total() == (10, 1)
 
 
+async def test_the_metrics_follow_the_token_rule(served: Served, house: House) -> None:
+    spans = [call(1, 0, (10, 1)), call(2, 1, (10, 1)), run(9, 0, (5, 5))]
+    other = recent(run(7, 0, (5, 5)))
+    other.trace = bytes(15) + b"\1"
+    assert (await post(served, pb_traces([*map(recent, spans), other]), PROTOBUF)).status == 200
+    await post(served, json_traces([made({}, number=0)]))
+    async with asyncio.timeout(10):
+        while not house.registry.get_sample_value("citadel_otlp_spans_remembered"):
+            await asyncio.sleep(0.01)
+    values = {
+        name: house.registry.get_sample_value(f"citadel_otlp_{name}")
+        for name in ("spans_remembered", "usage_held", "usage_corrections_total", "traces_forgotten_total")
+    }
+    assert values == {
+        "spans_remembered": 4,
+        "usage_held": 2,
+        "usage_corrections_total": 1,
+        "traces_forgotten_total": 0,
+    }
+    assert house.registry.get_sample_value("citadel_otlp_refused_total", {"signal": "traces"}) == 1
+
+
 async def test_other_types_of_body_are_415(served: Served) -> None:
     assert (await post(served, b"{}", "text/plain")).status == 415
 
