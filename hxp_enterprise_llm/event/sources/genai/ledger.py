@@ -252,6 +252,7 @@ def _node_of(reading: Reading) -> Node:
         reading.usage,
         whose,
         counted=reading.role == "inference",
+        ns=reading.main.ns if reading.role else 0,
         agent=reading.agent,
         hands_to=reading.hands_to,
         tool=reading.tool,
@@ -288,15 +289,16 @@ def _place(id: bytes, span: bytes) -> dict[str, str]:
 def _usage(id: bytes, span: bytes, node: Node) -> Draft:
     """The tokens that only an agent states, as a request: nobody knows how many there were."""
     data = {"model": "unknown", **node.whose, **figures(node.usage), "aggregate": True, **_place(id, span)}
-    return Draft("llm.request.completed", data, _numbered("-usage", node), 0)
+    return Draft("llm.request.completed", data, _numbered("-usage", node), node.ns)
 
 
 def _correction(id: bytes, span: bytes, node: Node) -> Draft:
     """The tokens of an earlier event, and its price, taken back."""
-    stated = {**figures(node.usage), "cost_usd": node.whose.get("cost_usd", 0)}
-    taken = {name: -value for name, value in stated.items() if value}
+    taken = {name: -value for name, value in figures(node.usage).items() if value}
+    if (cost := node.whose.get("cost_usd")) is not None:
+        taken["cost_usd"] = 0 - cost  # a price of 0 is one as well: else that of the table would be taken back
     data = {"model": "unknown", **node.whose, **taken, "reason": "counted beneath", **_place(id, span)}
-    return Draft("llm.usage.corrected", data, _numbered("-correction", node), 0)
+    return Draft("llm.usage.corrected", data, _numbered("-correction", node), node.ns)
 
 
 def _numbered(suffix: str, node: Node) -> str:

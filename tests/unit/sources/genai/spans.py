@@ -71,7 +71,7 @@ class Books:
         self.now = 0.0
         self.ledger = Ledger(**self._terms)
         self.entries: list[Entry] = []
-        self._log: list[bytes] = []
+        self.log: list[bytes] = []
         self._ids: set[str] = set()
 
     def take(self, spans: Sequence[Span]) -> list[Entry]:
@@ -87,7 +87,7 @@ class Books:
 
     def restart(self) -> None:
         self.ledger = Ledger(**self._terms)
-        for offset, raw in enumerate(self._log, 1):
+        for offset, raw in enumerate(self.log, 1):
             if (found := recalled(raw)) is not None:
                 self.ledger.recall(found, offset, self.now)
         self._store(self.ledger.outstanding())
@@ -99,8 +99,8 @@ class Books:
             if id not in self._ids:
                 self._ids.add(id)
                 self.entries.append(entry)
-                self._log.append(encode(entry.draft, "shop", id, NOW_NS))
-            offsets.append(len(self._log))
+                self.log.append(encode(entry.draft, "shop", id, NOW_NS))
+            offsets.append(len(self.log))
         self.ledger.stored(entries, offsets)
         return entries
 
