@@ -9,7 +9,7 @@ from hxp_enterprise_llm.event.sources.genai.ledger import Entry, Ledger
 from hxp_enterprise_llm.event.sources.genai.model import Origin, Span
 from hxp_enterprise_llm.event.sources.genai.reading import read_span
 from hxp_enterprise_llm.event.sources.genai.recall import event_id, recalled
-from hxp_enterprise_llm.event.sources.otlp.storing import encode
+from hxp_enterprise_llm.event.sources.otlp.storing import make
 
 NOW_NS = 1_764_000_000_000_000_000
 TRACE = bytes(range(1, 17))
@@ -99,7 +99,7 @@ class Books:
             if id not in self._ids:
                 self._ids.add(id)
                 self.entries.append(entry)
-                self.log.append(encode(entry.draft, "shop", id, NOW_NS))
+                self.log.append(make(entry.draft, "shop", id, NOW_NS).event.raw)
             offsets.append(len(self.log))
         self.ledger.stored(entries, offsets)
         return entries
