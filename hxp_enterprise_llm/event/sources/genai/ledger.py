@@ -79,7 +79,8 @@ class Ledger:
         touched: dict[bytes, Trace] = {}
         arriving = Arriving(readings)
         for reading in readings:
-            trace = touched[reading.span.trace] = self._open(reading.span.trace, now)
+            id = reading.span.trace
+            trace = touched.get(id) or touched.setdefault(id, self._open(id, now))
             arriving.attribute(reading, trace)
             made += self._take(reading, trace)
         for id, trace in touched.items():
