@@ -67,7 +67,7 @@ class Correction(_Data, gc=False, frozen=True):
 
     def request(self) -> Request:
         """The request that it takes back, as far as tokens and money go."""
-        told = {name: getattr(self, name) for name in self.__struct_fields__}
+        told: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
         return Request(**{name: -each if isinstance(each, int | float) else each for name, each in told.items()})
 
 

@@ -55,6 +55,8 @@ class Ledger:
         self._spans = 0
         self.forgotten = 0
         """Traces that were forgotten for want of room, since somebody last counted."""
+        self.cut_short = 0
+        """Of these, those that were not quiet yet: what they still have to say is judged without what they said."""
         self.corrections = 0
         """Spans whose tokens were taken back, since somebody last counted."""
 
@@ -86,7 +88,7 @@ class Ledger:
         for id, trace in touched.items():
             made += _edges(id, trace)
             self._watch(id)
-        made += self._make_room()
+        made += self._make_room(now)
         return made
 
     def settle(self, now: float) -> list[Entry]:
@@ -228,7 +230,7 @@ class Ledger:
                 trace.nodes[span] = _after(node, "usage")
                 yield Entry(id, span, _usage(id, span, node))
 
-    def _make_room(self) -> Iterator[Entry]:
+    def _make_room(self, now: float) -> Iterator[Entry]:
         """Decide on traces that have waited longest, and forget them, until there is room."""
         while self._spans + TRACE_WEIGHT * len(self._traces) > self._max_spans:
             id, trace = next(iter(self._traces.items()))
@@ -237,6 +239,7 @@ class Ledger:
             del self._traces[id]
             self._spans -= len(trace.parents)
             self.forgotten += 1
+            self.cut_short += now - trace.last < self._quiet
             self._past[id] = trace.inferences or trace.blind
             if len(self._past) > PAST_TRACES:
                 del self._past[next(iter(self._past))]

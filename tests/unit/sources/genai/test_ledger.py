@@ -201,9 +201,19 @@ def test_a_flood_of_traces_is_bounded_and_decided_on():
         each.trace = number.to_bytes(16, "big")
         books.take([each])
         assert books.ledger.spans <= 20, "each trace counts as four spans beside its own"
-    assert books.ledger.forgotten == 479
+    assert books.ledger.forgotten == books.ledger.cut_short == 479
     books.quiet()
     assert books.total() == (499 * 10, 499), "what was forgotten was decided on before"
+
+
+def test_a_trace_that_is_quiet_is_forgotten_but_not_cut_short():
+    books = Books(max_spans=5)
+    books.take([call(1, tokens=(10, 1))])
+    books.quiet()
+    other = call(1, tokens=(10, 1))
+    other.trace = bytes(15) + b"\1"
+    books.take([other])
+    assert (books.ledger.forgotten, books.ledger.cut_short) == (1, 0)
 
 
 def test_what_was_forgotten_is_not_counted_again():
