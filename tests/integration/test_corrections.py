@@ -28,8 +28,8 @@ def pieces(way: str, seed: int) -> list[bytes]:
     return [pb_traces([recent(span) for span in spans[at::PIECES]]) for at in range(PIECES)]
 
 
-async def corrections(session: aiohttp.ClientSession, base: str) -> int:
-    query = {"type": "llm.usage.corrected", "limit": "1000"}
+async def count(session: aiohttp.ClientSession, base: str, type: str) -> int:
+    query = {"type": type, "limit": "1000"}
     return len((await asked(session, base, "/events", **query))["events"])
 
 
@@ -48,7 +48,7 @@ async def test_the_totals_are_the_models_own_after_kills(tmp_path: Path) -> None
         await daemon.start()
         try:
             assert await post(daemon, sent[0][0]) == 200
-            assert await corrections(session, daemon.events) > 0
+            assert await count(session, daemon.events, "llm.usage.corrected") > 0
             async with asyncio.timeout(30):
                 await settled(session, daemon.events)
             expected = sum(each.input for each in truths), sum(each.output for each in truths)
@@ -69,7 +69,10 @@ async def agree(session: aiohttp.ClientSession, base: str, input: int, output: i
         assert total(body) == input + output
     query = {"what": "tokens_by_agent_day", "format": "json"}
     async with session.get(f"{base}/api/v2/export/analytics", params=query) as answer:
-        assert sums(await answer.json()) == (input, output)
+        rows = await answer.json()
+    assert sums(rows) == (input, output)
+    requests = await count(session, base, "llm.request.completed")
+    assert found["total"]["requests"] == sum(row["requests"] for row in rows) == requests
 
 
 def sums(rows: list[dict[str, Any]]) -> tuple[int, int]:

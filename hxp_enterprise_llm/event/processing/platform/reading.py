@@ -67,8 +67,11 @@ class Correction(_Data, gc=False, frozen=True):
 
     def request(self) -> Request:
         """The request that it takes back, as far as tokens and money go."""
-        told: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
-        return Request(**{name: -each if isinstance(each, int | float) else each for name, each in told.items()})
+        return Request(**{name: _turned(getattr(self, name)) for name in self.__struct_fields__})
+
+
+def _turned(value: Any) -> Any:
+    return -value if isinstance(value, int | float) else value
 
 
 class FailedRequest(_Data, gc=False, frozen=True):
