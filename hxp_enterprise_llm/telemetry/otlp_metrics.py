@@ -16,6 +16,7 @@ class Remembers(Protocol):
     def held(self) -> int: ...
 
     forgotten: int
+    cut_short: int
     corrections: int
 
 
@@ -40,6 +41,11 @@ class OtlpMetrics:
         self.forgotten = Counter(
             "citadel_otlp_traces_forgotten", "Traces forgotten for want of room", registry=registry
         )
+        self.cut_short = Counter(
+            "citadel_otlp_traces_cut_short",
+            "Traces forgotten for want of room before they were quiet",
+            registry=registry,
+        )
         self.corrections = Counter(
             "citadel_otlp_usage_corrections", "Spans whose counted tokens were taken back", registry=registry
         )
@@ -49,5 +55,6 @@ class OtlpMetrics:
         self.remembered.set(ledger.spans)
         self.held.set(ledger.held)
         self.forgotten.inc(ledger.forgotten)
+        self.cut_short.inc(ledger.cut_short)
         self.corrections.inc(ledger.corrections)
-        ledger.forgotten = ledger.corrections = 0
+        ledger.forgotten = ledger.cut_short = ledger.corrections = 0

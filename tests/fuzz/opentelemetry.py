@@ -24,7 +24,7 @@ from hxp_enterprise_llm.event.sources.otlp.answers import Signal
 from hxp_enterprise_llm.event.sources.otlp.bounds import Undecodable
 from hxp_enterprise_llm.event.sources.otlp.checks import times
 from hxp_enterprise_llm.event.sources.otlp.receiver import sifted
-from hxp_enterprise_llm.event.sources.otlp.storing import encode
+from hxp_enterprise_llm.event.sources.otlp.storing import make
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from tests.fuzz import words
 from tests.fuzz.campaign import Target
@@ -89,7 +89,7 @@ def _events(good: list[Span | Point | Record], now: int) -> Iterator[bytes]:
     ledger, again = Ledger(quiet=0, max_spans=1000), Ledger(quiet=0, max_spans=1000)
     entries = ledger.take([read_span(span) for span in spans], 0)
     for offset, entry in enumerate([*entries, *ledger.settle(1)], 1):
-        raw = encode(entry.draft, "shop", event_id(entry.trace, entry.span, entry.draft.suffix), now)
+        raw = make(entry.draft, "shop", event_id(entry.trace, entry.span, entry.draft.suffix), now).event.raw
         if (found := recalled(raw)) is not None:
             again.recall(found, offset, 0)
         yield raw
@@ -97,9 +97,9 @@ def _events(good: list[Span | Point | Record], now: int) -> Iterator[bytes]:
     assert [entry.draft.type for entry in again.outstanding()] == []
     for each in good:
         if isinstance(each, Point):
-            yield encode(read_point(each), each.origin, point_id(each), now)
+            yield make(read_point(each), each.origin, point_id(each), now).event.raw
         elif isinstance(each, Record):
-            yield encode(read_record(each), each.origin, record_id(each), now)
+            yield make(read_record(each), each.origin, record_id(each), now).event.raw
 
 
 def _traces(ns: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

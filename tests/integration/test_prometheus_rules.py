@@ -28,6 +28,7 @@ from hxp_enterprise_llm.telemetry.metrics import (
     StreamingMetrics,
 )
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
+from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
 from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
 
@@ -95,6 +96,7 @@ def new_registry() -> CollectorRegistry:
         PlatformMetrics,
         NotificationMetrics,
         DashboardMetrics,
+        OtlpMetrics,
         SourceMetrics,
     ):
         build(registry)

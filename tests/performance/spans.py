@@ -49,13 +49,14 @@ def request(number: int, form: str) -> bytes:
     """A request of 512 spans that nobody has sent before."""
     now, origin = time.time_ns() - number, Origin("bench")
     spans = []
-    for trace in range(SPANS // len(_KINDS)):
+    for _ in range(SPANS // len(_KINDS)):
+        trace = os.urandom(16)
         ids = [os.urandom(8) for _ in _KINDS]
         for (name, attributes), id in zip(_KINDS, ids, strict=True):
             spans.append(
                 Span(
                     origin=origin,
-                    trace=number.to_bytes(8, "big") + trace.to_bytes(4, "big") + os.urandom(4),
+                    trace=trace,
                     span=id,
                     parent=b"" if id == ids[-1] else ids[-1],
                     name=name,

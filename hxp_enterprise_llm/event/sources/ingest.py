@@ -121,6 +121,29 @@ class Ingest:
                 self._metrics.received.labels(way).inc(len(stored))
                 return stored
 
+    async def accept_made(
+        self, events: Sequence[Encoded], datas: Sequence[Any], *, source: str, way: str
+    ) -> list[Appended]:
+        """`accept`, piece by piece, of events that this process has made and encoded, each with its data.
+
+        Their form is ours, so that only the schemas are asked, which may be an operator's. Times are the caller's
+        business. One without a fault is not read again; whatever has one is given to `accept`, which says what it is.
+        """
+        limits, stored = self._log.limits, list[Appended]()
+        for start in range(0, len(events), SLICE_EVENTS):
+            piece = slice(start, start + SLICE_EVENTS)
+            if not self._passes(events[piece], datas[piece]):
+                return await self.accept([event.raw for event in events], source=source, partial=True, way=way)
+            await asyncio.sleep(0)
+        for start in range(0, len(events), limits.max_batch_events):
+            await self._store(events[start : start + limits.max_batch_events], stored, partial=True)
+        self._metrics.received.labels(way).inc(len(stored))
+        return stored
+
+    def _passes(self, events: Sequence[Encoded], datas: Sequence[Any]) -> bool:
+        largest = max(len(event.raw) for event in events)
+        return largest <= self._log.limits.max_event_bytes and self._rules.accepts([e.type for e in events], datas)
+
     def begin(self, body: bytes, *, source: str, way: str = "http") -> asyncio.Future[Sequence[Appended]] | None:
         """`accept` for a small body of JSON, one event or an array of them, that takes no task.
 

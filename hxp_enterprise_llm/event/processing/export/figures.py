@@ -11,7 +11,7 @@ from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.processing.export.model import Column, Row, Table, Wanted
 from hxp_enterprise_llm.event.processing.history.history import History
 from hxp_enterprise_llm.event.processing.history.memories import OTHER, Figures, Labelled
-from hxp_enterprise_llm.event.processing.history.model import DAYS, INPUT_BY_AGENT, OUTPUT_BY_AGENT
+from hxp_enterprise_llm.event.processing.history.model import DAYS, INPUT_BY_AGENT, OUTPUT_BY_AGENT, REQUESTS_BY_AGENT
 from hxp_enterprise_llm.event.processing.history.ranges import Asked, answer, plan
 from hxp_enterprise_llm.event.processing.history.reading import Reader
 from hxp_enterprise_llm.event.processing.metrics import Breakdown, Metric
@@ -87,12 +87,12 @@ def _by_agent_and_day(history: History) -> Table:
 
 
 def _agents(reader: Reader, day: int) -> Iterator[Row]:
-    found = reader.read([INPUT_BY_AGENT, OUTPUT_BY_AGENT], DAYS, day, day)
-    into, out = (found[each].get(day) for each in (INPUT_BY_AGENT, OUTPUT_BY_AGENT))
-    keys = {key for memory in (into, out) if isinstance(memory, Labelled) for key in memory.kept} | {(OTHER,)}
+    kinds = REQUESTS_BY_AGENT, INPUT_BY_AGENT, OUTPUT_BY_AGENT
+    found = reader.read(kinds, DAYS, day, day)
+    labelled = [each if isinstance(each := found[kind].get(day), Labelled) else None for kind in kinds]
+    keys = {key for each in labelled if each for key in each.kept} | {(OTHER,)}
     for key in sorted(keys):
-        both = [memory.get(key) if isinstance(memory, Labelled) else None for memory in (into, out)]
-        if any(both):
-            requests = max(memory.n for memory in both if memory)
+        requests, *both = (each.get(key) if each else None for each in labelled)
+        if requests or any(both):
             totals = [int(memory.total) if isinstance(memory, Figures) else 0 for memory in both]
-            yield rfc3339(day * 86_400)[:10], key[0], requests, *totals
+            yield rfc3339(day * 86_400)[:10], key[0], requests.n if requests else 0, *totals

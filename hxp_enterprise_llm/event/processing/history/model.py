@@ -43,16 +43,19 @@ def _of(types: list[str]) -> Selection:
     return Selection(TypePatterns(types), TypePatterns([]), TypePatterns([]))
 
 
-_REQUESTS = _of(["llm.request.completed"])
+_USAGE = _of(["llm.request.completed", "llm.usage.corrected"])
+"""What states tokens. Sums of them are exact; their number is no number of requests."""
 
 WATCHED = Accumulator("numbers", _of(["analytics.snapshot"]), (("data", "tick_s"),))
 """Seconds in which the system was up: each snapshot stands for the tick before it. Where there are none is a gap."""
-TOKENS = Accumulator("numbers", _REQUESTS, (("data", "input_tokens"), ("data", "output_tokens")))
+TOKENS = Accumulator("numbers", _USAGE, (("data", "input_tokens"), ("data", "output_tokens")))
 """What the forecast is made of."""
-INPUT_BY_AGENT = Accumulator("numbers", _REQUESTS, (("data", "input_tokens"),), (("data", "agent"),), 200)
-OUTPUT_BY_AGENT = Accumulator("numbers", _REQUESTS, (("data", "output_tokens"),), (("data", "agent"),), 200)
+INPUT_BY_AGENT = Accumulator("numbers", _USAGE, (("data", "input_tokens"),), (("data", "agent"),), 200)
+OUTPUT_BY_AGENT = Accumulator("numbers", _USAGE, (("data", "output_tokens"),), (("data", "agent"),), 200)
 
-ALWAYS = (WATCHED, TOKENS, INPUT_BY_AGENT, OUTPUT_BY_AGENT)
+REQUESTS_BY_AGENT = Accumulator("count", _of(["llm.request.completed"]), (), (("data", "agent"),), 200)
+
+ALWAYS = (WATCHED, TOKENS, INPUT_BY_AGENT, OUTPUT_BY_AGENT, REQUESTS_BY_AGENT)
 """Kept whatever the metrics are."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import msgspec
@@ -14,6 +13,7 @@ from hxp_enterprise_llm.event.processing.platform.reading import Events, Registe
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 MAX_CAPABILITIES = 50
+_WORKFLOW = "workflow"
 Ending = Literal["completed", "failed"]
 
 
@@ -33,6 +33,8 @@ class Agent(msgspec.Struct):
     started: int = 0
     completed: int = 0
     failed: int = 0
+    as_workflow: int = 0
+    """Of what began and ended, how often it was a workflow."""
     unnamed_started: int = 0
     unnamed_ended: int = 0
     """Tasks without an identifier of their run: only their numbers tell how many are open."""
@@ -42,6 +44,12 @@ class Agent(msgspec.Struct):
     @property
     def weight(self) -> int:
         return self.events
+
+    @property
+    def is_workflow(self) -> bool:
+        """Whether it is known as a workflow alone: a crew or an application, whose tokens may bear its name."""
+        runs = self.started + self.completed + self.failed
+        return bool(self.as_workflow) and self.as_workflow == runs and not self.registered
 
     def seen(self, at: float, events: int = 1) -> None:
         """It was active."""
@@ -57,6 +65,7 @@ class Agent(msgspec.Struct):
         self.started += other.started
         self.completed += other.completed
         self.failed += other.failed
+        self.as_workflow += other.as_workflow
         self.unnamed_started += other.unnamed_started
         self.unnamed_ended += other.unnamed_ended
         self.durations.absorb(other.durations)
@@ -98,6 +107,7 @@ class Agents(msgspec.Struct):
         for at, each in zip(*events, strict=True):
             agent = self.seen(each.agent, at, limits)
             agent.started += 1
+            agent.as_workflow += each.kind == _WORKFLOW
             if each.run is None:
                 agent.unnamed_started += 1
             else:
@@ -109,6 +119,7 @@ class Agents(msgspec.Struct):
         """Take ended tasks in."""
         for at, each in zip(*events, strict=True):
             agent = self.seen(each.agent, at, limits)
+            agent.as_workflow += each.kind == _WORKFLOW
             if ending == "completed":
                 agent.completed += 1
             else:
@@ -162,25 +173,31 @@ def _key(agent: str, run: str) -> str:
 
 def active_view(agents: Agents, now: float, within: float, timeout: float) -> dict[str, Any]:
     """What GET /api/v2/agents/active answers: who was active within so many seconds, the busiest first."""
-    found = [each for each in _all(agents, now, within, timeout) if each["status"] == "active"]
+    found = [each for each in _all(agents, now, within, timeout)[0] if each["status"] == "active"]
     return {"active_count": len(found), "agents": found, "active_within_s": within}
 
 
 def all_view(agents: Agents, now: float, within: float, timeout: float) -> dict[str, Any]:
     """What GET /api/v2/agents answers."""
-    found = list(_all(agents, now, within, timeout))
+    found, workflows = _all(agents, now, within, timeout)
     return {
         "agents": found,
+        "workflows": workflows,
         "active_count": sum(each["status"] == "active" for each in found),
         "other_events": agents.kept.rest.events if agents.kept.rest else 0,
         "folded": agents.kept.folded,
     }
 
 
-def _all(agents: Agents, now: float, within: float, timeout: float) -> Iterable[dict[str, Any]]:
+def _all(agents: Agents, now: float, within: float, timeout: float) -> tuple[list[dict[str, Any]], ...]:
+    """The agents, and the workflows; the busiest first."""
     load = agents.open_tasks(now - timeout)
-    views = [_view(name, agent, load.get(name, 0), now - within) for name, agent in agents.kept.named.items()]
-    return sorted(views, key=lambda each: (-each["current_load"], -each["events"], each["id"]))
+    parts: tuple[list[dict[str, Any]], ...] = [], []
+    for name, agent in agents.kept.named.items():
+        parts[agent.is_workflow].append(_view(name, agent, load.get(name, 0), now - within))
+    for part in parts:
+        part.sort(key=lambda each: (-each["current_load"], -each["events"], each["id"]))
+    return parts
 
 
 def _view(name: str, agent: Agent, load: int, since: float) -> dict[str, Any]:

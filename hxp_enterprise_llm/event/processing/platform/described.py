@@ -53,6 +53,7 @@ class AllAgents(TypedDict):
     """All known agents."""
 
     agents: list[AgentView]
+    workflows: list[AgentView]
     active_count: int
     other_events: int
     folded: int

@@ -17,7 +17,7 @@ from hxp_enterprise_llm.event.processing.platform.platform import State
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 from hxp_enterprise_llm.runtime.sqlite_copy import sync
 
-_MAGIC = b"HXPP0001"
+_MAGIC = b"HXPP0002"
 """Of the form: a newer one has another number, and the state is then made anew from the log."""
 _HEAD = len(_MAGIC) + 4
 

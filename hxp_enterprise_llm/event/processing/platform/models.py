@@ -103,7 +103,7 @@ class Models(msgspec.Struct):
     def take(self, name: str, minute: int, shared: Shared, limits: PlatformLimitsConfig) -> None:
         """Take events that share a model in."""
         count = shared.row[ledger.REQUESTS] + shared.row[ledger.FAILED]
-        if not count:
+        if not (count or shared.row[ledger.OUTPUT]):
             return
         model = self.kept.at(clip(name), Model, limits.models)
         model.count += count

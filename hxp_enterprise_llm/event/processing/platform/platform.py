@@ -109,6 +109,7 @@ class Platform:
         pending = self._pending
         return {
             "llm.request.completed": pending.requests,
+            "llm.usage.corrected": pending.corrections,
             "llm.request.failed": pending.failures,
             "tool.call.completed": partial(pending.tool_calls, failed=False),
             "tool.call.failed": partial(pending.tool_calls, failed=True),
@@ -171,7 +172,7 @@ class Platform:
         for (minute, agent, model, _), shared in pending.shared.items():
             if model is not None:
                 state.models.take(model, minute, shared, limits)
-            if agent is not None:
+            if agent is not None and shared.last:
                 count = sum(shared.row[field] for field in (0, 1, 11)) or 1
                 found = state.agents.seen(agent, shared.first, limits, count)
                 found.last = max(found.last, shared.last)
@@ -235,7 +236,8 @@ class Views:
     def active_count(self) -> int:
         """How many agents are active."""
         since = self._now - self._settings.active_within
-        return sum(agent.last > since for agent in self._state.agents.kept.named.values())
+        named = self._state.agents.kept.named.values()
+        return sum(agent.last > since and not agent.is_workflow for agent in named)
 
     def agents(self) -> dict[str, Any]:
         """GET /api/v2/agents."""

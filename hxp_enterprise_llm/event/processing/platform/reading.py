@@ -16,6 +16,7 @@ from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import parse_rfc3339
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Taken = Annotated[int, msgspec.Meta(ge=-(2**53), le=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Text = str
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -45,6 +46,32 @@ class Request(_Data, gc=False, frozen=True):
     user: Text | None = None
     tool: Text | None = None
     query: Text | None = None
+
+
+class Correction(_Data, gc=False, frozen=True):
+    """`llm.usage.corrected`: what an earlier request counted and should not have, in figures below 0."""
+
+    model: Text
+    provider: Text | None = None
+    input_tokens: Taken | None = None
+    output_tokens: Taken | None = None
+    total_tokens: Taken | None = None
+    cached_input_tokens: Taken | None = None
+    cache_write_tokens: Taken | None = None
+    reasoning_tokens: Taken | None = None
+    cost_usd: Annotated[float, msgspec.Meta(ge=-1e15, le=0)] | None = None
+    agent: Text | None = None
+    user: Text | None = None
+    tool: Text | None = None
+    query: Text | None = None
+
+    def request(self) -> Request:
+        """The request that it takes back, as far as tokens and money go."""
+        return Request(**{name: _turned(getattr(self, name)) for name in self.__struct_fields__})
+
+
+def _turned(value: Any) -> Any:
+    return -value if isinstance(value, int | float) else value
 
 
 class FailedRequest(_Data, gc=False, frozen=True):
@@ -102,6 +129,8 @@ class Task(_Data, gc=False, frozen=True):
     agent: Text
     run: Text | None = None
     duration_ms: Amount | None = None
+    kind: Text | None = None
+    """`workflow`: a whole crew or application ran, which is no agent."""
 
 
 class Handoff(_Data, gc=False, frozen=True, rename={"from_": "from"}):
@@ -165,6 +194,7 @@ class BusinessMetric(_Data, gc=False, frozen=True):
 
 VIEWS: dict[str, type[_Data]] = {
     "llm.request.completed": Request,
+    "llm.usage.corrected": Correction,
     "llm.request.failed": FailedRequest,
     "tool.call.completed": ToolCall,
     "tool.call.failed": ToolCall,

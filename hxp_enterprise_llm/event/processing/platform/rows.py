@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from operator import sub
 
 from hxp_enterprise_llm.event.processing.platform import ledger
 from hxp_enterprise_llm.event.processing.platform.ledger import Row
-from hxp_enterprise_llm.event.processing.platform.reading import Cost, Events, FailedRequest, Request, ToolCall
+from hxp_enterprise_llm.event.processing.platform.reading import (
+    Correction,
+    Cost,
+    Events,
+    FailedRequest,
+    Request,
+    ToolCall,
+)
 from hxp_enterprise_llm.event.processing.prices.rates import NANO
 from hxp_enterprise_llm.event.processing.prices.table import PriceTable
 
@@ -27,7 +35,7 @@ class Shared:
     def __init__(self) -> None:
         self.row: Row = ledger.empty()
         self.first, self.last = inf, 0.0
-        """Times of the first and the last of them."""
+        """Times of the first and the last of them; a correction is none of them, since nobody acts in it."""
         self.latencies: list[float] = []
         self.first_tokens: list[float] = []
         self.speeds: list[float] = []
@@ -113,6 +121,20 @@ class Pending:
             if each.query is not None:
                 _count_request(_row(queries, (minute, each.query)), input, output, unsplit, cost)
 
+    def corrections(self, events: Events[Correction]) -> None:
+        """Take tokens and money back that earlier requests counted; the requests, and how long they took, remain."""
+        for at, correction in zip(*events, strict=True):
+            each, minute = correction.request(), int(at) // 60
+            taken = ledger.empty()
+            _count_request(taken, *_split(each), self._cost(each, at))
+            taken[ledger.REQUESTS] = taken[ledger.UNPRICED] = 0
+            kinds = each.cached_input_tokens, each.cache_write_tokens, each.reasoning_tokens
+            whole = taken.copy()
+            whole[ledger.CACHED], whole[ledger.WRITTEN], whole[ledger.REASONING] = (kind or 0 for kind in kinds)
+            _take(self._at(minute, each.agent, each.model, each.tool).row, whole)
+            for row in self._others(minute, each.user, each.query):
+                _take(row, taken)
+
     def _cost(self, each: Request, at: float) -> int | None:
         """Nano-USD: what the event says, else what the price table says; None when neither knows."""
         if each.cost_usd is not None:
@@ -171,6 +193,16 @@ def _row(rows: dict[tuple[int, str], Row], key: tuple[int, str]) -> Row:
     if found is None:
         found = rows[key] = ledger.empty()
     return found
+
+
+def _split(each: Request) -> tuple[int, int, int]:
+    """Tokens in and out, and those of a request that says their total alone."""
+    input, output = each.input_tokens or 0, each.output_tokens or 0
+    return input, output, 0 if input or output else each.total_tokens or 0
+
+
+def _take(row: Row, taken: Row) -> None:
+    row[:] = map(sub, row, taken)
 
 
 def _count_request(row: Row, input: int, output: int, unsplit: int, cost: int | None) -> None:

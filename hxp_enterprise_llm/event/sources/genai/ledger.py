@@ -55,6 +55,8 @@ class Ledger:
         self._spans = 0
         self.forgotten = 0
         """Traces that were forgotten for want of room, since somebody last counted."""
+        self.cut_short = 0
+        """Of these, those that were not quiet yet: what they still have to say is judged without what they said."""
         self.corrections = 0
         """Spans whose tokens were taken back, since somebody last counted."""
 
@@ -79,13 +81,14 @@ class Ledger:
         touched: dict[bytes, Trace] = {}
         arriving = Arriving(readings)
         for reading in readings:
-            trace = touched[reading.span.trace] = self._open(reading.span.trace, now)
+            id = reading.span.trace
+            trace = touched.get(id) or touched.setdefault(id, self._open(id, now))
             arriving.attribute(reading, trace)
             made += self._take(reading, trace)
         for id, trace in touched.items():
             made += _edges(id, trace)
             self._watch(id)
-        made += self._make_room()
+        made += self._make_room(now)
         return made
 
     def settle(self, now: float) -> list[Entry]:
@@ -227,7 +230,7 @@ class Ledger:
                 trace.nodes[span] = _after(node, "usage")
                 yield Entry(id, span, _usage(id, span, node))
 
-    def _make_room(self) -> Iterator[Entry]:
+    def _make_room(self, now: float) -> Iterator[Entry]:
         """Decide on traces that have waited longest, and forget them, until there is room."""
         while self._spans + TRACE_WEIGHT * len(self._traces) > self._max_spans:
             id, trace = next(iter(self._traces.items()))
@@ -236,6 +239,7 @@ class Ledger:
             del self._traces[id]
             self._spans -= len(trace.parents)
             self.forgotten += 1
+            self.cut_short += now - trace.last < self._quiet
             self._past[id] = trace.inferences or trace.blind
             if len(self._past) > PAST_TRACES:
                 del self._past[next(iter(self._past))]
@@ -252,6 +256,7 @@ def _node_of(reading: Reading) -> Node:
         reading.usage,
         whose,
         counted=reading.role == "inference",
+        ns=reading.main.ns if reading.role else 0,
         agent=reading.agent,
         hands_to=reading.hands_to,
         tool=reading.tool,
@@ -288,15 +293,16 @@ def _place(id: bytes, span: bytes) -> dict[str, str]:
 def _usage(id: bytes, span: bytes, node: Node) -> Draft:
     """The tokens that only an agent states, as a request: nobody knows how many there were."""
     data = {"model": "unknown", **node.whose, **figures(node.usage), "aggregate": True, **_place(id, span)}
-    return Draft("llm.request.completed", data, _numbered("-usage", node), 0)
+    return Draft("llm.request.completed", data, _numbered("-usage", node), node.ns)
 
 
 def _correction(id: bytes, span: bytes, node: Node) -> Draft:
     """The tokens of an earlier event, and its price, taken back."""
-    stated = {**figures(node.usage), "cost_usd": node.whose.get("cost_usd", 0)}
-    taken = {name: -value for name, value in stated.items() if value}
+    taken = {name: -value for name, value in figures(node.usage).items() if value}
+    if (cost := node.whose.get("cost_usd")) is not None:
+        taken["cost_usd"] = 0 - cost  # a price of 0 is one as well: else that of the table would be taken back
     data = {"model": "unknown", **node.whose, **taken, "reason": "counted beneath", **_place(id, span)}
-    return Draft("llm.usage.corrected", data, _numbered("-correction", node), 0)
+    return Draft("llm.usage.corrected", data, _numbered("-correction", node), node.ns)
 
 
 def _numbered(suffix: str, node: Node) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.event.model import TypePatterns
+from hxp_enterprise_llm.event.model import TypePatterns, parse_rfc3339
 from hxp_enterprise_llm.event.sources.genai.model import Role
 from hxp_enterprise_llm.event.sources.genai.trace import Edge, Node, edge_of
 from hxp_enterprise_llm.event.sources.genai.usage import usage_from
@@ -15,7 +15,7 @@ from hxp_enterprise_llm.event.sources.genai.usage import usage_from
 SOURCE = "/otlp/"
 """How the source of every event begins that came in this way."""
 TYPES = TypePatterns(("llm.*", "agent.*", "tool.*", "memory.*", "knowledge.*", "otel.span"))
-WHOSE = ("model", "provider", "agent", "user", "session", "query", "service", "cost_usd")
+WHOSE = ("model", "provider", "agent", "tool", "user", "session", "query", "service", "cost_usd")
 """What is remembered of a span that states tokens."""
 _MAIN_ID = 32 + 1 + 16
 
@@ -37,6 +37,7 @@ class _Stored(msgspec.Struct):
     id: str
     source: str
     type: str
+    time: str
     data: dict[str, Any]
 
 
@@ -56,7 +57,7 @@ def recalled(raw: bytes) -> Recalled | None:
             return None
         trace, span = bytes.fromhex(event.id[:32]), bytes.fromhex(event.id[33:_MAIN_ID])
         parent = bytes.fromhex(event.data.get("parent_span_id", ""))
-        node = _node(event.type, event.data) if part == "main" else Node()
+        node = _node(event.type, event.data, _ns(event.time)) if part == "main" else Node()
         return Recalled(trace, span, parent, part, node, _edge(node, event.data, parent))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, TypeError):
         return None
@@ -68,16 +69,21 @@ def _part(suffix: str) -> Part | None:
     return parts.get(name)
 
 
-def _node(type: str, data: Mapping[str, Any]) -> Node:
+def _ns(time: str) -> int:
+    return round(parse_rfc3339(time) * 1000) * 1_000_000
+
+
+def _node(type: str, data: Mapping[str, Any], ns: int) -> Node:
     whose = {name: data[name] for name in WHOSE if name in data}
     if type == "llm.request.completed":
         usage = usage_from(data)
-        return Node("inference", usage, whose, counted=True) if usage else Node()
+        return Node("inference", usage, whose, counted=True, ns=ns) if usage else Node()
     role: Role = data["role"] if data.get("role") in ("inference", "aggregate") else ""
     usage = usage_from(data.get("usage", {}))
     agent = str(data["agent"]) if type.startswith("agent.") and data.get("kind") == "agent" else ""
     tool = str(data["tool"]) if type.startswith("tool.") else ""
-    return Node(role, usage, whose if role else {}, agent=agent, tool=tool, hands_to=str(data.get("hands_to", "")))
+    hands_to = str(data.get("hands_to", ""))
+    return Node(role, usage, whose if role else {}, ns=ns if role else 0, agent=agent, tool=tool, hands_to=hands_to)
 
 
 def _edge(node: Node, data: Mapping[str, Any], parent: bytes) -> Edge | None:

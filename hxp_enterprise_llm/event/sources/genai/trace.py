@@ -25,6 +25,8 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     whose: dict[str, Any] = {}
     """Model, agent and the like, for the events about its tokens."""
     counted: bool = False
+    ns: int = 0
+    """When its tokens were spent, for the events about them."""
     turns: int = 0
     """How often its tokens were taken back."""
     agent: str = ""

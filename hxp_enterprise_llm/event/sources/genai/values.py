@@ -43,8 +43,8 @@ def number(value: Any) -> float | None:
 def amount(attributes: Mapping[str, Any], names: Iterable[str]) -> float | None:
     """The first of these attributes that is a number of at least 0."""
     for name in names:
-        found = number(attributes.get(name))
-        if found is not None and found >= 0:
+        value = attributes.get(name)
+        if value is not None and (found := number(value)) is not None and found >= 0:
             return found
     return None
 

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.sources.otlp import json, protobuf
 from hxp_enterprise_llm.event.sources.otlp.answers import JSON, Signal
 from hxp_enterprise_llm.event.sources.otlp.bounds import PIECE, TURN, Refused
 from hxp_enterprise_llm.event.sources.otlp.checks import Times, checked_time, times
-from hxp_enterprise_llm.event.sources.otlp.storing import encode, store
+from hxp_enterprise_llm.event.sources.otlp.storing import Made, make, store
 from hxp_enterprise_llm.event.sources.otlp.traces import Taken, Traces
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
@@ -57,12 +57,12 @@ class Receiver:
         return Received(refused, reason)
 
     async def _take_points(self, points: list[Point]) -> Taken:
-        return await self._keep(encode(read_point(point), point.origin, point_id(point), 0) for point in points)
+        return await self._keep(make(read_point(point), point.origin, point_id(point), 0) for point in points)
 
     async def _take_records(self, records: list[Record]) -> Taken:
-        return await self._keep(encode(read_record(each), each.origin, record_id(each), 0) for each in records)
+        return await self._keep(make(read_record(each), each.origin, record_id(each), 0) for each in records)
 
-    async def _keep(self, events: Iterable[bytes]) -> Taken:
+    async def _keep(self, events: Iterable[Made]) -> Taken:
         stored = await store(self._ingest, list(events))
         return Taken(stored.offsets.count(None), stored.reason)
 

@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.sources.genai.recall import TYPES, event_id, recal
 from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.otlp.bounds import TURN
 from hxp_enterprise_llm.event.sources.otlp.mark import Mark, read_mark, write_mark
-from hxp_enterprise_llm.event.sources.otlp.storing import Stored, encode, store
+from hxp_enterprise_llm.event.sources.otlp.storing import Made, Stored, make, store
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.outage import Outage
 from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
@@ -133,7 +133,7 @@ class Traces:
 
     async def _append(self, entries: Sequence[Entry], services: Mapping[bytes, str]) -> Stored:
         try:
-            found = await store(self._ingest, self._encoded(entries, services))
+            found = await store(self._ingest, self._made(entries, services))
         except BaseException as error:
             self._ledger.rollback()
             if _may_be_stored(error):
@@ -143,10 +143,10 @@ class Traces:
         self._ledger.stored([entry for entry, _ in kept], [offset for _, offset in kept])
         return found
 
-    def _encoded(self, entries: Sequence[Entry], services: Mapping[bytes, str]) -> list[bytes]:
+    def _made(self, entries: Sequence[Entry], services: Mapping[bytes, str]) -> list[Made]:
         now = int(self._clock.time() * 1e9)
         return [
-            encode(
+            make(
                 entry.draft,
                 entry.draft.data.get("service") or services.get(entry.trace, ""),
                 event_id(entry.trace, entry.span, entry.draft.suffix),

@@ -40,6 +40,25 @@ def test_active_agents_answer_in_the_seeds_form() -> None:
     }
 
 
+def test_workflows_are_no_agents() -> None:
+    """Nor does it make one of it that tokens bear its name; who also runs as an agent is one."""
+    crew, both = {"agent": "crew", "kind": "workflow"}, {"agent": "both", "kind": "workflow"}
+    history = [
+        stored(1, "agent.started", **crew, run="1"),
+        *requests(2, agent="crew"),
+        stored(4, "agent.completed", **both),
+        stored(5, "agent.completed", agent="both", kind="agent"),
+        stored(6, "agent.completed", agent="plain"),
+    ]
+    for events_of in (history, history[::-1]):
+        found = views(events_of)
+        assert {each["id"] for each in found.agents()["agents"]} == {"both", "plain"}
+        assert {each["id"] for each in found.active_agents()["agents"]} == {"both", "plain"}
+        assert found.active_count() == 2
+        (workflow,) = found.agents()["workflows"]
+        assert (workflow["id"], workflow["current_load"], workflow["tasks"]["started"]) == ("crew", 1, 1)
+
+
 def test_whatever_an_agent_does_is_activity() -> None:
     deeds: dict[str, dict[str, Any]] = {
         "llm.request.completed": {"model": "m"},

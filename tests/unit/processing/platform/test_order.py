@@ -17,6 +17,7 @@ from .support import CONFIG, DAY, everything, platform
 names = st.sampled_from(["a", "b", "c"])
 tokens = st.integers(0, 300_000)
 maybe = st.none() | tokens
+less = st.none() | st.integers(-300_000, 0)
 amounts = st.integers(0, 10**7).map(lambda n: n / 1000)
 
 
@@ -40,6 +41,15 @@ DATA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         time_to_first_token_ms=st.none() | amounts,
         cost_usd=st.none() | amounts,
         finish_reason=st.none() | names,
+        **who(),
+    ),
+    "llm.usage.corrected": some(
+        model=st.sampled_from(["m", "dear", "own"]),
+        input_tokens=less,
+        output_tokens=less,
+        total_tokens=less,
+        cached_input_tokens=less,
+        cost_usd=st.none() | amounts.map(lambda amount: 0 - amount),
         **who(),
     ),
     "llm.request.failed": some(model=names, error=names, latency_ms=st.none() | amounts, **who()),
@@ -71,7 +81,9 @@ def histories(draw: st.DrawFn) -> list[Stored]:
         agent, at = draw(names), draw(moments)
         history.append(stored(1000 + run, "agent.started", at, agent=agent, run=f"r{run}"))
         if draw(st.booleans()):
-            history.append(stored(2000 + run, "agent.completed", at + 1, agent=agent, run=f"r{run}", duration_ms=5))
+            kind = draw(st.sampled_from([{}, {"kind": "agent"}, {"kind": "workflow"}]))
+            ended = {"agent": agent, "run": f"r{run}", "duration_ms": 5, **kind}
+            history.append(stored(2000 + run, "agent.completed", at + 1, **ended))
     return history
 
 

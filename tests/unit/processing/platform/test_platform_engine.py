@@ -173,7 +173,7 @@ async def test_what_the_log_dropped_unseen_is_said_and_counted(bench: Bench) -> 
     assert "platform.events_lost" in [line["event"] for line in lines]
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"HXPP0001\0\0\0\0xyz"])
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"HXPP0002\0\0\0\0xyz"])
 async def test_a_damaged_state_is_kept_aside_and_made_anew(bench: Bench, content: bytes) -> None:
     await bench.log.append([request(1)])
     bench.file.write(content)

@@ -9,7 +9,7 @@ from hxp_enterprise_llm.event.sources.genai.ledger import Entry, Ledger
 from hxp_enterprise_llm.event.sources.genai.model import Origin, Span
 from hxp_enterprise_llm.event.sources.genai.reading import read_span
 from hxp_enterprise_llm.event.sources.genai.recall import event_id, recalled
-from hxp_enterprise_llm.event.sources.otlp.storing import encode
+from hxp_enterprise_llm.event.sources.otlp.storing import make
 
 NOW_NS = 1_764_000_000_000_000_000
 TRACE = bytes(range(1, 17))
@@ -71,7 +71,7 @@ class Books:
         self.now = 0.0
         self.ledger = Ledger(**self._terms)
         self.entries: list[Entry] = []
-        self._log: list[bytes] = []
+        self.log: list[bytes] = []
         self._ids: set[str] = set()
 
     def take(self, spans: Sequence[Span]) -> list[Entry]:
@@ -87,7 +87,7 @@ class Books:
 
     def restart(self) -> None:
         self.ledger = Ledger(**self._terms)
-        for offset, raw in enumerate(self._log, 1):
+        for offset, raw in enumerate(self.log, 1):
             if (found := recalled(raw)) is not None:
                 self.ledger.recall(found, offset, self.now)
         self._store(self.ledger.outstanding())
@@ -99,8 +99,8 @@ class Books:
             if id not in self._ids:
                 self._ids.add(id)
                 self.entries.append(entry)
-                self._log.append(encode(entry.draft, "shop", id, NOW_NS))
-            offsets.append(len(self._log))
+                self.log.append(make(entry.draft, "shop", id, NOW_NS).event.raw)
+            offsets.append(len(self.log))
         self.ledger.stored(entries, offsets)
         return entries
 

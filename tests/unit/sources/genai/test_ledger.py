@@ -9,7 +9,7 @@ from hxp_enterprise_llm.event.sources.genai import ledger as module
 from hxp_enterprise_llm.event.sources.genai.ledger import LONGEST_HOLD
 from hxp_enterprise_llm.event.sources.genai.model import Span
 from hxp_enterprise_llm.event.sources.genai.reading import read_span
-from tests.unit.sources.genai.spans import Books, call, id_of, made, plain, run
+from tests.unit.sources.genai.spans import NOW_NS, Books, call, id_of, made, plain, run
 
 
 def test_a_call_counts_as_it_arrives():
@@ -51,6 +51,30 @@ def test_a_price_that_was_stated_is_taken_back_with_the_tokens():
             books.restart()
         books.take([call(2, 1, (100, 20))])
         assert [data["cost_usd"] for data in books.of("llm.usage.corrected")] == [-0.25]
+
+
+def test_what_is_told_of_tokens_later_is_of_the_time_when_they_were_spent():
+    """So that the day, the price and the window that they were counted in are those that they are taken from."""
+    for restarted in (False, True):
+        books = Books()
+        books.take([call(1, 0, (150, 50)), run(5, 0, (7, 7))])
+        if restarted:
+            books.restart()
+        books.take([call(2, 1, (100, 20))])
+        books.quiet()
+        told = {entry.draft.type: entry.draft.ns for entry in books.entries}
+        assert told["llm.usage.corrected"] == NOW_NS
+        assert [e.draft.ns for e in books.entries if e.draft.suffix == "-usage"] == [NOW_NS]
+
+
+def test_a_price_of_nothing_is_taken_back_as_well():
+    """Without it the price of the table would be."""
+    outer = call(1, 0, (150, 50))
+    outer.attributes["llm.cost.total"] = 0.0
+    books = Books()
+    books.take([outer, run(3)])
+    books.take([call(2, 1, (100, 20))])
+    assert [data["cost_usd"] for data in books.of("llm.usage.corrected")] == [0]
 
 
 def test_an_agents_tokens_count_only_when_nothing_beneath_states_any():
@@ -177,9 +201,19 @@ def test_a_flood_of_traces_is_bounded_and_decided_on():
         each.trace = number.to_bytes(16, "big")
         books.take([each])
         assert books.ledger.spans <= 20, "each trace counts as four spans beside its own"
-    assert books.ledger.forgotten == 479
+    assert books.ledger.forgotten == books.ledger.cut_short == 479
     books.quiet()
     assert books.total() == (499 * 10, 499), "what was forgotten was decided on before"
+
+
+def test_a_trace_that_is_quiet_is_forgotten_but_not_cut_short():
+    books = Books(max_spans=5)
+    books.take([call(1, tokens=(10, 1))])
+    books.quiet()
+    other = call(1, tokens=(10, 1))
+    other.trace = bytes(15) + b"\1"
+    books.take([other])
+    assert (books.ledger.forgotten, books.ledger.cut_short) == (1, 0)
 
 
 def test_what_was_forgotten_is_not_counted_again():
