@@ -94,6 +94,7 @@ class ProcessingService:
         self._source_metrics = SourceMetrics(context.registry)
         self._pollers: dict[str, Poller] = {}
         self._traces = self._make_traces(OtlpMetrics(context.registry))
+        self._exports = export_api.Exports(self._tables(), context.clock)
         self._cleanup = CleanupStack()
 
     def _make_history(self) -> History:
@@ -208,7 +209,6 @@ class ProcessingService:
             *otlp_api.routes(self._receiver, budget, lambda: self._ingest.max_body_bytes),
             *analytics_api.routes(self._engine),
             *self.views(),
-            *export_api.routes(self._tables(), self._context.clock),
         ]
 
     def _tables(self) -> list[Table]:
@@ -222,6 +222,7 @@ class ProcessingService:
             *forecast_api.routes(self._forecaster),
             *(platform_api.routes(self._platform) if self._platform is not None else []),
             *pollers_api.routes(lambda: self._pollers, self._context.clock),
+            *self._exports.routes(),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:
