@@ -115,7 +115,8 @@ def _way_back(path: Path) -> str:
     if not (path.parent / copy).exists():
         return "run that release, or restore the backup made before the upgrade"
     aside = f"install -d -m 0700 -o {path.stat().st_uid} newer && mv {path.name}* newer"
-    return f"run that release, or go back to the copy made before the upgrade: cd {path.parent} && {aside} && cp -p newer/{copy} {path.name}"
+    back = f"cd {path.parent} && {aside} && cp -p newer/{copy} {path.name}"
+    return f"run that release, or go back to the copy made before the upgrade: {back}"
 
 
 def _store(path: Path, connection: sqlite3.Connection) -> Iterator[Finding]:

@@ -258,7 +258,7 @@ def test_what_is_read_is_what_the_schemas_ask_for(name: str) -> None:
 
 @pytest.mark.parametrize("score", ["1" + "0" * 400, "1e999", "-0", '"high"', "null", "[[]]", "true"])
 def test_whatever_a_score_is_the_item_is_one(score: str) -> None:
-    documents = '[{"id": "d1", "score": %s}, 7, {"id": ""}, null]' % score
+    documents = f'[{{"id": "d1", "score": {score}}}, 7, {{"id": ""}}, null]'
     reading = read_span(made({"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.documents": documents}))
     assert reading.main.type in ("knowledge.access", "otel.span")
     assert not isinstance(reading.main.data.get("score", 0), bool)
