@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.export import api as export_api
-from hxp_enterprise_llm.event.processing.export import figures, logged
+from hxp_enterprise_llm.event.processing.export import figures, known, logged
 from hxp_enterprise_llm.event.processing.export.model import Table
 from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
@@ -213,7 +213,11 @@ class ProcessingService:
 
     def _tables(self) -> list[Table]:
         """What can be exported; a room that has a table of its own adds it here."""
-        return [*figures.tables(self._history, self._context.clock), *logged.tables(self._log)]
+        return [
+            *figures.tables(self._history, self._context.clock),
+            *(known.tables(self._platform) if self._platform is not None else []),
+            *logged.tables(self._log),
+        ]
 
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""

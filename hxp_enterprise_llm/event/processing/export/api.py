@@ -13,7 +13,7 @@ from multidict import MultiMapping
 
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.event.processing.export.formats import FORMATS, Encoder, MissingPackage
-from hxp_enterprise_llm.event.processing.export.model import Row, Table, Wanted
+from hxp_enterprise_llm.event.processing.export.model import Row, Table, TableAway, Wanted
 from hxp_enterprise_llm.event.processing.history import asking
 from hxp_enterprise_llm.event.processing.history.history import HistoryAway
 from hxp_enterprise_llm.event.processing.history.ranges import RangeFault
@@ -79,7 +79,7 @@ async def _first(rows: AsyncIterator[list[Row]]) -> list[Row]:
         return await anext(rows, [])
     except RangeFault as fault:
         raise Problem(400, fault.code, fault.message, fault.hint, **fault.details) from fault
-    except (LogError, HistoryAway) as error:
+    except (LogError, HistoryAway, TableAway) as error:
         headers = {"Retry-After": "2"}
         raise Problem(503, "export_unavailable", str(error), "ask again in a few seconds", headers=headers) from error
 

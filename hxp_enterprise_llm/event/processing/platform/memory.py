@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from hxp_enterprise_llm.config.platform import MEMORY_TIERS
+from hxp_enterprise_llm.event.processing.platform.days import hour_name
 from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
 from hxp_enterprise_llm.event.processing.platform.models import quantiles
 from hxp_enterprise_llm.event.processing.platform.reading import Events, TierAccess
@@ -210,3 +211,21 @@ def _detail(tier: Tier) -> dict[str, Any]:
         "unpriced_accesses": tier.unpriced,
         "latency_ms": quantiles(tier.latency),
     }
+
+
+def by_hour(
+    memory: Memory, costs: Mapping[str, float], begin: float, end: float
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The hours between two moments, as far as they are kept: hour, tier and its figures."""
+    for hour, tiers in sorted(memory.hours.items()):
+        if begin // 3600 <= hour < end / 3600:
+            for name in TIERS:
+                if name in tiers:
+                    yield hour_name(hour), name, _figures(name, tiers[name], costs)
+
+
+def _figures(name: str, tier: Tier, costs: Mapping[str, float]) -> dict[str, Any]:
+    detail = _detail(tier)
+    slow = {f"{quantile}_ms": value for quantile, value in detail["latency_ms"].items()}
+    more = {"hit_rate": detail["lookup_hit_rate"], "mean_ms": _mean(tier), "cost_usd": cost_usd(name, tier, costs)}
+    return detail | slow | more
