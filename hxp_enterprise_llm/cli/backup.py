@@ -26,7 +26,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @data_option
 @_json
 def backup(target: Path, data: Path | None, as_json: bool) -> None:
-    """Copy log and store to TARGET, a new directory or a file *.tar or *.tar.gz, while the services run.
+    """Copy log, store and history to TARGET, a new directory or a file *.tar or *.tar.gz, while the services run.
 
     Whatever was acknowledged before is in it, and the copy is checked, record by record.
     Configuration and secrets are not.
@@ -77,3 +77,6 @@ def _say(manifest: Manifest, facts: dict[str, Any], as_json: bool, done: str) ->
         click.echo(f"log    {log.events:,} events, offsets {log.first:,} to {log.head:,}, epoch {log.epoch}")
     if manifest.store:
         click.echo(f"store  revision {manifest.store}")
+    for name, position in (("platform", manifest.platform), ("history", manifest.history)):
+        if position is not None:
+            click.echo(f"{name} up to offset {position:,}")

@@ -17,7 +17,10 @@ from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client.export import Download, Told
 from hxp_enterprise_llm.telemetry.text import clean
 
-TABLES = ("metrics", "requests", "tokens_by_agent_day", "knowledge", "tiers", "events")
+TABLES = (
+    *("metrics", "tokens_by_agent_day", "costs", "tier_hours", "knowledge_items", "knowledge_gaps"),
+    *("requests", "knowledge", "tiers", "events"),
+)
 _FORMATS = ("csv", "json", "ndjson", "parquet")
 
 
@@ -44,7 +47,10 @@ def export(
     url: str,
     key_file: str,
 ) -> None:
-    """Write WHAT is known to a file: metrics, requests, tokens_by_agent_day, knowledge, tiers or events.
+    """Write WHAT is known to a file.
+
+    Figures: metrics, tokens_by_agent_day, costs, tier_hours, knowledge_items, knowledge_gaps. What happened, row by
+    row: requests, knowledge, tiers, events.
 
     The file is there when it is whole, and not before. A connection that breaks is made again; with --format ndjson a
     table of events then goes on where it was.

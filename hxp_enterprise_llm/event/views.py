@@ -1,4 +1,4 @@
-"""Read routes of event processing that the gateway answers as well, so that its page talks to its own origin alone.
+"""Routes of event processing that the gateway answers as well, so that its page talks to its own origin alone.
 
 Event processing has a handler for each. In one process the gateway has the same handlers; in two it asks for the answer
 over the link by which it follows the log.
@@ -6,7 +6,7 @@ over the link by which it follows the log.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class View(NamedTuple):
@@ -15,6 +15,10 @@ class View(NamedTuple):
     path: str
     summary: str
     parameters: tuple[tuple[str, str], ...] = ()
+    method: Literal["GET", "POST"] = "GET"
+    scope: Literal["read", "publish"] = "read"
+    file: bool = False
+    """Whether the answer is a file of any length, handed on as it comes."""
 
 
 PLATFORM_VIEWS = (
@@ -61,5 +65,27 @@ HISTORY_VIEWS = (
 """What was, and what is expected."""
 RANGE_VIEW, FORECAST_VIEW = HISTORY_VIEWS
 
-SHARED_VIEWS: tuple[View, ...] = (*PLATFORM_VIEWS, *HISTORY_VIEWS)
+SOURCE_VIEWS = (
+    View("/sources/status", "Sources that are asked: state, last answer, next try"),
+    View("/sources/{name}/retry", "Ask a source at once", method="POST", scope="publish"),
+)
+"""The sources that are asked."""
+STATUS_VIEW, RETRY_VIEW = SOURCE_VIEWS
+
+EXPORT_VIEW = View(
+    "/api/v2/export/analytics",
+    "A table as CSV, JSON, NDJSON or Parquet; `?what=` one of its tables",
+    (
+        ("what", "Which table; without it metrics"),
+        ("format", "csv, json, ndjson or parquet; without it csv"),
+        ("from", "RFC 3339, Unix seconds, or how long ago: -6h. Without it a day before `to`"),
+        ("to", "Likewise; without it now"),
+        ("step", "metrics: seconds or a duration that each value stands for"),
+        ("after", "Tables of the log: only what lies beyond this offset, to go on with a broken download"),
+    ),
+    file=True,
+)
+"""What is known, as files."""
+
+SHARED_VIEWS: tuple[View, ...] = (*PLATFORM_VIEWS, *HISTORY_VIEWS, *SOURCE_VIEWS, EXPORT_VIEW)
 """All of them. A room that adds one adds its own tuple here."""

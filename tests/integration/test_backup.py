@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -151,3 +152,77 @@ async def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(tmp_pat
             assert answer.status in {409, 410}
         async with session.get(f"{daemon.gateway}/api/v2/silences") as answer:
             assert [each["comment"] for each in await answer.json()] == ["kept in the store"]
+
+
+@asynccontextmanager
+async def small(root: Path, data: Path) -> AsyncIterator[Daemon]:
+    """A log that soon drops what is old; stopped, not killed: the state on disk is the whole of it."""
+    config = root / "small.yaml"
+    config.write_text("log: {segment_bytes: 262144, disk_budget_bytes: 1048576, reserve_bytes: 0}\n")
+    async with Daemon(data, "--processing-config", str(config)) as daemon:
+        yield daemon
+        assert await daemon.end() == 0
+
+
+async def totals(session: aiohttp.ClientSession, base: str, requests: int) -> tuple[int, int]:
+    """Tokens of the platform and of the history, as soon as they know of so many requests."""
+    tokens = {"metric": "tokens", "from": "-1d", "step": "1h"}
+    async with asyncio.timeout(30):
+        while True:
+            async with session.get(f"{base}/api/v2/tokens") as answer:
+                total = (await answer.json()).get("total", {})
+            async with session.get(f"{base}/analytics/range", params=tokens) as answer:
+                series = (await answer.json()).get("series", [])
+            known = int(sum(value or 0 for line in series for value in line["values"]))
+            if total.get("requests") == requests and known >= total["tokens"]:
+                return total["tokens"], known
+            await asyncio.sleep(0.05)
+
+
+async def spend(session: aiohttp.ClientSession, base: str, requests: int) -> None:
+    data = {"model": "m", "agent": "a", "input_tokens": 3, "output_tokens": 4}
+    # Texts that do not compress fill the log soon.
+    events = [
+        {"type": "llm.request.completed", "data": data | {"note": os.urandom(300).hex()}} for _ in range(requests)
+    ]
+    async with session.post(f"{base}/events", json=events) as answer:
+        assert answer.status == 202, await answer.text()
+
+
+async def test_totals_older_than_the_log_survive(tmp_path: Path) -> None:
+    """The restored state goes on where it was, under the new epoch, and again after the next start."""
+    target, data, there, sent = tmp_path / "backup", tmp_path / "data", tmp_path / "there", 0
+    async with aiohttp.ClientSession() as session, small(tmp_path, data) as daemon:
+        while (await bounds(session, daemon.events))["first"] == 1:
+            await spend(session, daemon.events, 500)
+            sent += 500
+        expected = await totals(session, daemon.events, sent)
+        assert expected == (7 * sent, 7 * sent)
+    status, output = await hxp("backup", str(target), "--data", str(data))
+    assert status == 0, output
+    status, output = await hxp("restore", str(target), "--data", str(there))
+    assert status == 0, output
+    async with aiohttp.ClientSession() as session:
+        for more in (1, 2):
+            async with small(tmp_path, there) as daemon:
+                await spend(session, daemon.events, 1)
+                assert await totals(session, daemon.events, sent + more) == (7 * (sent + more), 7 * (sent + more))
+    assert not list(there.glob("**/state.other-epoch"))
+
+
+async def test_what_was_made_of_the_replaced_log_goes_aside_with_it(tmp_path: Path) -> None:
+    target, data = tmp_path / "backup", tmp_path / "data"
+    async with aiohttp.ClientSession() as session:
+        async with small(tmp_path, data) as daemon:
+            await spend(session, daemon.events, 5)
+            await totals(session, daemon.events, 5)
+        assert (await hxp("backup", str(target), "--data", str(data)))[0] == 0
+        async with small(tmp_path, data) as daemon:
+            await spend(session, daemon.events, 7)
+            await totals(session, daemon.events, 12)
+        status, output = await hxp("restore", str(target), "--data", str(data), "--replace")
+        assert status == 0, output
+        for kept in ("platform/state.before-restore-*", "history/history.db.before-restore-*"):
+            assert list((data / "processing").glob(kept)), kept
+        async with small(tmp_path, data) as daemon:
+            assert await totals(session, daemon.events, 5) == (35, 35)

@@ -88,6 +88,15 @@ async def test_the_seed_as_it_stands(tmp_path):
             async with session.get("http://127.0.0.1:8501/") as page:
                 assert page.status == 200
                 assert "text/html" in page.headers["Content-Type"]
+            async with session.get(f"{base}/sources/status") as answer:
+                sources = (await answer.json())["sources"]
+            for name, status in [*((name, 202) for name in sources), ("nobody", 404)]:
+                async with session.post(f"{base}/sources/{name}/retry") as answer:
+                    assert answer.status == status, await answer.text()
+            assert sources, "the seed's .env names a metrics server"
+            async with session.get(f"{base}/api/v2/export/analytics?what=events&format=ndjson") as answer:
+                assert "attachment" in answer.headers["Content-Disposition"]
+                assert b"analytics.snapshot" in await answer.read()
             message = {"type": "test", "message": "Test notification", "channel": "websocket"}
             async with session.ws_connect(f"{base}/ws/system_alerts") as web_socket, asyncio.timeout(10):
                 async with session.post(f"{base}/notifications/send", json=message) as answer:

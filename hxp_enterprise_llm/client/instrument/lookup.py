@@ -94,7 +94,7 @@ class MemoryLookup(Scope):
     def _whole(self) -> dict[str, Any]:
         return {
             "tier_accessed": self.served_by,
-            "latency_by_tier": {tier: latency_ms for tier, _, latency_ms in self._asked},
+            "latency_by_tier": {tier: latency_ms / 1000 for tier, _, latency_ms in self._asked},
             "items_retrieved": sum(items for _, items, _ in self._asked),
         }
 

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.processing import api as analytics_api
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
 from hxp_enterprise_llm.event.processing.export import api as export_api
-from hxp_enterprise_llm.event.processing.export import figures, logged
+from hxp_enterprise_llm.event.processing.export import figures, known, logged
 from hxp_enterprise_llm.event.processing.export.model import Table
 from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
@@ -94,6 +94,7 @@ class ProcessingService:
         self._source_metrics = SourceMetrics(context.registry)
         self._pollers: dict[str, Poller] = {}
         self._traces = self._make_traces(OtlpMetrics(context.registry))
+        self._exports = export_api.Exports(self._tables(), context.clock)
         self._cleanup = CleanupStack()
 
     def _make_history(self) -> History:
@@ -208,12 +209,15 @@ class ProcessingService:
             *otlp_api.routes(self._receiver, budget, lambda: self._ingest.max_body_bytes),
             *analytics_api.routes(self._engine),
             *self.views(),
-            *export_api.routes(self._tables(), self._context.clock),
         ]
 
     def _tables(self) -> list[Table]:
         """What can be exported; a room that has a table of its own adds it here."""
-        return [*figures.tables(self._history, self._context.clock), *logged.tables(self._log)]
+        return [
+            *figures.tables(self._history, self._context.clock),
+            *(known.tables(self._platform) if self._platform is not None else []),
+            *logged.tables(self._log),
+        ]
 
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""
@@ -222,6 +226,7 @@ class ProcessingService:
             *forecast_api.routes(self._forecaster),
             *(platform_api.routes(self._platform) if self._platform is not None else []),
             *pollers_api.routes(lambda: self._pollers, self._context.clock),
+            *self._exports.routes(),
         ]
 
     def channels(self) -> Mapping[str, ChannelConfig]:

@@ -73,13 +73,13 @@ def _choice(schema: dict[str, Any]) -> Any:
 
 def _object(schema: dict[str, Any], level: int) -> Any:
     if "properties" not in schema:
-        _require("required" not in schema and "additionalProperties" in schema)
+        _require(schema.keys().isdisjoint({"anyOf", "required"}) and "additionalProperties" in schema)
         return GenericAlias(dict, (str, _type(schema["additionalProperties"], level + 1)))
     return _struct(schema, level)
 
 
 def _struct(schema: dict[str, Any], level: int) -> Any:
-    members, required = schema["properties"], schema.get("required", [])
+    members, required = schema["properties"], [*schema.get("required", []), *_first_choice(schema)]
     _require(bool(members) and all(map(_is_name, members)) and set(required) <= members.keys())
     _require(isinstance(schema.get("additionalProperties", True), bool))
     fields: list[Any] = []
@@ -91,6 +91,14 @@ def _struct(schema: dict[str, Any], level: int) -> Any:
     return msgspec.defstruct(
         "Data", fields, rename=names, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
     )
+
+
+def _first_choice(schema: dict[str, Any]) -> list[str]:
+    """Members that the first of several choices asks for; who chose another is for other readers."""
+    choices = schema.get("anyOf", [{"required": []}])
+    _require(isinstance(choices, list) and bool(choices) and all(isinstance(each, dict) for each in choices))
+    _require(choices[0].keys() == {"required"})
+    return list(choices[0]["required"])
 
 
 def _is_plain(option: Any) -> bool:
@@ -153,7 +161,7 @@ _KEYWORDS: dict[str, frozenset[str]] = {
     "integer": frozenset(_BOUNDS),
     "null": frozenset(),
     "number": frozenset(_BOUNDS),
-    "object": frozenset({"properties", "required", "additionalProperties"}),
+    "object": frozenset({"anyOf", "properties", "required", "additionalProperties"}),
     "string": frozenset({"minLength", "maxLength"}),
 }
 _MAKERS: dict[str, Callable[[dict[str, Any], int], Any]] = {

@@ -110,11 +110,21 @@ def _finding(error: Any) -> Finding:
     for step in error.instance_path:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
     kind = error.kind.as_dict()
+    if error.kind.name == "anyOf" and (choices := _choices(kind)):
+        return Finding(path, f"has neither {' nor '.join(choices)}")
     if error.kind.name == "required":
         return Finding(f"{path}.{clean(kind['property'], 60)}", "is missing")
     wording = _WORDINGS.get(error.kind.name)
     message = wording(_shown(error.instance), kind) if wording else error.message
     return Finding(clean(path), clean(message))
+
+
+def _choices(kind: Mapping[str, Any]) -> list[str]:
+    """What is missing, when each of several choices only lacks members."""
+    lacking = [[fault.kind for fault in choice] for choice in kind["context"]]
+    if any(each.name != "required" for choice in lacking for each in choice):
+        return []
+    return [" and ".join(repr(clean(each.as_dict()["property"], 60)) for each in choice) for choice in lacking]
 
 
 def _shown(value: Any) -> str:

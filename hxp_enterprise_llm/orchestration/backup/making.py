@@ -18,11 +18,15 @@ from hxp_enterprise_llm.event.log.sqlite import directory as files
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.log.sqlite.snapshot import copy_log
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.processing.history.database import Meta
+from hxp_enterprise_llm.event.processing.platform.keeping import StateFile, Unusable, encoded
 from hxp_enterprise_llm.orchestration.backup.archive import is_archive, pack
 from hxp_enterprise_llm.orchestration.backup.model import (
     FORMAT,
+    HISTORY,
     LOG,
     MANIFEST,
+    PLATFORM,
     STORE,
     BackupError,
     LogFacts,
@@ -43,12 +47,23 @@ class Places(NamedTuple):
         return self.processing / "log"
 
     @property
+    def platform(self) -> StateFile:
+        return StateFile(self.processing / "platform" / "state")
+
+    @property
+    def history(self) -> Path:
+        return self.processing / "history" / "history.db"
+
+    @property
     def store(self) -> Path:
         return self.streaming / "state.db"
 
 
 def make(places: Places, target: Path, time: Callable[[], float]) -> Manifest:
-    """Copy log and store into `target`, a new directory or tar file, and check the copy. Raises BackupError."""
+    """Copy log and store, and what was made of the log, into `target`, a new directory or tar file; check the copy.
+
+    Raises BackupError.
+    """
     if target.exists():
         raise BackupError(f"{target} exists already: name another, nothing is written over")
     work = target.with_name(target.name + ".making")
@@ -76,7 +91,12 @@ def _made(places: Places, root: Path, time: Callable[[], float]) -> Manifest:
     begun = rfc3339(time())
     # The store first: what it refers to is then in the log. What was told meanwhile may be told twice after a restore.
     revision = _copy_store(places.store, root / STORE) if places.store.exists() else ""
-    facts = _copy_log(places.log, root / LOG) if segment_paths(places.log) else None
+    platform = history = facts = None
+    if segment_paths(places.log):
+        # What was made of the log before the log: then no event is in the one and not in the other.
+        platform = _copy_platform(places.platform, root / PLATFORM)
+        history = _copy_history(places.history, root / HISTORY) if places.history.exists() else None
+        facts = _copy_log(places.log, root / LOG)
     if facts is None and not revision:
         raise BackupError(f"there is neither a log in {places.log} nor a store at {places.store}: name the directory")
     found = sorted(each for each in root.rglob("*") if each.is_file())
@@ -88,6 +108,8 @@ def _made(places: Places, root: Path, time: Callable[[], float]) -> Manifest:
         files=tuple(entry_of(root, path) for path in found),
         log=facts,
         store=revision,
+        platform=platform,
+        history=history,
     )
     path = root / MANIFEST
     path.touch(0o600)
@@ -106,8 +128,29 @@ def _copy_store(source: Path, target: Path) -> str:
         return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
 
 
+def _copy_platform(source: StateFile, target: Path) -> int | None:
+    """None when there is none, or none that can be used: then it is made anew from the log."""
+    try:
+        saved = source.read()
+    except Unusable:
+        return None
+    if saved is None:
+        return None
+    StateFile(target).write(encoded(saved))
+    return saved.position
+
+
+def _copy_history(source: Path, target: Path) -> int:
+    target.parent.mkdir(mode=0o700, parents=True)
+    copy_database(source, target)
+    if fault := damage_of(target):
+        raise BackupError(f"the history {source} is damaged: {fault}; move it away, it is made anew from the log")
+    with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as connection:
+        return Meta(connection).cursor.position
+
+
 def _copy_log(source: Path, target: Path) -> LogFacts:
-    target.parent.mkdir(mode=0o700)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     copy_log(source, target)
     summary = files.check(target)
     if not summary.is_whole:

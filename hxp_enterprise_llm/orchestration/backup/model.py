@@ -12,6 +12,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 LOG = "event-processing/log"
 STORE = "data-streaming-api/state.db"
+PLATFORM = "event-processing/platform/state"
+HISTORY = "event-processing/history/history.db"
 _BLOCK = 1 << 20
 
 
@@ -49,6 +51,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     log: LogFacts | None = None
     store: str = ""
     """Revision of the store; empty when the backup has none."""
+    platform: int | None = None
+    """Offset up to which the log is in the state of the platform; None when the backup has none."""
+    history: int | None = None
+    """The same of the history."""
 
 
 def entry_of(root: Path, path: Path) -> Entry:

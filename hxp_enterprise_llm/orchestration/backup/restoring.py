@@ -11,9 +11,19 @@ from pathlib import Path
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.event.log.sqlite import directory as files
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
+from hxp_enterprise_llm.event.processing.platform.keeping import Unusable, decoded, unbound
 from hxp_enterprise_llm.orchestration.backup.archive import unpacked
 from hxp_enterprise_llm.orchestration.backup.making import Places
-from hxp_enterprise_llm.orchestration.backup.model import LOG, STORE, BackupError, Manifest, faults_of, read_manifest
+from hxp_enterprise_llm.orchestration.backup.model import (
+    HISTORY,
+    LOG,
+    PLATFORM,
+    STORE,
+    BackupError,
+    Manifest,
+    faults_of,
+    read_manifest,
+)
 from hxp_enterprise_llm.runtime.sqlite_copy import damage_of, is_open, sync
 
 
@@ -39,7 +49,7 @@ def restore(source: Path, places: Places, stamp: str, *, replace: bool) -> tuple
             _require_unused(places, replace)
             moved = list(_moved_aside(places, manifest, stamp))
             _put(root, places, manifest)
-    except (OSError, sqlite3.Error, LogError) as error:
+    except (OSError, sqlite3.Error, LogError, Unusable) as error:
         raise BackupError(f"{source} was not restored: {error}") from error
     return manifest, moved
 
@@ -49,6 +59,8 @@ def _checked(root: Path) -> Manifest:
     faults = list(faults_of(root, manifest))
     if not faults and manifest.store and (fault := damage_of(root / STORE)):
         faults.append(f"{STORE}: {fault}")
+    if not faults and manifest.history is not None and (fault := damage_of(root / HISTORY)):
+        faults.append(f"{HISTORY}: {fault}")
     if not faults and manifest.log is not None:
         faults += [str(damage) for damage in files.check(root / LOG).damages]
     if faults:
@@ -72,19 +84,26 @@ def _require_unused(places: Places, replace: bool) -> None:
 
 def _moved_aside(places: Places, manifest: Manifest, stamp: str) -> Iterator[Path]:
     suffix = f".before-restore-{stamp}"
-    if manifest.log is not None and places.log.exists():
-        aside = places.log.with_name(places.log.name + suffix)
-        places.log.rename(aside)
-        yield aside
+    if manifest.log is not None:
+        # What was made of another log goes with it.
+        for path in (places.log, places.platform.path):
+            yield from _renamed(path, suffix)
+        yield from _database_renamed(places.history, suffix)
     if manifest.store:
-        for ending in ("", "-wal", "-shm"):
-            path = places.store.with_name(places.store.name + ending)
-            if path.exists():
-                # SQLite finds the write-ahead log by the name of its file.
-                aside = places.store.with_name(places.store.name + suffix + ending)
-                path.rename(aside)
-                if not ending:
-                    yield aside
+        yield from _database_renamed(places.store, suffix)
+
+
+def _renamed(path: Path, suffix: str, ending: str = "") -> Iterator[Path]:
+    old = path.with_name(path.name + ending)
+    if old.exists():
+        yield old.rename(path.with_name(path.name + suffix + ending))
+
+
+def _database_renamed(path: Path, suffix: str) -> Iterator[Path]:
+    yield from _renamed(path, suffix)
+    for ending in ("-wal", "-shm"):
+        # SQLite finds the write-ahead log by the name of its file.
+        list(_renamed(path, suffix, ending))
 
 
 def _put(root: Path, places: Places, manifest: Manifest) -> None:
@@ -94,16 +113,38 @@ def _put(root: Path, places: Places, manifest: Manifest) -> None:
         sync(places.streaming)
     if manifest.log is not None:
         _doubt_the_note(places.log)
-        # Whole or not at all, under its name.
-        new = places.log.with_name("log.restoring")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        for path in segment_paths(root / LOG):
-            _copy(path, new / path.name)
-        _give(new, places.processing)
-        sync(new)
-        new.rename(places.log)
-        sync(places.processing)
+        _put_derived(root, places, manifest)
+        _put_log(root, places)
+
+
+def _put_log(root: Path, places: Places) -> None:
+    # Whole or not at all, under its name.
+    new = places.log.with_name("log.restoring")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    for path in segment_paths(root / LOG):
+        _copy(path, new / path.name)
+    _give(new, places.processing)
+    sync(new)
+    new.rename(places.log)
+    sync(places.processing)
+
+
+def _put_derived(root: Path, places: Places, manifest: Manifest) -> None:
+    """What was made of the log: it may know of events that the log no longer has."""
+    if manifest.platform is not None:
+        _make_directory(places.platform.path.parent, places.processing)
+        places.platform.write(unbound(decoded(root / PLATFORM, (root / PLATFORM).read_bytes())))
+        _give(places.platform.path, places.processing)
+    if manifest.history is not None:
+        _make_directory(places.history.parent, places.processing)
+        _copy(root / HISTORY, places.history)
+        sync(places.history.parent)
+
+
+def _make_directory(path: Path, like: Path) -> None:
+    path.mkdir(mode=0o700, exist_ok=True)
+    _give(path, like)
 
 
 def _copy(source: Path, target: Path) -> None:

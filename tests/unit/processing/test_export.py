@@ -24,7 +24,7 @@ from hxp_enterprise_llm.config.history import HistoryConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.processing.export import figures, formats, logged
-from hxp_enterprise_llm.event.processing.export.api import MOST_AT_ONCE, PATH, routes
+from hxp_enterprise_llm.event.processing.export.api import MOST_AT_ONCE, PATH, Exports
 from hxp_enterprise_llm.event.processing.export.formats import FORMATS, Csv, MissingPackage, Parquet
 from hxp_enterprise_llm.event.processing.export.model import Column, Table
 from hxp_enterprise_llm.event.processing.history.history import History
@@ -58,7 +58,7 @@ HOSTILE = [
 @asynccontextmanager
 async def serving(tables: list[Table], clock: VirtualClock) -> AsyncIterator[TestClient[Any, Any]]:
     policy = Policy.of(SecurityConfig())
-    app = build_app(routes(tables, clock), policy=lambda: policy, metrics=ServiceMetrics(CollectorRegistry()))
+    app = build_app(Exports(tables, clock).routes(), policy=lambda: policy, metrics=ServiceMetrics(CollectorRegistry()))
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -14,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.event.streaming import relay
 from hxp_enterprise_llm.event.streaming.relay import Relay
-from hxp_enterprise_llm.event.views import PLATFORM_VIEWS
+from hxp_enterprise_llm.event.views import EXPORT_VIEW, PLATFORM_VIEWS, RETRY_VIEW, STATUS_VIEW
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
@@ -85,3 +87,86 @@ async def test_a_peer_that_is_down_or_slow(monkeypatch: pytest.MonkeyPatch) -> N
             assert asked.is_set()
             await server.close()
             assert (await client.get("/api/v2/agents")).status == 503
+
+
+@asynccontextmanager
+async def between(app: web.Application, *views: Any) -> AsyncIterator[TestClient[Any, Any]]:
+    """A gateway that asks `app`."""
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        front = gateway(Relay(str(server.make_url("")), session).routes(views))
+        async with TestClient(TestServer(front)) as client:
+            yield client
+
+
+async def test_a_source_is_asked_again_by_way_of_the_gateway() -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def peer(request: web.Request) -> web.StreamResponse:
+        asked.append((request.method, request.rel_url.raw_path))
+        return web.json_response({"name": request.path}, status=202 if request.method == "POST" else 200)
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", peer)
+    async with between(app, STATUS_VIEW, RETRY_VIEW) as client:
+        assert (await client.get("/sources/status")).status == 200
+        assert (await client.post("/sources/engine_system/retry")).status == 202
+        assert (await client.post("/sources/a%2F%3Fb/retry")).status == 202
+    paths = ["/sources/status", "/sources/engine_system/retry", "/sources/a%2F%3Fb/retry"]
+    assert asked == list(zip(("GET", "POST", "POST"), paths, strict=True))
+
+
+async def test_a_file_comes_as_it_is_and_of_any_length() -> None:
+    piece, pieces = b"x" * 1024 * 1024, relay.MOST_BYTES // 1024**2 + 2
+
+    async def peer(request: web.Request) -> web.StreamResponse:
+        assert request.query_string == "what=events&from=-1d"
+        headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="a.csv"'}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for _ in range(pieces if request.method == "GET" else 0):
+            await response.write(piece)
+        return response
+
+    app = web.Application()
+    app.router.add_get(EXPORT_VIEW.path, peer)
+    async with between(app, EXPORT_VIEW) as client:
+        answer = await client.get(f"{EXPORT_VIEW.path}?what=events&from=-1d")
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="a.csv"'
+        assert len(await answer.read()) == pieces * len(piece)
+        head = await client.head(f"{EXPORT_VIEW.path}?what=events&from=-1d")
+        assert head.headers["Content-Disposition"] == 'attachment; filename="a.csv"'
+
+
+@pytest.mark.parametrize("lie", ["cut", "silent"])
+async def test_half_a_file_does_not_look_like_a_whole_one(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "SILENCE_SECONDS", 0.2)
+
+    async def peer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Disposition": "attachment", "Content-Type": "text/csv"})
+        await response.prepare(request)
+        await response.write(b"time,metric\n")
+        if lie == "silent":
+            await asyncio.Event().wait()
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_get(EXPORT_VIEW.path, peer)
+    async with between(app, EXPORT_VIEW) as client:
+        answer = await client.get(EXPORT_VIEW.path)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+
+async def test_a_refused_export_is_refused_in_the_same_words() -> None:
+    async def peer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "export_busy"}}, status=503, headers={"Retry-After": "10"})
+
+    app = web.Application()
+    app.router.add_get(EXPORT_VIEW.path, peer)
+    async with between(app, EXPORT_VIEW) as client:
+        answer = await client.get(EXPORT_VIEW.path)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+        assert (await answer.json())["error"]["code"] == "export_busy"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +13,11 @@ from multidict import MultiMapping
 
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.event.processing.export.formats import FORMATS, Encoder, MissingPackage
-from hxp_enterprise_llm.event.processing.export.model import Row, Table, Wanted
+from hxp_enterprise_llm.event.processing.export.model import Row, Table, TableAway, Wanted
 from hxp_enterprise_llm.event.processing.history import asking
 from hxp_enterprise_llm.event.processing.history.history import HistoryAway
 from hxp_enterprise_llm.event.processing.history.ranges import RangeFault
+from hxp_enterprise_llm.event.views import EXPORT_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.edge import ends_with_service
@@ -24,18 +25,23 @@ from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.text import clean
 
-PATH = "/api/v2/export/analytics"
+PATH = EXPORT_VIEW.path
 MOST_AT_ONCE = 2
 _USUAL_SPAN = 86_400
 _PIECE_BYTES = 256 * 1024
 
 
 class Exports:
-    """The handler. Few exports run at a time: each reads a great deal."""
+    """The handler. Few exports run at a time, whichever ports they were asked for at: each reads a great deal."""
 
-    def __init__(self, tables: Mapping[str, Table], clock: Clock) -> None:
-        self._tables, self._clock = tables, clock
+    def __init__(self, tables: Sequence[Table], clock: Clock) -> None:
+        self._tables, self._clock = {table.name: table for table in tables}, clock
         self._running = 0
+
+    def routes(self) -> list[Route]:
+        """The route of exports."""
+        what = f"A table as CSV, JSON, NDJSON or Parquet; `?what=` {', '.join(self._tables)}"
+        return [Route("GET", PATH, self.get, EXPORT_VIEW.scope, what, described=_DESCRIBED)]
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer a table as a file."""
@@ -73,7 +79,7 @@ async def _first(rows: AsyncIterator[list[Row]]) -> list[Row]:
         return await anext(rows, [])
     except RangeFault as fault:
         raise Problem(400, fault.code, fault.message, fault.hint, **fault.details) from fault
-    except (LogError, HistoryAway) as error:
+    except (LogError, HistoryAway, TableAway) as error:
         headers = {"Retry-After": "2"}
         raise Problem(503, "export_unavailable", str(error), "ask again in a few seconds", headers=headers) from error
 
@@ -110,14 +116,7 @@ def _headers(table: Table, format: str, now: float) -> dict[str, str]:
     }
 
 
-_PARAMETERS = (
-    Parameter("what", "Which table; without it metrics"),
-    Parameter("format", "csv, json, ndjson or parquet; without it csv"),
-    Parameter("from", "RFC 3339, Unix seconds, or how long ago: -6h. Without it a day before `to`"),
-    Parameter("to", "Likewise; without it now"),
-    Parameter("step", "metrics: seconds or a duration that each value stands for"),
-    Parameter("after", "Tables of the log: only what lies beyond this offset, to go on with a broken download", int),
-)
+_PARAMETERS = tuple(Parameter(name, text, int if name == "after" else str) for name, text in EXPORT_VIEW.parameters)
 _DESCRIBED = Described(
     parameters=_PARAMETERS,
     answers=tuple(
@@ -126,14 +125,6 @@ _DESCRIBED = Described(
     ),
     refusals=(501, 503),
 )
-
-
-def routes(tables: list[Table], clock: Clock) -> list[Route]:
-    """The route of exports."""
-    exports = Exports({table.name: table for table in tables}, clock)
-    names = ", ".join(table.name for table in tables)
-    what = f"A table as CSV, JSON, NDJSON or Parquet; `?what=` {names}"
-    return [Route("GET", PATH, exports.get, "read", what, described=_DESCRIBED)]
 
 
 def _format(query: MultiMapping[str]) -> str:

@@ -69,6 +69,8 @@ _TIERS: dict[str, Kind] = {
     "latency_ms": "number",
     "agent": "text",
     "key": "text",
+    "tier_accessed": "text",
+    "items_retrieved": "integer",
 }
 
 

@@ -28,8 +28,12 @@ class Wanted(NamedTuple):
     """Of tables of the log: only what lies beyond this offset."""
 
 
+class TableAway(Exception):
+    """A table cannot be made now; the text says why."""
+
+
 class Table(NamedTuple):
-    """Something that can be exported. `rows` raises LogError and HistoryAway."""
+    """Something that can be exported. `rows` raises LogError, HistoryAway and TableAway."""
 
     name: str
     description: str

@@ -155,12 +155,12 @@ class PlatformEngine:
         if saved is None:
             self._position = Offset(bounds.first - 1)
             log.info("platform.begun", position=self._position, head=bounds.head)
-        elif saved.epoch != bounds.epoch:
+        elif saved.epoch and saved.epoch != bounds.epoch:
             self._begin_anew(bounds, f"the log had epoch {saved.epoch} and has {bounds.epoch}")
         else:
             self._core = Platform(self._core.config, self._prices, saved.state)
             self._position = Offset(saved.position)
-            self._saved_position = saved.position
+            self._saved_position = saved.position if saved.epoch else -1
             log.info("platform.loaded", position=self._position, head=bounds.head, events=saved.state.events)
 
     def _read(self) -> Saved | None:

@@ -23,7 +23,7 @@ _HEAD = len(_MAGIC) + 4
 
 
 class Saved(msgspec.Struct):
-    """A state, and the offset up to which the log of this epoch is in it."""
+    """A state, and the offset up to which the log of this epoch is in it. Empty: of whichever epoch it opens with."""
 
     epoch: str
     position: int
@@ -61,6 +61,11 @@ def encoded(saved: Saved) -> bytes:
     """The content of the file."""
     body = _encode(saved)
     return _MAGIC + crc32(body).to_bytes(4, "big") + body
+
+
+def unbound(saved: Saved) -> bytes:
+    """The content of the file for the same log put back: what its offsets mean is the same, its epoch another."""
+    return encoded(Saved("", saved.position, saved.state))
 
 
 def decoded(path: Path, content: bytes) -> Saved:

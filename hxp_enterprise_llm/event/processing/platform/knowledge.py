@@ -9,6 +9,7 @@ import msgspec
 from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
+from hxp_enterprise_llm.event.processing.platform.memory import NAMES
 from hxp_enterprise_llm.event.processing.platform.names import Kept, bump, clip, merge
 from hxp_enterprise_llm.event.processing.platform.reading import Events, KnowledgeAccess, KnowledgeMiss
 
@@ -61,7 +62,7 @@ class Item(msgspec.Struct):
             bump(self.tiers, clip(each.tier), most=_AGENTS)
         use = self.hours.setdefault(hour, Use())
         use.count += 1
-        if each.tier == "chroma":
+        if NAMES.get(each.tier or "") == "chromadb":
             use.searched += 1
             use.searched_us += round(1000 * (each.latency_ms or 0))
 

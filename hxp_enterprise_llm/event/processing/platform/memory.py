@@ -6,12 +6,13 @@ that what a tier misses is what the next is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from hxp_enterprise_llm.config.platform import MEMORY_TIERS
+from hxp_enterprise_llm.event.processing.platform.days import hour_name
 from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
 from hxp_enterprise_llm.event.processing.platform.models import quantiles
 from hxp_enterprise_llm.event.processing.platform.reading import Events, TierAccess
@@ -19,7 +20,16 @@ from hxp_enterprise_llm.event.processing.prices.rates import NANO
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 TIERS = MEMORY_TIERS
-NAMES = {"redis": "redis", "postgres": "postgresql", "chroma": "chromadb"}
+NAMES = {
+    "redis": "redis",
+    "redis_immediate": "redis",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "postgresql_structured": "postgresql",
+    "chroma": "chromadb",
+    "chromadb": "chromadb",
+    "chromadb_semantic": "chromadb",
+}
 """What events call them."""
 MOST_HOURS = 168
 
@@ -60,11 +70,12 @@ class Memory(msgspec.Struct):
         """Take accesses in; answers how many were of a tier that nobody knows."""
         parts: dict[tuple[int, str], list[TierAccess]] = {}
         for at, each in zip(*events, strict=True):
-            parts.setdefault((int(at) // 3600, each.tier), []).append(each)
+            for access in (each,) if each.hit is not None else whole(each):
+                parts.setdefault((int(at) // 3600, NAMES.get(access.tier or "", "")), []).append(access)
         unknown = 0
         for (hour, name), accesses in parts.items():
-            if name in NAMES:
-                _take(self._at(hour, NAMES[name]), accesses)
+            if name:
+                _take(self._at(hour, name), accesses)
             else:
                 unknown += len(accesses)
         return unknown
@@ -90,13 +101,31 @@ class Memory(msgspec.Struct):
         return total
 
 
+def whole(lookup: TierAccess) -> Iterator[TierAccess]:
+    """A look-up that one event tells, as an access to each tier that was asked.
+
+    The last tier is named as the one that answered whether it had something or not: then no items were retrieved.
+    """
+    answered = NAMES.get(lookup.tier_accessed or "", lookup.tier_accessed)
+    took = {NAMES.get(name, name): 1000 * seconds for name, seconds in lookup.latency_by_tier.items()}
+    for name in dict.fromkeys((*took, answered)):
+        served = name == answered
+        yield TierAccess(
+            tier=name,
+            hit=served and lookup.items_retrieved != 0,
+            latency_ms=took.get(name or ""),
+            operation=lookup.operation,
+            cost_usd=lookup.cost_usd if served else None,
+        )
+
+
 def _take(tier: Tier, accesses: Iterable[TierAccess]) -> None:
     latencies = []
     for each in accesses:
         operation = each.operation
         if operation is None or operation == "read":
             tier.reads += 1
-            tier.hits += each.hit
+            tier.hits += bool(each.hit)
             if each.latency_ms is not None:
                 latencies.append(each.latency_ms)
         elif operation == "write":
@@ -182,3 +211,21 @@ def _detail(tier: Tier) -> dict[str, Any]:
         "unpriced_accesses": tier.unpriced,
         "latency_ms": quantiles(tier.latency),
     }
+
+
+def by_hour(
+    memory: Memory, costs: Mapping[str, float], begin: float, end: float
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The hours between two moments, as far as they are kept: hour, tier and its figures."""
+    for hour, tiers in sorted(memory.hours.items()):
+        if begin // 3600 <= hour < end / 3600:
+            for name in TIERS:
+                if name in tiers:
+                    yield hour_name(hour), name, _figures(name, tiers[name], costs)
+
+
+def _figures(name: str, tier: Tier, costs: Mapping[str, float]) -> dict[str, Any]:
+    detail = _detail(tier)
+    slow = {f"{quantile}_ms": value for quantile, value in detail["latency_ms"].items()}
+    more = {"hit_rate": detail["lookup_hit_rate"], "mean_ms": _mean(tier), "cost_usd": cost_usd(name, tier, costs)}
+    return detail | slow | more

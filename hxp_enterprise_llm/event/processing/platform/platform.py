@@ -29,6 +29,7 @@ from hxp_enterprise_llm.event.processing.platform.ledger import UNPRICED, Money
 from hxp_enterprise_llm.event.processing.platform.ledger import tokens as all_tokens
 from hxp_enterprise_llm.event.processing.platform.reading import READERS, Events, parted
 from hxp_enterprise_llm.event.processing.platform.rows import Pending
+from hxp_enterprise_llm.event.processing.platform.tokens import CostDay
 from hxp_enterprise_llm.event.processing.prices.table import PriceTable, Snapshot
 
 MOST_PENDING = 4096
@@ -255,6 +256,14 @@ class Views:
         """GET /api/v2/costs."""
         found = tokens.cost_view(self._state.tokens, self._limits, self._settings.money, self._now)
         return found | {"budgets": budgets.budget_view(self.budgets())}
+
+    def cost_days(self, begin: float, end: float) -> Iterable[CostDay]:
+        """Tokens and money of the days between two moments: in all, and by each name."""
+        return tokens.cost_days(self._state.tokens, self._limits, self._settings.money, begin, end)
+
+    def tier_hours(self, begin: float, end: float) -> Iterable[tuple[str, str, dict[str, Any]]]:
+        """Each tier of memory in the hours between two moments."""
+        return memory.by_hour(self._state.memory, self._settings.config.memory_costs, begin, end)
 
     def budgets(self) -> list[budgets.Used]:
         """Each budget with what is spent of it."""

@@ -143,16 +143,19 @@ class Handoff(_Data, gc=False, frozen=True, rename={"from_": "from"}):
 
 
 class TierAccess(_Data, gc=False, frozen=True):
-    """`memory.tier.access`."""
+    """`memory.tier.access`: one tier that was asked, or a whole look-up (`tier_accessed`, seconds by tier)."""
 
-    tier: Text
-    hit: bool
+    tier: Text | None = None
+    hit: bool | None = None
     latency_ms: Amount | None = None
     operation: Text | None = None
     key: Text | None = None
     query: Text | None = None
     cost_usd: Amount | None = None
     agent: Text | None = None
+    tier_accessed: Text | None = None
+    latency_by_tier: dict[Text, Amount] = {}
+    items_retrieved: Count | None = None
 
 
 class KnowledgeAccess(_Data, gc=False, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
 from hxp_enterprise_llm.event.processing.platform import ledger
 from hxp_enterprise_llm.event.processing.platform.days import day_name, hour_name, month_of
 from hxp_enterprise_llm.event.processing.platform.ledger import Account, Money, Row, drop_before
-from hxp_enterprise_llm.event.processing.platform.names import Kept, clip
+from hxp_enterprise_llm.event.processing.platform.names import OTHER, Kept, clip
 from hxp_enterprise_llm.event.processing.platform.rows import Name, Pending, Shared
 
 KINDS = ("agents", "models", "tools", "users", "queries")
@@ -205,3 +205,32 @@ def unpriced(models: Kept[Account]) -> list[dict[str, Any]]:
         if account.total[ledger.UNPRICED]
     ]
     return sorted(found, key=lambda each: (-each["tokens"], each["model"]))
+
+
+class CostDay(NamedTuple):
+    """A day of a name: `kind` is `total` or one of KINDS, `name` empty for everything and `other` for the rest."""
+
+    day: str
+    kind: str
+    name: str
+    figures: Mapping[str, Any]
+
+
+def cost_days(
+    tokens: Tokens, limits: PlatformLimitsConfig, money: Money, begin: float, end: float
+) -> Iterator[CostDay]:
+    """The days between two moments, as far as they are kept, the heaviest names first."""
+    first, last = int(begin) // _DAY, int(-(-end // _DAY)) - 1
+    for kind, name, account in _accounts(tokens, limits):
+        for day, row in sorted(account.days.items()):
+            if first <= day <= last:
+                yield CostDay(day_name(day), kind, name, ledger.brief(row, money))
+
+
+def _accounts(tokens: Tokens, limits: PlatformLimitsConfig) -> Iterator[tuple[str, str, Account]]:
+    yield "total", "", tokens.everything
+    for kind in KINDS:
+        named, rest = tokens.kept(kind).top(getattr(limits, kind), Account)
+        for name, account in named:
+            yield kind, name, account
+        yield kind, OTHER, rest

@@ -10,6 +10,7 @@ from aiohttp import web
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.sources.pollers import described
 from hxp_enterprise_llm.event.sources.pollers.poller import Poller
+from hxp_enterprise_llm.event.views import RETRY_VIEW, STATUS_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
@@ -22,15 +23,8 @@ def routes(pollers: Callable[[], Mapping[str, Poller]], clock: Clock) -> list[Ro
     """The routes of sources that are asked; `pollers` by name, those that run now."""
     api = _Api(pollers, clock)
     return [
-        Route(
-            "GET",
-            "/sources/status",
-            api.status,
-            "read",
-            "Sources that are asked: state, last answer, next try",
-            described=described.STATUS,
-        ),
-        Route("POST", "/sources/{name}/retry", api.retry, "publish", "Ask a source at once", described=described.RETRY),
+        Route("GET", STATUS_VIEW.path, api.status, STATUS_VIEW.scope, STATUS_VIEW.summary, described=described.STATUS),
+        Route("POST", RETRY_VIEW.path, api.retry, RETRY_VIEW.scope, RETRY_VIEW.summary, described=described.RETRY),
     ]
 
 

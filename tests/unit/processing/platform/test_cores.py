@@ -172,6 +172,49 @@ def test_a_tier_that_nobody_has_is_passed_over() -> None:
     ]
 
 
+def whole(number: int, tier: str, items: int | None = 1, **latencies: float) -> Stored:
+    """A look-up told by one event, in the seed's words."""
+    data = {"tier_accessed": tier, "query": "q", "latency_by_tier": latencies, "items_retrieved": items}
+    return stored(number, "memory.tier.access", NOW, **{key: value for key, value in data.items() if value is not None})
+
+
+def test_one_event_may_tell_a_whole_look_up() -> None:
+    one = [
+        *(whole(n, "redis_immediate", redis=0.001) for n in range(45)),
+        *(whole(n, "postgresql_structured", redis=0.001, postgresql=0.02) for n in range(40)),
+        *(whole(n, "chromadb_semantic", redis=0.001, postgresql=0.02, chromadb=0.15) for n in range(15)),
+        *(whole(n, "chromadb_semantic", 0, redis=0.001, postgresql=0.02, chromadb=0.15) for n in range(5)),
+    ]
+    latency = {"redis": 1.0, "postgresql": 20.0, "chromadb": 150.0}
+    each = [*looked_up(45, "redis"), *looked_up(40, "postgres"), *looked_up(15, "chroma")]
+    lost = [access(n, name, False) for n in range(5) for name in ("redis", "postgres", "chroma")]
+    found, expected = views(one).tier_stats(), views([*each, *lost]).tier_stats()
+    assert found["tier_hit_rates"] == {"redis": 0.45, "postgresql": 0.40, "chromadb": 0.15}
+    assert found["average_latencies_ms"] == pytest.approx(latency)
+    assert found["flow"] == expected["flow"]
+
+
+def test_a_look_up_without_latencies_is_one_read_of_the_tier_that_answered() -> None:
+    found = views([whole(1, "postgresql", None), whole(2, "disk")])
+    assert {name: tier["reads"] for name, tier in found.tier_stats()["tiers"].items()} == {
+        "redis": 0,
+        "postgresql": 1,
+        "chromadb": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "tier"),
+    [
+        *(("redis", "redis"), ("redis_immediate", "redis")),
+        *((name, "postgresql") for name in ("postgres", "postgresql", "postgresql_structured")),
+        *((name, "chromadb") for name in ("chroma", "chromadb", "chromadb_semantic")),
+    ],
+)
+def test_a_tier_is_one_by_whichever_name(name: str, tier: str) -> None:
+    assert views([access(1, name, True)]).tier_stats()["tiers"][tier]["hits"] == 1
+
+
 def test_the_window_of_tier_stats_is_in_whole_hours() -> None:
     old = [access(1, "redis", True, NOW - 25 * HOUR), access(2, "redis", False)]
     found = views(old)
