@@ -3,10 +3,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { useApp, usePaint } from "../frame/context";
-import { exact, significant, valuedText } from "../format/number";
+import { exact, NONE, significant, valuedText } from "../format/number";
 import { second } from "../format/time";
 import { theme, type Token } from "../theme/theme";
-import { type Line, makePlot, type Plot } from "./plot";
+import { type Line, makePlot, makeRoom, type Plot, stepCursor } from "./plot";
 import { sample, Sampled } from "./sampling";
 import { CalmScale, gridStep } from "./scale";
 
@@ -38,6 +38,7 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, lo
   const app = useApp();
   const host = useRef<HTMLDivElement>(null);
   const said = useRef<HTMLParagraphElement>(null);
+  const heard = useRef<HTMLParagraphElement>(null);
   const held = useRef<Held | null>(null);
   const key = series.map((each) => each.metric).join();
 
@@ -52,6 +53,13 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, lo
       held.current = null;
     };
   }, [app, key, unit, scale]);
+  const pressed = (event: KeyboardEvent) => {
+    const words = held.current?.pressed(event.key, event.shiftKey);
+    if (words === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (heard.current) heard.current.textContent = words;
+  };
 
   usePaint(() => {
     const known = held.current?.paint(limit, rule);
@@ -61,17 +69,23 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, lo
   });
 
   return (
-    <div class={low ? "chart low" : "chart"} ref={host} role="img" aria-label={title}>
-      <p class="said" ref={said} hidden>
-        {nothing}
-      </p>
-    </div>
+    <>
+      <div class={low ? "chart low" : "chart"} ref={host} role="img" aria-label={title} tabIndex={0} onKeyDown={pressed}>
+        <p class="said" ref={said} hidden>
+          {nothing}
+        </p>
+      </div>
+      <p class="sr" role="status" ref={heard} />
+    </>
   );
 }
 
 /** One chart at work. */
 class Held {
   private readonly points: Sampled;
+  private readonly other = new Sampled(1);
+  /** The line that another time is compared with. */
+  private readonly main: LineSeries;
   private readonly axis = new CalmScale();
   private readonly plot: Plot;
   private readonly chart: uPlot;
@@ -88,6 +102,7 @@ class Held {
     private readonly scale: number,
   ) {
     this.points = new Sampled(series.length);
+    this.main = series.find((each) => each.main) ?? (series[0] as LineSeries);
     this.plot = this.makePlot();
     this.chart = makePlot(host, this.plot, this.data());
   }
@@ -107,14 +122,24 @@ class Held {
     const end = app.moment.end();
     const look = this.host.closest<HTMLElement>("[data-state]")?.dataset["state"];
     const shownEnd = app.moment.moves.value ? Math.floor(end * this.resolution()) : end;
-    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit}`;
+    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit} ${app.moment.compared()}`;
     if (key === this.drawn) return null;
     this.drawn = key;
     if (this.span !== app.moment.span.value) this.axis.forget();
     this.span = app.moment.span.value;
     this.move(end, limit, rule);
     this.chart.setData(this.data(), true);
+    makeRoom(this.chart, this.plot);
     return this;
+  }
+
+  /** What a key of the chart does, in words; undefined: it is none of ours. */
+  pressed(key: string, many: boolean): string | undefined {
+    const place = stepCursor(this.chart, key, many);
+    if (place === undefined) return undefined;
+    if (place === null) return "";
+    const values = this.plot.lines.map((line, index) => `${line.name} ${this.text(index, place)}`).filter((words) => !words.endsWith(NONE));
+    return `${second(this.chart.data[0][place] as number)}: ${values.join(", ") || "no value"}`;
   }
 
   say(title: string): string {
@@ -135,13 +160,30 @@ class Held {
     const scales = this.series.map(() => this.scale);
     sample(app, this.series.map((each) => each.metric), scales, plot.from, end, points);
     plot.most = most(points);
+    this.compare(end);
+    plot.most = Math.max(plot.most, most(this.other));
     this.any = points.y.some((column) => column.some((value) => value !== null));
     plot.limit = limit;
     const wanted = limit !== undefined && limit < plot.most * 1.7 ? Math.max(plot.most, limit * 1.02) : plot.most;
-    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000);
+    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000, this.unit);
     plot.spans = rule ? app.alerts.spans.filter((span) => span.rule === rule) : [];
     plot.live = app.moment.mode.value === "live" && app.link.state.value === "open";
     this.gap(end);
+  }
+
+  /** Another time under this one, point by point: now, or the day before. */
+  private compare(end: number): void {
+    const { app, other, plot, points } = this;
+    const shift = app.moment.compared();
+    const line = plot.lines.at(-1) as Line;
+    line.name = `${this.main.name ?? this.main.metric} ${app.moment.compare.value}`;
+    if (!shift) {
+      other.x.length = 0;
+      (other.y[0] as (number | null)[]).length = 0;
+      return;
+    }
+    sample(app, [this.main.metric], [this.scale], plot.from + shift, end + shift, other);
+    (other.y[0] as (number | null)[]).length = Math.min(points.x.length, other.x.length);
   }
 
   private gap(end: number): void {
@@ -152,13 +194,16 @@ class Held {
   }
 
   private text(line: number, at: number | null = null): string {
-    const value = at === null ? this.points.last[line] : this.points.y[line]?.[at];
+    const column = line === this.series.length ? this.other.y[0] : this.points.y[line];
+    const value = at === null ? this.points.last[line] : column?.[at];
     // Other units stand in the head of the panel already, and there is little room.
     return valuedText(value, this.unit === "ms" || this.unit === "%" ? this.unit : "");
   }
 
   private data(): uPlot.AlignedData {
-    return [this.points.x, ...this.points.y];
+    const { x, y } = this.points;
+    const other = this.other.y[0] as (number | null)[];
+    return [x, ...y, x.map((_, index) => other[index] ?? null)];
   }
 
   private makePlot(): Plot {
@@ -169,8 +214,9 @@ class Held {
       ...(each.main || this.series.length === 1 ? { main: true } : {}),
       ...(each.fill || (this.series.length === 1 && !each.colour) ? { fill: true } : {}),
     }));
+    lines.push({ name: "", colour: "cmp", dashed: true });
     return {
-      lines, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",
+      lines, right: 0, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",
       value: (line, at) => this.text(line, at),
       axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
       chosen: (from, to) => app.moment.look(from, to),

@@ -32,6 +32,8 @@ export interface Plot {
   spans: readonly Span[];
   /** Whether a dot marks now. */
   live: boolean;
+  /** Room at the right for names and values (px); it grows with them and does not shrink. */
+  right: number;
   /** Values at the right: of the end, or under the pointer. */
   value(line: number, at: number | null): string;
   axis(value: number, topmost: boolean): string;
@@ -41,15 +43,17 @@ export interface Plot {
   chosen(from: number, to: number): void;
 }
 
-const RIGHT = 66;
 const GUTTER = 34;
+const LEAST_RIGHT = 46;
+const NAME_FONT = `11px ${CHART_FONT}`;
+const VALUE_FONT = `600 13px ${CHART_FONT}`;
 
 export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData): uPlot {
   const colours = () => palette(host);
   const options: uPlot.Options = {
     width: Math.max(120, host.clientWidth),
     height: Math.max(80, host.clientHeight),
-    padding: [10, RIGHT, 0, 0],
+    padding: [10, () => plot.right, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -67,7 +71,49 @@ export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData)
       setSelect: [(chart) => select(chart, plot)],
     },
   };
-  return new uPlot(options, data, host);
+  const chart = new uPlot(options, data, host);
+  chart.over.setAttribute("aria-hidden", "true");
+  return chart;
+}
+
+/** Give names and values the room that they need, at most two fifths of the chart. */
+export function makeRoom(chart: uPlot, plot: Plot): void {
+  const { ctx } = chart;
+  ctx.save();
+  const widths = plot.lines.map((line, index) => {
+    const { at } = end(chart, index, null);
+    if (at === null) return 0;
+    ctx.font = NAME_FONT;
+    const name = ctx.measureText(line.name).width;
+    ctx.font = VALUE_FONT;
+    return Math.max(name, ctx.measureText(plot.value(index, at)).width);
+  });
+  ctx.restore();
+  const wanted = Math.ceil((Math.max(0, ...widths) + 14) / 8) * 8;
+  const room = Math.round(Math.min(Math.max(LEAST_RIGHT, wanted), chart.width * 0.4));
+  if (room <= plot.right) return;
+  plot.right = room;
+  chart.setSize({ width: chart.width, height: chart.height });
+}
+
+/** Move the upright by points with the keyboard; whoever listens hears the values there. Answers the place, null: it is gone. */
+export function stepCursor(chart: uPlot, key: string, many: boolean): number | null | undefined {
+  const times = chart.data[0];
+  const last = times.length - 1;
+  if (last < 0) return undefined;
+  if (key === "Escape") {
+    if ((chart.cursor.left ?? -1) < 0) return undefined;
+    chart.setCursor({ left: -10, top: -10 });
+    return null;
+  }
+  const shown = (chart.cursor.left ?? -1) >= 0 ? chart.cursor.idx : null;
+  const step = (many ? 10 : 1) * (key === "ArrowLeft" ? -1 : 1);
+  const wanted = key === "Home" ? 0 : key === "End" ? last : key === "ArrowLeft" || key === "ArrowRight" ? (shown ?? (step < 0 ? last + 1 : -1)) + step : -1;
+  if (wanted === -1 && key !== "ArrowLeft" && key !== "ArrowRight") return undefined;
+  const place = Math.max(0, Math.min(last, wanted));
+  // The third argument tells the other charts of the page; the types of the library leave it out.
+  (chart.setCursor as (at: { left: number; top: number }, fire: boolean, tell: boolean) => void)({ left: chart.valToPos(times[place] as number, "x"), top: 10 }, true, true);
+  return place;
 }
 
 function series(line: Line, colours: () => Palette): uPlot.Series {
@@ -210,13 +256,13 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   shown.forEach(({ line, index, at, value }, place) => {
     const y = places[place] as number;
     ctx.font = `${11 * ratio}px ${CHART_FONT}`;
-    ctx.fillStyle = line.main ? colours.accent : colours.tx3;
-    ctx.fillText(cut(ctx, line.name, (RIGHT - 10) * ratio), left * ratio, y * ratio);
+    ctx.fillStyle = line.colour === "cmp" ? colours.cmp : line.main ? colours.accent : colours.tx3;
+    ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, y * ratio);
     ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = colours.tx1;
     ctx.fillText(plot.value(index, at), left * ratio, (y + 12) * ratio);
     const x = chart.data[0]?.[at as number];
-    if (!plot.live && hovered === null) return;
+    if ((!plot.live || line.dashed) && hovered === null) return;
     ctx.fillStyle = colours[line.colour];
     ctx.beginPath();
     ctx.arc(chart.valToPos(x as number, "x", true), chart.valToPos(value, "y", true), 2.5 * ratio, 0, Math.PI * 2);
