@@ -27,6 +27,8 @@ interface Props {
   limit?: number | undefined;
   /** Rule whose episodes are tinted. */
   rule?: string;
+  /** Tint them; else an upright says when they began. */
+  tinted?: boolean;
   low?: boolean;
   /** Said in the place of the curve while there is none. */
   nothing?: string;
@@ -34,7 +36,7 @@ interface Props {
 
 const COLOURS: readonly Token[] = ["s1", "s2", "s3", "s4", "s5"];
 
-export function LineChart({ title, series, unit = "", scale = 1, limit, rule, low, nothing = "No values in this range." }: Props) {
+export function LineChart({ title, series, unit = "", scale = 1, limit, rule, tinted = false, low, nothing = "No values in this range." }: Props) {
   const app = useApp();
   const host = useRef<HTMLDivElement>(null);
   const said = useRef<HTMLParagraphElement>(null);
@@ -62,7 +64,7 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, lo
   };
 
   usePaint(() => {
-    const known = held.current?.paint(limit, rule);
+    const known = held.current?.paint(limit, rule, tinted);
     if (!known || !host.current || !said.current) return;
     said.current.hidden = known.any;
     if (performance.now() - known.saidAt > 10_000 || !known.saidAt) host.current.setAttribute("aria-label", known.say(title));
@@ -117,7 +119,7 @@ class Held {
   }
 
   /** Draw when something changed; null: nothing did. */
-  paint(limit: number | undefined, rule: string | undefined): Held | null {
+  paint(limit: number | undefined, rule: string | undefined, tinted: boolean): Held | null {
     const { app } = this;
     const end = app.moment.end();
     const look = this.host.closest<HTMLElement>("[data-state]")?.dataset["state"];
@@ -127,6 +129,7 @@ class Held {
     this.drawn = key;
     if (this.span !== app.moment.span.value) this.axis.forget();
     this.span = app.moment.span.value;
+    this.plot.tinted = tinted;
     this.move(end, limit, rule);
     this.chart.setData(this.data(), true);
     makeRoom(this.chart, this.plot);
@@ -216,7 +219,7 @@ class Held {
     }));
     lines.push({ name: "", colour: "cmp", dashed: true });
     return {
-      lines, right: 0, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",
+      lines, right: 0, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], tinted: false, live: true, gapSince: null, gapText: "",
       value: (line, at) => this.text(line, at),
       axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
       chosen: (from, to) => app.moment.look(from, to),

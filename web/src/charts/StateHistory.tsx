@@ -9,6 +9,7 @@ const HEIGHT: Record<string, number> = { ok: 3, failing: 9, away: 14 };
 const WIDTH = 240;
 
 export function StateHistory({ changes, now, span }: { changes: readonly Change[]; now: number; span: number }) {
+  // Each part is seen, however short: an outage of seconds still has two pixels.
   const from = now - span;
   const x = (at: number) => ((Math.max(at, from) - from) / span) * WIDTH;
   const parts = changes.map((change, index) => ({ ...change, end: changes[index + 1]?.at ?? now })).filter((part) => part.end > from);

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { CHART_FONT, palette, type Palette, type Token } from "../theme/theme";
-import { ticks, tickText } from "../format/time";
+import { minute, ticks, tickText } from "../format/time";
 import { hatch } from "./canvas";
 import { apart, gridlines } from "./scale";
 
@@ -30,6 +30,8 @@ export interface Plot {
   /** The largest value in sight. */
   most: number;
   spans: readonly Span[];
+  /** Whether episodes are tinted; without it an upright says when one began. */
+  tinted: boolean;
   /** Whether a dot marks now. */
   live: boolean;
   /** Room at the right for names and values (px); it grows with them and does not shrink. */
@@ -174,6 +176,7 @@ function beneath(chart: uPlot, plot: Plot, colours: Palette): void {
     const left = Math.max(bbox.left, chart.valToPos(start, "x", true));
     const right = Math.min(bbox.left + bbox.width, chart.valToPos(end ?? plot.to, "x", true));
     if (right <= left) continue;
+    if (!plot.tinted) continue;
     ctx.fillStyle = priority === "critical" ? colours["crit-span"] : colours["warn-span"];
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
@@ -187,6 +190,7 @@ function above(chart: uPlot, plot: Plot, colours: Palette): void {
   const { ctx } = chart;
   ctx.save();
   limit(chart, plot, colours);
+  fired(chart, plot, colours);
   gapText(chart, plot, colours);
   ends(chart, plot, colours);
   ctx.restore();
@@ -228,6 +232,24 @@ function crossed(chart: uPlot, plot: Plot, colours: Palette, ratio: number): voi
     const right = chart.valToPos(x[index] as number, "x", true);
     chart.ctx.fillRect(left, base - 1.5 * ratio, right - left + 0.5, 3 * ratio);
   }
+}
+
+/** When the last episode in sight began: an upright with the time. */
+function fired(chart: uPlot, plot: Plot, colours: Palette): void {
+  const span = plot.spans.findLast((each) => each.start > plot.from && each.start < plot.to);
+  if (!span) return;
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  const x = Math.round(chart.valToPos(span.start, "x", true)) + 0.5 * ratio;
+  if (!plot.tinted) ctx.setLineDash([2 * ratio, 3 * ratio]);
+  upright(ctx, x, bbox.top, bbox.height, plot.tinted ? (span.priority === "critical" ? colours.crit : colours["warn-f"]) : colours.tx3, ratio);
+  ctx.setLineDash([]);
+  ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+  ctx.fillStyle = colours.tx2;
+  ctx.textBaseline = "top";
+  const left = x - bbox.left > 90 * ratio;
+  ctx.textAlign = left ? "right" : "left";
+  ctx.fillText(`${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + 2 * ratio);
 }
 
 function gapText(chart: uPlot, plot: Plot, colours: Palette): void {

@@ -3,15 +3,17 @@
 import { useApp, usePulse } from "../frame/context";
 import { Mark } from "./Mark";
 import type { Alert } from "../data/alerts";
+import { alertWords } from "../format/alert";
 import { exact } from "../format/number";
 import { full, since } from "../format/time";
 import { acknowledge } from "../data/actions";
+import { valueNow } from "./severity";
 
 const MOST = 3;
 
 export function Attention() {
   const app = useApp();
-  usePulse(() => Math.floor(app.moment.now() / 10) + app.alerts.version * 1e10, 200);
+  usePulse(() => Math.floor(app.moment.now() / 5) + app.alerts.version * 1e10 + Object.keys(app.metrics.units).length * 1e13, 200);
   const firing = app.alerts.firing.value.filter((alert) => alert.priority !== "info");
   if (!app.booted.value) return <div class="attention" />;
   return (
@@ -28,12 +30,13 @@ export function Attention() {
 
 function Row({ alert }: { alert: Alert }) {
   const app = useApp();
+  const { title, limit } = alertWords(alert, app.metrics.units, valueNow(app, alert.condition));
   return (
     <div class="alert-row">
       <Mark of={alert.priority} />
       <p class="text">
-        <b>{alert.summary}</b>
-        {alert.condition ? <span>, rule {alert.rule}: {alert.condition}</span> : null}
+        <b>{title}</b>
+        <span title={`${alert.rule}: ${alert.condition}`}>{limit ? `, ${limit}` : alert.condition ? `, ${alert.rule}: ${alert.condition}` : ""}</span>
         {alert.by ? <span class="quiet">. Acknowledged by {alert.by}</span> : null}
       </p>
       <span class="age" title={full(alert.since)}>

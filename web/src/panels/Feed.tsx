@@ -21,9 +21,11 @@ interface Props {
   /** Another store than that of the channel. */
   store?: FeedStore;
   label?: string;
+  /** All of one agent, or of one type: what would stand in each line is left out. */
+  ofOne?: "agent" | "type";
 }
 
-export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events" }: Props) {
+export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events", ofOne }: Props) {
   const app = useApp();
   const feed = store ?? app.feed(channel, types);
   const place = useRef<HTMLDivElement>(null);
@@ -55,7 +57,7 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
   }
 
   return (
-    <div class="feed" onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} role="group" aria-label={label}>
+    <div class={`feed ${ofOne ? `of-one-${ofOne}` : ""}`} onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} role="group" aria-label={label}>
       {newer && (open || held.current) ? (
         <button type="button" class="button newer" onClick={() => (setOpen(null), hold(false))}>
           {exact(newer)} newer

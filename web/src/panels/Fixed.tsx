@@ -79,7 +79,7 @@ function largest(panel: PanelData): string[] {
 function plotOf(names: readonly string[], unit: string, axis: CalmScale, moment: Moment, read: (line: number, at: number) => number | null): Plot {
   const plot: Plot = {
     lines: names.map((name, index) => ({ name, colour: names.length === 1 ? "accent" : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: true } : {}) })),
-    right: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], live: false, gapSince: null, gapText: "",
+    right: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], tinted: false, live: false, gapSince: null, gapText: "",
     // Other units stand in the head of the panel already.
     value: (line, at) => valuedText(at === null ? null : read(line, at), unit === "ms" || unit === "%" ? unit : ""),
     axis: (value, topmost) => axisText(value, plot.top, unit, topmost),

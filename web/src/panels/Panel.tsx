@@ -22,8 +22,9 @@ export function Panel({ title, sub, right, span = 12, table, children, class: ex
   const element = useRef<HTMLElement>(null);
   const [full, setFull] = useState(false);
   const [asTable, setAsTable] = useState(false);
+  const picture = () => element.current && void savePicture(title, element.current);
   useEscape(full, () => setFull(false));
-  useAsked(element, { full: () => setFull(true), table: () => table && setAsTable((is) => !is), csv: () => table && saveCsv(title, table()), link: copyLink });
+  useAsked(element, { full: () => setFull(true), table: () => table && setAsTable((is) => !is), csv: () => table && saveCsv(title, table()), link: copyLink, picture });
   return (
     <section class={`panel ${full ? "full" : ""} ${extra}`} style={{ gridColumn: `span ${span}` }} ref={element} aria-label={title} data-panel={title}>
       <div class="panel-head">
@@ -35,7 +36,7 @@ export function Panel({ title, sub, right, span = 12, table, children, class: ex
           entries={[
             [full ? "Close" : "Full screen", "f", () => setFull(!full)],
             ...(table ? ([[asTable ? "Chart" : "Table", "t", () => setAsTable(!asTable)], ["CSV", "e", () => saveCsv(title, table())]] as Entry[]) : []),
-            ["Picture", "", () => element.current && savePicture(title, element.current)],
+            ["Picture", "p", picture],
             ["Copy link", "c", copyLink],
           ]}
         />

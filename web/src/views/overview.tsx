@@ -45,7 +45,7 @@ function Overview() {
       {empty ? <Empty /> : null}
       <div class="row">
         <Panel title="Request latency" sub="all models" span={8} table={seriesTable(app, LATENCY.map((each) => each.metric))}>
-          <LineChart title="Request latency" series={LATENCY} unit="ms" limit={2000} nothing="No requests yet. Quantiles are drawn from the first request on." />
+          <LineChart title="Request latency" series={LATENCY} unit="ms" limit={2000} rule="performance_warning" nothing="No requests yet. Quantiles are drawn from the first request on." />
         </Panel>
         <Models />
       </div>
