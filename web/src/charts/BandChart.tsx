@@ -105,7 +105,7 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
 
 function Axes({ top, from, to, x, y, right, base }: { top: number; from: number; to: number; x: Scale; y: Scale; right: number; base: number }) {
   const step = gridStep(top);
-  const most = Math.max(2, Math.floor((right - LEFT) / 64));
+  const most = Math.max(2, Math.floor((right - LEFT) / 52));
   return (
     <>
       {gridlines(top).map((value) => (

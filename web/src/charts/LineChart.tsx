@@ -86,6 +86,8 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, ti
 class Held {
   private readonly points: Sampled;
   private readonly other = new Sampled(1);
+  /** The comparison, place by place beside the points. */
+  private readonly beside: (number | null)[] = [];
   /** The line that another time is compared with. */
   private readonly main: LineSeries;
   private readonly axis = new CalmScale();
@@ -164,7 +166,7 @@ class Held {
     sample(app, this.series.map((each) => each.metric), scales, plot.from, end, points);
     plot.most = most(points);
     this.compare(end);
-    plot.most = Math.max(plot.most, most(this.other));
+    for (const value of this.beside) plot.most = Math.max(plot.most, value ?? 0);
     this.any = points.y.some((column) => column.some((value) => value !== null));
     plot.limit = limit;
     const wanted = limit !== undefined && limit < plot.most * 1.7 ? Math.max(plot.most, limit * 1.02) : plot.most;
@@ -176,17 +178,20 @@ class Held {
 
   /** Another time under this one, point by point: now, or the day before. */
   private compare(end: number): void {
-    const { app, other, plot, points } = this;
+    const { app, other, plot, points, beside } = this;
     const shift = app.moment.compared();
-    const line = plot.lines.at(-1) as Line;
-    line.name = `${this.main.name ?? this.main.metric} ${app.moment.compare.value}`;
-    if (!shift) {
-      other.x.length = 0;
-      (other.y[0] as (number | null)[]).length = 0;
-      return;
-    }
+    beside.length = 0;
+    beside.length = points.x.length;
+    beside.fill(null);
+    if (!shift) return;
+    (plot.lines.at(-1) as Line).name = `${this.main.name ?? this.main.metric} ${app.moment.compare.value}`;
     sample(app, [this.main.metric], [this.scale], plot.from + shift, end + shift, other);
-    (other.y[0] as (number | null)[]).length = Math.min(points.x.length, other.x.length);
+    // The other time may come in wider steps: each place takes the step that it lies in.
+    let place = 0;
+    points.x.forEach((at, index) => {
+      while (place < other.x.length && (other.x[place] as number) < at + shift - 0.5) place += 1;
+      beside[index] = other.y[0]?.[place] ?? null;
+    });
   }
 
   private gap(end: number): void {
@@ -197,16 +202,14 @@ class Held {
   }
 
   private text(line: number, at: number | null = null): string {
-    const column = line === this.series.length ? this.other.y[0] : this.points.y[line];
+    const column = line === this.series.length ? this.beside : this.points.y[line];
     const value = at === null ? this.points.last[line] : column?.[at];
     // Other units stand in the head of the panel already, and there is little room.
     return valuedText(value, this.unit === "ms" || this.unit === "%" ? this.unit : "");
   }
 
   private data(): uPlot.AlignedData {
-    const { x, y } = this.points;
-    const other = this.other.y[0] as (number | null)[];
-    return [x, ...y, x.map((_, index) => other[index] ?? null)];
+    return [this.points.x, ...this.points.y, this.beside];
   }
 
   private makePlot(): Plot {

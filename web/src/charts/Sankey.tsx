@@ -33,7 +33,7 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
           {graph.links.map((link, index) => (
             <path key={index} d={path(link) ?? ""} fill="none" stroke-width={Math.max(1, link.width ?? 1)} class={`flow-${link.from.kind ?? "on"}`} style={{ strokeOpacity: link.from.kind === "answered" ? (link.from.strength ?? 0.8) * 0.75 : undefined }} />
           ))}
-          {graph.nodes.map((node) => <Block key={node.name} node={node} />)}
+          {graph.nodes.map((node) => <Block key={node.name} node={node} brief={width < NARROW} />)}
         </svg>
       ) : null}
     </div>
@@ -41,6 +41,8 @@ export function Sankey({ label, nodes, links, height = 300 }: { label: string; n
 }
 
 const LEAST = 60;
+/** Below it the ends have their names only; the table has the figures. */
+const NARROW = 480;
 const path = sankeyLinkHorizontal<Node, Link>();
 
 function laidOut(nodes: readonly FlowNode[], links: readonly FlowLink[], width: number, height: number) {
@@ -54,7 +56,7 @@ function laidOut(nodes: readonly FlowNode[], links: readonly FlowLink[], width: 
 /** As much room at the sides as the words there need, at most a third each. */
 function rooms(nodes: readonly FlowNode[], links: readonly FlowLink[], width: number): { left: number; right: number } {
   const wide = measure();
-  const room = (ends: readonly FlowNode[]) => Math.min(width / 3, Math.max(LEAST, ...ends.map((node) => wide(`${node.name} ${node.note ?? "000.0 k"}`) + 24)));
+  const room = (ends: readonly FlowNode[]) => Math.min(width * 0.36, Math.max(LEAST, ...ends.map((node) => wide(width < NARROW ? node.name : `${node.name} ${node.note ?? "000.0 k"}`) + 24)));
   return { left: room(nodes.filter((node) => !links.some((link) => link.target === node.name))), right: room(nodes.filter((node) => !links.some((link) => link.source === node.name))) };
 }
 
@@ -67,13 +69,13 @@ function acyclic(links: readonly FlowLink[], places: Map<string, number>): FlowL
   return kept;
 }
 
-function Block({ node }: { node: Node & { x0?: number; x1?: number; y0?: number; y1?: number; value?: number; depth?: number; sourceLinks?: unknown[] } }) {
+function Block({ node, brief }: { node: Node & { x0?: number; x1?: number; y0?: number; y1?: number; value?: number; depth?: number; sourceLinks?: unknown[] }; brief: boolean }) {
   const { x0 = 0, x1 = 0, y0 = 0, y1 = 0 } = node;
   const left = node.depth === 0;
   const middle = (y0 + y1) / 2;
   const beside = left ? x0 - 8 : x1 + 8;
   const inside = !left && (node.sourceLinks?.length ?? 0) > 0;
-  const note = node.note ?? exact(node.value ?? 0);
+  const note = brief && (left || !inside) ? "" : (node.note ?? exact(node.value ?? 0));
   return (
     <g>
       <rect x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} class="block" />

@@ -37,7 +37,7 @@ export function TierFlow({ label, tiers, steps, reads, height = 310 }: Props) {
               {exact(ribbon.value)} go on
             </text>
           ))}
-          <Ends ends={drawn.ends} drawn={drawn} reads={reads} bottom={height} />
+          <Ends ends={drawn.ends} drawn={drawn} reads={reads} bottom={height} narrow={narrow} />
         </svg>
       ) : null}
     </div>
@@ -75,7 +75,7 @@ function Head({ x, name, note }: { x: number; name: string; note: string }) {
   );
 }
 
-function Ends({ ends, drawn, reads, bottom }: { ends: readonly Bar[]; drawn: Drawn; reads: number; bottom: number }) {
+function Ends({ ends, drawn, reads, bottom, narrow }: { ends: readonly Bar[]; drawn: Drawn; reads: number; bottom: number; narrow: boolean }) {
   const places = apart(ends.map((end) => end.y + end.height / 2 - LABEL / 2), LABEL, bottom);
   return (
     <>
@@ -87,7 +87,7 @@ function Ends({ ends, drawn, reads, bottom }: { ends: readonly Bar[]; drawn: Dra
           <text key={end.name} x={end.x + 14} y={y} class={nothing ? "nothing" : ""}>
             <tspan class="share">{percent(value / reads)}%</tspan>
             <tspan x={end.x + 14} dy="15">
-              {exact(value)} {nothing ? "nothing" : `by ${end.name}`}
+              {exact(value)} {nothing ? "nothing" : narrow ? (SHORT[end.name] ?? end.name) : `by ${end.name}`}
             </tspan>
           </text>
         );

@@ -87,13 +87,13 @@ function kindOf(name: string): string {
 
 function Legend() {
   return (
-    <>
+    <span class="legend-states">
       {(["connected", "slow", "away", "off"] as const).map((each) => (
         <span key={each}>
           <Mark of={each} label="" /> {each}
         </span>
       ))}
-    </>
+    </span>
   );
 }
 

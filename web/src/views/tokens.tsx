@@ -150,7 +150,7 @@ function Month({ tokens, costs }: { tokens: TokenAnswer | null; costs: CostAnswe
   const table = () => ({ columns: ["day", "sum usd", "lower", "upper"], rows: [...spend.past.map(([at, value]) => [iso(at), value, null, null]), ...spend.ahead.map((each) => [iso(each.at), each.value, each.lower, each.upper])] });
   return (
     <Panel title="Spend this month" sub="cumulative, $" span={8} right={band} table={table}>
-      <BandChart title="Spend this month" past={spend.past} ahead={spend.ahead} from={spend.from} to={spend.to} fill height={340} show={dollars} endName="Forecast" now={`now, ${money(spend.past.at(-1)?.[1] ?? 0)}`}
+      <BandChart title="Spend this month" past={spend.past} ahead={spend.ahead} from={spend.from} to={spend.to} fill height={372} show={dollars} endName="Forecast" now={`now, ${money(spend.past.at(-1)?.[1] ?? 0)}`}
         {...(spend.before.length ? { other: { name: "month before", points: spend.before } } : {})}
         {...(budget ? { limit: { name: `budget ${exact(budget.limit_usd)}`, value: budget.limit_usd }, crossing: usedUp(spend, budget.limit_usd, now) } : {})} />
     </Panel>
