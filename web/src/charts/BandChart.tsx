@@ -91,7 +91,7 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
       <path class="past" d={line(past)} />
       {ahead.length ? <path class="median" d={line(begin.map((each) => [each.at, each.value]))} /> : null}
       {last ? <Now x={x(last[0])} y={y(last[1])} words={now} base={base} onTop={nowOnTop ?? false} /> : null}
-      {crossing && limit ? <Crossing x={x(crossing.at)} y={y(limit.value)} words={crossing.words} more={crossing.more} base={base} /> : null}
+      {crossing && limit ? <Crossing x={x(crossing.at)} y={y(limit.value)} above={Math.min(y(limit.value) - 30, last && crossing.at < to && Math.abs(x(crossing.at) - x(last[0])) < 170 ? y(last[1]) - 42 : base)} words={crossing.words} more={crossing.more} base={base} /> : null}
       <Names right={right} base={base} ends={[...(ahead.length ? [{ name: endName, value: ahead.at(-1)?.value ?? 0, tone: "accent" }] : last ? [{ name: "now", value: last[1], tone: "accent" }] : []), ...(other?.points.length ? [{ name: other.name, value: other.points.at(-1)?.[1] ?? 0, tone: "" }] : [])]} y={y} show={show} />
       {over ? (
         <g>
@@ -141,13 +141,13 @@ function Now({ x, y, words, base, onTop }: { x: number; y: number; words: string
   );
 }
 
-function Crossing({ x, y, words, more, base }: { x: number; y: number; words: string; more: string; base: number }) {
+function Crossing({ x, y, above, words, more, base }: { x: number; y: number; above: number; words: string; more: string; base: number }) {
   const left = x > 220;
   return (
     <g class="crossing">
       <line x1={x} x2={x} y1={TOP} y2={base} />
       <circle cx={x} cy={y} r="4" />
-      <text class="strong" x={left ? x - 12 : x + 12} y={y - 30} text-anchor={left ? "end" : "start"}>
+      <text class="strong" x={left ? x - 12 : x + 12} y={Math.max(TOP + 8, above)} text-anchor={left ? "end" : "start"}>
         {words}
         <tspan class="more" x={left ? x - 12 : x + 12} dy="15">{more}</tspan>
       </text>

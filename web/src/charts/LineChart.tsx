@@ -143,7 +143,7 @@ class Held {
     const place = stepCursor(this.chart, key, many);
     if (place === undefined) return undefined;
     if (place === null) return "";
-    const values = this.plot.lines.map((line, index) => `${line.name} ${this.text(index, place)}`).filter((words) => !words.endsWith(NONE));
+    const values = this.plot.lines.map((line, index) => `${line.name} ${this.text(index, place)}`).filter((words) => !words.includes(` ${NONE}`));
     return `${second(this.chart.data[0][place] as number)}: ${values.join(", ") || "no value"}`;
   }
 

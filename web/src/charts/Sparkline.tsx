@@ -86,7 +86,7 @@ function means(points: Sampled, from: number, to: number): number[] {
 
 /** Where points are fewer than places between them, places in between are no gaps. */
 function filled(buckets: number[], points: number): number[] {
-  const reach = Math.ceil(POINTS / Math.max(1, points)) + 1;
+  const reach = Math.ceil(POINTS / Math.max(1, points - 1)) + 1;
   return buckets.map((value, index) => {
     if (!Number.isNaN(value)) return value;
     const before = buckets.slice(Math.max(0, index - reach), index).findLast((each) => !Number.isNaN(each));

@@ -2,6 +2,7 @@
 
 import uPlot from "uplot";
 import { CHART_FONT, palette, type Palette, type Token } from "../theme/theme";
+import { NONE } from "../format/number";
 import { minute, ticks, tickText } from "../format/time";
 import { hatch } from "./canvas";
 import { apart, gridlines } from "./scale";
@@ -269,20 +270,21 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   const ratio = devicePixelRatio || 1;
   const under = chart.cursor.idx ?? null;
   const hovered = chart.cursor.left !== undefined && chart.cursor.left >= 0 ? under : null;
-  const shown = plot.lines.map((line, index) => ({ line, index, ...end(chart, index, hovered) })).filter((each) => each.at !== null);
+  const shown = plot.lines.map((line, index) => ({ line, index, ...read(chart, index, hovered) })).filter((each) => each.at !== null);
   const wanted = shown.map(({ value }) => chart.valToPos(value, "y", true) / ratio - 14);
   const places = apart(wanted, 28, (bbox.top + bbox.height) / ratio + 14);
   const left = (bbox.left + bbox.width) / ratio + 10;
   ctx.textAlign = "left";
   ctx.textBaseline = "top";
-  shown.forEach(({ line, index, at, value }, place) => {
+  shown.forEach(({ line, index, at, value, known }, place) => {
     const y = places[place] as number;
     ctx.font = `${11 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = line.colour === "cmp" ? colours.cmp : line.main ? colours.accent : colours.tx3;
     ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, y * ratio);
     ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = colours.tx1;
-    ctx.fillText(plot.value(index, at), left * ratio, (y + 12) * ratio);
+    ctx.fillText(known ? plot.value(index, at) : NONE, left * ratio, (y + 12) * ratio);
+    if (!known) return;
     const x = chart.data[0]?.[at as number];
     if ((!plot.live || line.dashed) && hovered === null) return;
     ctx.fillStyle = colours[line.colour];
@@ -298,6 +300,12 @@ export function cut(context: CanvasRenderingContext2D, text: string, width: numb
   let length = text.length;
   while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
   return `${text.slice(0, length)}…`;
+}
+
+/** The same; a line without a value under the pointer keeps its name where it was. */
+function read(chart: uPlot, line: number, hovered: number | null): { at: number | null; value: number; known: boolean } {
+  const under = end(chart, line, hovered);
+  return under.at === null && hovered !== null ? { ...end(chart, line, null), known: false } : { ...under, known: true };
 }
 
 /** Where the value of a line is read: under the pointer, else its last. */

@@ -1,6 +1,6 @@
 // What leaves the page: CSV, pictures, links.
 
-import { pictureOf } from "./picture";
+import { pictureOf, tablePicture } from "./picture";
 import type { Tabular } from "./TableBehind";
 
 /** Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay numbers. */
@@ -19,9 +19,9 @@ export function saveCsv(title: string, table: Tabular): void {
   save(`${fileName(title)}.csv`, new Blob([csv(table)], { type: "text/csv" }));
 }
 
-/** A panel as PNG: its title, its canvases and drawings where they stand, and the time. What is text stays text in its CSV. */
-export async function savePicture(title: string, panel: HTMLElement): Promise<void> {
-  const picture = await pictureOf(title, panel);
+/** A panel as PNG: its title, its canvases and drawings where they stand, and the time; what is text as a table. */
+export async function savePicture(title: string, panel: HTMLElement, behind: () => Tabular): Promise<void> {
+  const picture = (await pictureOf(title, panel)) ?? tablePicture(title, panel, behind());
   picture?.toBlob((content) => content && save(`${fileName(title)}.png`, content));
 }
 

@@ -1,7 +1,9 @@
 // A panel as a picture: what is drawn on it, on its own ground, with its title and the time in UTC.
 
 import { CHART_FONT, palette } from "../theme/theme";
+import { cut } from "../charts/plot";
 import { iso } from "../format/time";
+import type { Tabular } from "./TableBehind";
 
 const HEAD = 34;
 const EDGE = 14;
@@ -29,6 +31,38 @@ export async function pictureOf(title: string, panel: HTMLElement): Promise<HTML
   return sheet;
 }
 
+const ROW = 22;
+const MOST_ROWS = 200;
+const MOST_WIDE = 420;
+
+/** Rows and columns as a picture, each column as wide as its longest text. */
+export function tablePicture(title: string, panel: HTMLElement, { columns, rows }: Tabular): HTMLCanvasElement | null {
+  const sheet = document.createElement("canvas");
+  const context = sheet.getContext("2d");
+  if (!context) return null;
+  const lines = [columns, ...rows.slice(0, MOST_ROWS)].map((line) => line.map((cell) => String(cell ?? "–")));
+  context.font = `12px ${CHART_FONT}`;
+  const widths = columns.map((_, column) => Math.min(MOST_WIDE, Math.max(...lines.map((line) => context.measureText(line[column] ?? "").width)) + 24));
+  const wide = Math.max(360, widths.reduce((sum, width) => sum + width, 0));
+  const ratio = devicePixelRatio || 1;
+  sheet.width = (wide + 2 * EDGE) * ratio;
+  sheet.height = (HEAD + lines.length * ROW + EDGE) * ratio;
+  context.scale(ratio, ratio);
+  ground(context, title, panel, wide);
+  const colours = palette(panel);
+  context.textAlign = "left";
+  context.font = `12px ${CHART_FONT}`;
+  lines.forEach((line, index) => {
+    context.fillStyle = index ? colours.tx1 : colours.tx3;
+    let x = EDGE;
+    line.forEach((cell, column) => {
+      context.fillText(cut(context, cell, MOST_WIDE - 24), x, HEAD + index * ROW + 4);
+      x += widths[column] ?? 0;
+    });
+  });
+  return sheet;
+}
+
 function ground(context: CanvasRenderingContext2D, title: string, panel: HTMLElement, width: number): void {
   const colours = palette(panel);
   context.fillStyle = colours.bg;
@@ -43,7 +77,7 @@ function ground(context: CanvasRenderingContext2D, title: string, panel: HTMLEle
   context.fillText(iso(Date.now() / 1000), EDGE + width, 11);
 }
 
-const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity", "font", "text-anchor", "letter-spacing"];
+const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity", "paint-order", "font-family", "font-size", "font-weight", "font-variant-numeric", "text-anchor", "letter-spacing"];
 
 /** A drawing with the style that it has here, as an image. */
 async function imageOf(drawing: SVGSVGElement): Promise<HTMLImageElement> {

@@ -176,7 +176,7 @@ function NextHours({ tokens }: { tokens: TokenAnswer | null }) {
   const past = (tokens?.by_hour ?? []).map((each): [number, number] => [parsed(each.hour) + HOUR, each.tokens]).filter(([at]) => at <= begun);
   const ahead = [...(data?.this_hour ? [data.this_hour] : []), ...(data?.ahead ?? [])].map((each) => ({ at: parsed(each.from) + HOUR, value: each.tokens, lower: each.lower, upper: each.upper })).slice(0, 24);
   const said = state === "absent" ? "Forecasts are not made here." : data && !ahead.length ? `A forecast needs hours of data; ${exact(data.hours_known)} are known.` : "";
-  const note = !data || !ahead.length ? "" : data.cold ? `mean of ${exact(data.hours_known)} hours, 48 are needed` : `band: ${exact(Math.round(data.cover.promised * 10))} of 10 outcomes`;
+  const note = !data || !ahead.length ? "" : data.cold ? `a guess: ${exact(data.hours_known)} of 48 hours known` : `band: ${exact(Math.round(data.cover.promised * 10))} of 10 outcomes`;
   const table = () => ({ columns: ["hour until", "tokens", "lower", "upper"], rows: [...past.map(([at, value]) => [iso(at), value, null, null]), ...ahead.map((each) => [iso(each.at), each.value, each.lower, each.upper])] });
   return (
     <Panel title="Next hours" sub="tokens per hour" span={4} right={note} table={table}>
