@@ -11,9 +11,11 @@ import { heatSteps } from "./heat";
 export interface HeatRow {
   name: string;
   values: readonly (number | null)[];
-  /** Columns in which a question had no answer. */
+  /** Questions without an answer, for each column; outlined where there are any. */
   gaps?: readonly number[];
   right?: string;
+  /** Beside it, quiet. */
+  far?: string;
 }
 
 interface Props {
@@ -22,13 +24,20 @@ interface Props {
   /** Names of the columns; some of them stand below. */
   columns: readonly string[];
   word?: string;
+  /** Over the totals at the right, and what stands beside them. */
+  heads?: readonly [string, string];
+  /** What an outlined cell is, in the legend. */
+  gapWord?: string;
 }
 
+const TOP = 18;
 const ROW = 20;
 const LEFT = 142;
 const RIGHT = 56;
+/** Of what stands beside the totals. */
+const FAR = 84;
 
-export function Heatmap({ label, rows, columns, word = "reads" }: Props) {
+export function Heatmap({ label, rows, columns, word = "reads", heads, gapWord }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<unknown[]>([]);
   const [over, setOver] = useState<{ row: number; column: number; x: number; y: number } | null>(null);
@@ -38,49 +47,53 @@ export function Heatmap({ label, rows, columns, word = "reads" }: Props) {
     const key = [rows, columns, theme.value, look, element?.clientWidth, over?.row, over?.column];
     if (!element || key.every((each, index) => Object.is(each, drawn.current[index]))) return;
     drawn.current = key;
-    draw(element, rows, columns, over);
+    draw(element, rows, columns, over, heads);
   });
   const most = Math.max(0, ...rows.flatMap((row) => row.values.map((value) => value ?? 0)));
   const found = over && rows[over.row];
   return (
     <div class="heat" style={{ position: "relative" }}>
-      <canvas ref={canvas} role="img" aria-label={`${label}: ${rows.length} rows, up to ${shortText(most)} ${word}`} style={{ width: "100%", height: `${rows.length * ROW + 24}px`, display: "block" }}
-        onPointerMove={(event) => setOver(place(event, rows.length, columns.length))} onPointerLeave={() => setOver(null)} />
+      <canvas ref={canvas} role="img" aria-label={`${label}: ${rows.length} rows, up to ${shortText(most)} ${word}`} style={{ width: "100%", height: `${rows.length * ROW + (heads ? TOP : 0) + 24}px`, display: "block" }}
+        onPointerMove={(event) => setOver(place(event, rows.length, columns.length, heads !== undefined))} onPointerLeave={() => setOver(null)} />
       {found && over ? (
         <div class="pop heat-pop" style={{ left: `${Math.max(0, over.x - 190)}px`, top: `${over.y + 14}px` }}>
           <b>{found.name}</b> <span class="quiet">{columns[over.column]}</span>
           <div>
-            {word} <b class="num">{shortText(found.values[over.column] ?? 0)}</b>
+            {found.gaps ? gapWord : word} <b class="num">{shortText((found.gaps ?? found.values)[over.column] ?? 0)}</b>
           </div>
-          {found.gaps?.includes(over.column) ? <div class="warn">asked, no answer</div> : null}
         </div>
       ) : null}
       <p class="quiet small legend">
         fewer {["h0", "h1", "h2", "h3", "h4", "h5"].map((step) => <i key={step} style={{ background: `var(--${step})` }} />)} more, up to {shortText(most)}
+        {rows.some((row) => row.gaps) ? <span class="gap-key">{gapWord}</span> : null}
       </p>
     </div>
   );
 }
 
-function place(event: PointerEvent, rows: number, columns: number): { row: number; column: number; x: number; y: number } | null {
+function place(event: PointerEvent, rows: number, columns: number, headed: boolean): { row: number; column: number; x: number; y: number } | null {
   const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  const column = Math.floor(((x - LEFT) / (box.width - LEFT - RIGHT)) * columns);
-  const row = Math.floor(y / ROW);
+  const column = Math.floor(((x - LEFT) / (box.width - LEFT - rightOf(headed, box.width))) * columns);
+  const row = Math.floor((y - (headed ? TOP : 0)) / ROW);
   return column >= 0 && column < columns && row >= 0 && row < rows ? { row, column, x, y } : null;
 }
 
-function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: readonly string[], over: { row: number; column: number } | null): void {
+function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: readonly string[], over: { row: number; column: number } | null, heads?: readonly [string, string]): void {
   const at = surface(canvas);
   if (!at) return;
   const { context, width } = at;
   const colours = palette(canvas);
-  const cell = (width - LEFT - RIGHT) / Math.max(1, columns.length);
+  const right = rightOf(heads !== undefined, width);
+  const total = heads && right > RIGHT ? width - FAR : width;
+  const top = heads ? TOP : 0;
+  const cell = (width - LEFT - right) / Math.max(1, columns.length);
   const steps = heatSteps(rows.flatMap((row) => columns.map((_, column) => row.values[column] ?? null)));
   context.font = `12px ${CHART_FONT}`;
   context.textBaseline = "middle";
+  if (heads) headed(context, heads, total, width, colours.tx3);
   rows.forEach((row, index) => {
-    const y = index * ROW;
+    const y = top + index * ROW;
     context.textAlign = "left";
     context.fillStyle = colours.tx1;
     context.fillText(cut(context, row.name, LEFT - 12), 0, y + ROW / 2);
@@ -88,14 +101,31 @@ function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: read
       const step = steps[index * columns.length + column];
       context.fillStyle = step == null ? "transparent" : colours[`h${step}` as Token];
       context.fillRect(LEFT + column * cell, y, Math.max(1, cell - 1), ROW - 1);
-      if (row.gaps?.includes(column)) outline(context, LEFT + column * cell, y, cell, colours["warn-f"]);
+      if (row.gaps) context.fillStyle = colours.h0;
+      if (row.gaps) context.fillRect(LEFT + column * cell, y, Math.max(1, cell - 1), ROW - 1);
+      if (row.gaps?.[column]) outline(context, LEFT + column * cell, y, cell, colours["warn-f"]);
     });
     context.textAlign = "right";
     context.fillStyle = colours.tx1;
-    context.fillText(row.right ?? "", width, y + ROW / 2);
+    context.fillText(row.right ?? "", total, y + ROW / 2);
+    if (total === width) return;
+    context.fillStyle = colours.tx3;
+    context.fillText(cut(context, row.far ?? "", FAR - 14), width, y + ROW / 2);
   });
-  below(context, columns, cell, rows.length * ROW + 12, colours.tx3);
-  if (over) outline(context, LEFT + over.column * cell, over.row * ROW, cell, colours.tx1);
+  below(context, columns, cell, top + rows.length * ROW + 12, colours.tx3);
+  if (over) outline(context, LEFT + over.column * cell, top + over.row * ROW, cell, colours.tx1);
+}
+
+/** Room at the right: the total, and what stands beside it where there is the width. */
+function rightOf(headed: boolean, width: number): number {
+  return headed && width > 520 ? RIGHT + FAR : RIGHT;
+}
+
+function headed(context: CanvasRenderingContext2D, [total, far]: readonly [string, string], at: number, width: number, colour: string): void {
+  context.textAlign = "right";
+  context.fillStyle = colour;
+  context.fillText(total, at, TOP / 2 - 1);
+  if (at !== width) context.fillText(far, width, TOP / 2 - 1);
 }
 
 function outline(context: CanvasRenderingContext2D, x: number, y: number, cell: number, colour: string): void {

@@ -3,10 +3,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { useApp, usePaint } from "../frame/context";
-import { exact, significant, valuedText } from "../format/number";
+import { exact, NONE, significant, valuedText } from "../format/number";
 import { second } from "../format/time";
 import { theme, type Token } from "../theme/theme";
-import { type Line, makePlot, type Plot } from "./plot";
+import { type Line, makePlot, makeRoom, type Plot, stepCursor } from "./plot";
 import { sample, Sampled } from "./sampling";
 import { CalmScale, gridStep } from "./scale";
 
@@ -27,6 +27,8 @@ interface Props {
   limit?: number | undefined;
   /** Rule whose episodes are tinted. */
   rule?: string;
+  /** Tint them; else an upright says when they began. */
+  tinted?: boolean;
   low?: boolean;
   /** Said in the place of the curve while there is none. */
   nothing?: string;
@@ -34,10 +36,11 @@ interface Props {
 
 const COLOURS: readonly Token[] = ["s1", "s2", "s3", "s4", "s5"];
 
-export function LineChart({ title, series, unit = "", scale = 1, limit, rule, low, nothing = "No values in this range." }: Props) {
+export function LineChart({ title, series, unit = "", scale = 1, limit, rule, tinted = false, low, nothing = "No values in this range." }: Props) {
   const app = useApp();
   const host = useRef<HTMLDivElement>(null);
   const said = useRef<HTMLParagraphElement>(null);
+  const heard = useRef<HTMLParagraphElement>(null);
   const held = useRef<Held | null>(null);
   const key = series.map((each) => each.metric).join();
 
@@ -52,26 +55,41 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, lo
       held.current = null;
     };
   }, [app, key, unit, scale]);
+  const pressed = (event: KeyboardEvent) => {
+    const words = held.current?.pressed(event.key, event.shiftKey);
+    if (words === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (heard.current) heard.current.textContent = words;
+  };
 
   usePaint(() => {
-    const known = held.current?.paint(limit, rule);
+    const known = held.current?.paint(limit, rule, tinted);
     if (!known || !host.current || !said.current) return;
     said.current.hidden = known.any;
     if (performance.now() - known.saidAt > 10_000 || !known.saidAt) host.current.setAttribute("aria-label", known.say(title));
   });
 
   return (
-    <div class={low ? "chart low" : "chart"} ref={host} role="img" aria-label={title}>
-      <p class="said" ref={said} hidden>
-        {nothing}
-      </p>
-    </div>
+    <>
+      <div class={low ? "chart low" : "chart"} ref={host} role="img" aria-label={title} tabIndex={0} onKeyDown={pressed}>
+        <p class="said" ref={said} hidden>
+          {nothing}
+        </p>
+      </div>
+      <p class="sr" role="status" ref={heard} />
+    </>
   );
 }
 
 /** One chart at work. */
 class Held {
   private readonly points: Sampled;
+  private readonly other = new Sampled(1);
+  /** The comparison, place by place beside the points. */
+  private readonly beside: (number | null)[] = [];
+  /** The line that another time is compared with. */
+  private readonly main: LineSeries;
   private readonly axis = new CalmScale();
   private readonly plot: Plot;
   private readonly chart: uPlot;
@@ -88,6 +106,7 @@ class Held {
     private readonly scale: number,
   ) {
     this.points = new Sampled(series.length);
+    this.main = series.find((each) => each.main) ?? (series[0] as LineSeries);
     this.plot = this.makePlot();
     this.chart = makePlot(host, this.plot, this.data());
   }
@@ -102,19 +121,30 @@ class Held {
   }
 
   /** Draw when something changed; null: nothing did. */
-  paint(limit: number | undefined, rule: string | undefined): Held | null {
+  paint(limit: number | undefined, rule: string | undefined, tinted: boolean): Held | null {
     const { app } = this;
     const end = app.moment.end();
     const look = this.host.closest<HTMLElement>("[data-state]")?.dataset["state"];
     const shownEnd = app.moment.moves.value ? Math.floor(end * this.resolution()) : end;
-    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit}`;
+    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit} ${app.moment.compared()}`;
     if (key === this.drawn) return null;
     this.drawn = key;
     if (this.span !== app.moment.span.value) this.axis.forget();
     this.span = app.moment.span.value;
+    this.plot.tinted = tinted;
     this.move(end, limit, rule);
     this.chart.setData(this.data(), true);
+    makeRoom(this.chart, this.plot);
     return this;
+  }
+
+  /** What a key of the chart does, in words; undefined: it is none of ours. */
+  pressed(key: string, many: boolean): string | undefined {
+    const place = stepCursor(this.chart, key, many);
+    if (place === undefined) return undefined;
+    if (place === null) return "";
+    const values = this.plot.lines.map((line, index) => `${line.name} ${this.text(index, place)}`).filter((words) => !words.includes(` ${NONE}`));
+    return `${second(this.chart.data[0][place] as number)}: ${values.join(", ") || "no value"}`;
   }
 
   say(title: string): string {
@@ -135,13 +165,33 @@ class Held {
     const scales = this.series.map(() => this.scale);
     sample(app, this.series.map((each) => each.metric), scales, plot.from, end, points);
     plot.most = most(points);
+    this.compare(end);
+    for (const value of this.beside) plot.most = Math.max(plot.most, value ?? 0);
     this.any = points.y.some((column) => column.some((value) => value !== null));
     plot.limit = limit;
     const wanted = limit !== undefined && limit < plot.most * 1.7 ? Math.max(plot.most, limit * 1.02) : plot.most;
-    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000);
+    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000, this.unit);
     plot.spans = rule ? app.alerts.spans.filter((span) => span.rule === rule) : [];
     plot.live = app.moment.mode.value === "live" && app.link.state.value === "open";
     this.gap(end);
+  }
+
+  /** Another time under this one, point by point: now, or the day before. */
+  private compare(end: number): void {
+    const { app, other, plot, points, beside } = this;
+    const shift = app.moment.compared();
+    beside.length = 0;
+    beside.length = points.x.length;
+    beside.fill(null);
+    if (!shift) return;
+    (plot.lines.at(-1) as Line).name = `${this.main.name ?? this.main.metric} ${app.moment.compare.value}`;
+    sample(app, [this.main.metric], [this.scale], plot.from + shift, end + shift, other);
+    // The other time may come in wider steps: each place takes the step that it lies in.
+    let place = 0;
+    points.x.forEach((at, index) => {
+      while (place < other.x.length && (other.x[place] as number) < at + shift - 0.5) place += 1;
+      beside[index] = other.y[0]?.[place] ?? null;
+    });
   }
 
   private gap(end: number): void {
@@ -152,13 +202,14 @@ class Held {
   }
 
   private text(line: number, at: number | null = null): string {
-    const value = at === null ? this.points.last[line] : this.points.y[line]?.[at];
+    const column = line === this.series.length ? this.beside : this.points.y[line];
+    const value = at === null ? this.points.last[line] : column?.[at];
     // Other units stand in the head of the panel already, and there is little room.
     return valuedText(value, this.unit === "ms" || this.unit === "%" ? this.unit : "");
   }
 
   private data(): uPlot.AlignedData {
-    return [this.points.x, ...this.points.y];
+    return [this.points.x, ...this.points.y, this.beside];
   }
 
   private makePlot(): Plot {
@@ -169,8 +220,9 @@ class Held {
       ...(each.main || this.series.length === 1 ? { main: true } : {}),
       ...(each.fill || (this.series.length === 1 && !each.colour) ? { fill: true } : {}),
     }));
+    lines.push({ name: "", colour: "cmp", dashed: true });
     return {
-      lines, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], live: true, gapSince: null, gapText: "",
+      lines, right: 0, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], tinted: false, live: true, gapSince: null, gapText: "",
       value: (line, at) => this.text(line, at),
       axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
       chosen: (from, to) => app.moment.look(from, to),

@@ -1,8 +1,9 @@
 // Who works with whom: circle = agent, figure = open tasks, ring = share of capacity, line = hand-offs. It stays where it is.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { exact, shortText } from "../format/number";
 import { arranged } from "./places";
+import { useWidth } from "./room";
 
 export interface NetworkNode {
   name: string;
@@ -29,31 +30,26 @@ interface Props {
 const KEY = "hxp.places.1";
 
 export function Network({ label, nodes, links, selected = null, pick, height = 420 }: Props) {
-  const host = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
+  const [host, width] = useWidth<HTMLDivElement>();
   const places = useRef(remembered());
-  useEffect(() => {
-    const element = host.current as HTMLDivElement;
-    const sized = new ResizeObserver(() => setWidth(element.clientWidth));
-    sized.observe(element);
-    return () => sized.disconnect();
-  }, []);
   const names = nodes.map((node) => node.name).sort();
   useMemo(() => {
     places.current = arranged(names, links, places.current);
     remember(places.current);
   }, [names.join("\n")]);
-  const most = Math.max(1, ...links.map((link) => link.value));
+  const lit = (link: NetworkLink): boolean => link.source === selected || link.target === selected;
+  const most = Math.max(1, ...both(links).map((link) => link.value));
   const at = (name: string): [number, number] => {
     const [x, y] = places.current.get(name) ?? [0, 0];
     return [width / 2 + x * (width / 2 - 70), height / 2 - 8 + y * (height / 2 - 52)];
   };
-  const joined = links.filter((link) => link.source !== link.target && places.current.has(link.source) && places.current.has(link.target));
+  const joined = both(links).filter((link) => places.current.has(link.source) && places.current.has(link.target));
   return (
     <div ref={host} style={{ height: `${height}px` }} role="group" aria-label={`${label}: ${nodes.length} nodes, ${joined.length} lines`}>
       {width > 100 ? (
         <svg width={width} height={height} class="network">
-          {joined.map((link) => <Line key={`${link.source} ${link.target}`} link={link} from={at(link.source)} to={at(link.target)} most={most} lit={link.source === selected || link.target === selected} />)}
+          {[...joined].sort((left, right) => Number(lit(left)) - Number(lit(right))).map((link) => <Line key={`${link.source} ${link.target}`} link={link} from={at(link.source)} to={at(link.target)} most={most} lit={lit(link)} />)}
+          {joined.filter(lit).map((link) => <Count key={`${link.source} ${link.target}`} link={link} from={at(link.source === selected ? link.target : link.source)} to={at(selected as string)} />)}
           {nodes.map((node) => <Circle key={node.name} node={node} at={at(node.name)} selected={node.name === selected} pick={pick} />)}
         </svg>
       ) : null}
@@ -61,18 +57,41 @@ export function Network({ label, nodes, links, selected = null, pick, height = 4
   );
 }
 
+/** One line for two who work together, whichever way; the names in the order of the alphabet. */
+function both(links: readonly NetworkLink[]): NetworkLink[] {
+  const pairs = new Map<string, NetworkLink>();
+  for (const { source, target, value } of links) {
+    if (source === target) continue;
+    const [first, second] = source < target ? [source, target] : [target, source];
+    const key = `${first}\n${second}`;
+    pairs.set(key, { source: first, target: second, value: value + (pairs.get(key)?.value ?? 0) });
+  }
+  return [...pairs.values()];
+}
+
 function Line({ link, from, to, most, lit }: { link: NetworkLink; from: [number, number]; to: [number, number]; most: number; lit: boolean }) {
-  const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
-  const [x, y] = [(from[0] + to[0]) / 2 - dy * 0.08, (from[1] + to[1]) / 2 + dx * 0.08];
+  const [x, y] = bend(from, to);
   return (
     <g class={lit ? "line lit" : "line"}>
       <path d={`M${from[0]} ${from[1]}Q${x} ${y} ${to[0]} ${to[1]}`} stroke-width={1 + 6 * (link.value / most)} fill="none" />
-      {lit ? (
-        <text x={(from[0] + 2 * x + to[0]) / 4} y={(from[1] + 2 * y + to[1]) / 4 + 4} text-anchor="middle">
-          {shortText(link.value)}
-        </text>
-      ) : null}
     </g>
+  );
+}
+
+/** The point that a line bends towards; the same for both directions. */
+function bend(from: readonly [number, number], to: readonly [number, number]): [number, number] {
+  const turn = from[0] < to[0] || (from[0] === to[0] && from[1] < to[1]) ? 0.08 : -0.08;
+  return [(from[0] + to[0]) / 2 - (to[1] - from[1]) * turn, (from[1] + to[1]) / 2 + (to[0] - from[0]) * turn];
+}
+
+/** The count on a line of the selected one, nearer to the other end: there the lines have gone apart. */
+function Count({ link, from, to }: { link: NetworkLink; from: [number, number]; to: [number, number] }) {
+  const middle = bend(from, to);
+  const place = (index: 0 | 1) => 0.64 ** 2 * from[index] + 2 * 0.64 * 0.36 * middle[index] + 0.36 ** 2 * to[index];
+  return (
+    <text class="count" x={place(0)} y={place(1) + 4} text-anchor="middle">
+      {shortText(link.value)}
+    </text>
   );
 }
 

@@ -13,9 +13,14 @@ interface Props {
   scale?: number;
   limit?: number | undefined;
   tone: () => Token;
+  /** Told the seconds that are drawn when they are fewer than the range; 0: all of it. */
+  young?: (seconds: number) => void;
 }
 
-export function Sparkline({ metric, scale = 1, limit, tone }: Props) {
+/** The least that a young history is stretched from, seconds. */
+const LEAST = 60;
+
+export function Sparkline({ metric, scale = 1, limit, tone, young }: Props) {
   const app = useApp();
   const canvas = useRef<HTMLCanvasElement>(null);
   const points = useRef(new Sampled(1)).current;
@@ -27,17 +32,27 @@ export function Sparkline({ metric, scale = 1, limit, tone }: Props) {
     const key = `${app.metrics.version} ${app.history.version} ${Math.floor(end)} ${app.moment.span.value} ${tone()} ${colours?.bg} ${colours?.spark} ${element?.clientWidth}`;
     if (!element || !colours || key === drawn.current) return;
     drawn.current = key;
-    sample(app, [metric], [scale], app.moment.start(), end, points);
-    draw(element, points, app.moment.start(), end, colours[tone()], limit, colours.tx3, app.moment.moves.value);
+    const start = app.moment.start();
+    sample(app, [metric], [scale], start, end, points);
+    const from = begin(points, start, end);
+    young?.(from > start ? end - from : 0);
+    draw(element, points, from, end, colours[tone()], limit, colours.tx3, app.moment.moves.value);
   });
   return <canvas ref={canvas} aria-hidden="true" />;
+}
+
+/** A young history takes the whole width: where it begins, or the range does when it fills nearly all of it. */
+function begin(points: Sampled, start: number, end: number): number {
+  const first = points.y[0]?.findIndex((value) => value !== null) ?? -1;
+  const at = first < 0 ? start : (points.x[Math.max(0, first - 1)] as number);
+  return at - start < (end - start) * 0.1 ? start : Math.min(at, end - LEAST);
 }
 
 function draw(canvas: HTMLCanvasElement, points: Sampled, from: number, to: number, colour: string, limit: number | undefined, grey: string, live: boolean): void {
   const place = surface(canvas);
   if (!place) return;
   const { context, width, height } = place;
-  const buckets = means(points, from, to);
+  const buckets = filled(means(points, from, to), points.x.filter((at) => at >= from).length);
   const known = buckets.filter((value) => !Number.isNaN(value));
   if (!known.length) return;
   const top = Math.max(...known, limit !== undefined && limit < Math.max(...known) * 1.6 ? limit : 0) || 1;
@@ -67,6 +82,17 @@ function means(points: Sampled, from: number, to: number): number[] {
     counts[bucket] = (counts[bucket] as number) + 1;
   });
   return sums.map((sum, index) => (counts[index] ? sum / (counts[index] as number) : Number.NaN));
+}
+
+/** Where points are fewer than places between them, places in between are no gaps. */
+function filled(buckets: number[], points: number): number[] {
+  const reach = Math.ceil(POINTS / Math.max(1, points - 1)) + 1;
+  return buckets.map((value, index) => {
+    if (!Number.isNaN(value)) return value;
+    const before = buckets.slice(Math.max(0, index - reach), index).findLast((each) => !Number.isNaN(each));
+    const after = buckets.slice(index + 1, index + 1 + reach).some((each) => !Number.isNaN(each));
+    return before !== undefined && after ? before : Number.NaN;
+  });
 }
 
 function curve(context: CanvasRenderingContext2D, values: number[], x: (index: number) => number, y: (value: number) => number): void {

@@ -5,7 +5,8 @@ import { apart, CalmScale, gridlines, niceTop } from "./scale";
 import { stepOf } from "./sampling";
 import { csv } from "../panels/export";
 import { rows } from "../views/board";
-import { ended, limitOf } from "../views/alerts/model";
+import { limitOf } from "../format/alert";
+import { ended } from "../views/alerts/model";
 import { metricsOf } from "../panels/Defined";
 
 describe("scale", () => {

@@ -2,7 +2,8 @@
 
 import uPlot from "uplot";
 import { CHART_FONT, palette, type Palette, type Token } from "../theme/theme";
-import { ticks, tickText } from "../format/time";
+import { NONE } from "../format/number";
+import { minute, ticks, tickText } from "../format/time";
 import { hatch } from "./canvas";
 import { apart, gridlines } from "./scale";
 
@@ -30,8 +31,12 @@ export interface Plot {
   /** The largest value in sight. */
   most: number;
   spans: readonly Span[];
+  /** Whether episodes are tinted; without it an upright says when one began. */
+  tinted: boolean;
   /** Whether a dot marks now. */
   live: boolean;
+  /** Room at the right for names and values (px); it grows with them and does not shrink. */
+  right: number;
   /** Values at the right: of the end, or under the pointer. */
   value(line: number, at: number | null): string;
   axis(value: number, topmost: boolean): string;
@@ -41,15 +46,17 @@ export interface Plot {
   chosen(from: number, to: number): void;
 }
 
-const RIGHT = 66;
 const GUTTER = 34;
+const LEAST_RIGHT = 46;
+const NAME_FONT = `11px ${CHART_FONT}`;
+const VALUE_FONT = `600 13px ${CHART_FONT}`;
 
 export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData): uPlot {
   const colours = () => palette(host);
   const options: uPlot.Options = {
     width: Math.max(120, host.clientWidth),
     height: Math.max(80, host.clientHeight),
-    padding: [10, RIGHT, 0, 0],
+    padding: [10, () => plot.right, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -67,7 +74,49 @@ export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData)
       setSelect: [(chart) => select(chart, plot)],
     },
   };
-  return new uPlot(options, data, host);
+  const chart = new uPlot(options, data, host);
+  chart.over.setAttribute("aria-hidden", "true");
+  return chart;
+}
+
+/** Give names and values the room that they need, at most two fifths of the chart. */
+export function makeRoom(chart: uPlot, plot: Plot): void {
+  const { ctx } = chart;
+  ctx.save();
+  const widths = plot.lines.map((line, index) => {
+    const { at } = end(chart, index, null);
+    if (at === null) return 0;
+    ctx.font = NAME_FONT;
+    const name = ctx.measureText(line.name).width;
+    ctx.font = VALUE_FONT;
+    return Math.max(name, ctx.measureText(plot.value(index, at)).width);
+  });
+  ctx.restore();
+  const wanted = Math.ceil((Math.max(0, ...widths) + 14) / 8) * 8;
+  const room = Math.round(Math.min(Math.max(LEAST_RIGHT, wanted), chart.width * 0.4));
+  if (room <= plot.right) return;
+  plot.right = room;
+  chart.setSize({ width: chart.width, height: chart.height });
+}
+
+/** Move the upright by points with the keyboard; whoever listens hears the values there. Answers the place, null: it is gone. */
+export function stepCursor(chart: uPlot, key: string, many: boolean): number | null | undefined {
+  const times = chart.data[0];
+  const last = times.length - 1;
+  if (last < 0) return undefined;
+  if (key === "Escape") {
+    if ((chart.cursor.left ?? -1) < 0) return undefined;
+    chart.setCursor({ left: -10, top: -10 });
+    return null;
+  }
+  const shown = (chart.cursor.left ?? -1) >= 0 ? chart.cursor.idx : null;
+  const step = (many ? 10 : 1) * (key === "ArrowLeft" ? -1 : 1);
+  const wanted = key === "Home" ? 0 : key === "End" ? last : key === "ArrowLeft" || key === "ArrowRight" ? (shown ?? (step < 0 ? last + 1 : -1)) + step : -1;
+  if (wanted === -1 && key !== "ArrowLeft" && key !== "ArrowRight") return undefined;
+  const place = Math.max(0, Math.min(last, wanted));
+  // The third argument tells the other charts of the page; the types of the library leave it out.
+  (chart.setCursor as (at: { left: number; top: number }, fire: boolean, tell: boolean) => void)({ left: chart.valToPos(times[place] as number, "x"), top: 10 }, true, true);
+  return place;
 }
 
 function series(line: Line, colours: () => Palette): uPlot.Series {
@@ -128,6 +177,7 @@ function beneath(chart: uPlot, plot: Plot, colours: Palette): void {
     const left = Math.max(bbox.left, chart.valToPos(start, "x", true));
     const right = Math.min(bbox.left + bbox.width, chart.valToPos(end ?? plot.to, "x", true));
     if (right <= left) continue;
+    if (!plot.tinted) continue;
     ctx.fillStyle = priority === "critical" ? colours["crit-span"] : colours["warn-span"];
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
@@ -141,6 +191,7 @@ function above(chart: uPlot, plot: Plot, colours: Palette): void {
   const { ctx } = chart;
   ctx.save();
   limit(chart, plot, colours);
+  fired(chart, plot, colours);
   gapText(chart, plot, colours);
   ends(chart, plot, colours);
   ctx.restore();
@@ -184,6 +235,24 @@ function crossed(chart: uPlot, plot: Plot, colours: Palette, ratio: number): voi
   }
 }
 
+/** When the last episode in sight began: an upright with the time. */
+function fired(chart: uPlot, plot: Plot, colours: Palette): void {
+  const span = plot.spans.findLast((each) => each.start > plot.from && each.start < plot.to);
+  if (!span) return;
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  const x = Math.round(chart.valToPos(span.start, "x", true)) + 0.5 * ratio;
+  if (!plot.tinted) ctx.setLineDash([2 * ratio, 3 * ratio]);
+  upright(ctx, x, bbox.top, bbox.height, plot.tinted ? (span.priority === "critical" ? colours.crit : colours["warn-f"]) : colours.tx3, ratio);
+  ctx.setLineDash([]);
+  ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+  ctx.fillStyle = colours.tx2;
+  ctx.textBaseline = "top";
+  const left = x - bbox.left > 90 * ratio;
+  ctx.textAlign = left ? "right" : "left";
+  ctx.fillText(`${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + 2 * ratio);
+}
+
 function gapText(chart: uPlot, plot: Plot, colours: Palette): void {
   if (plot.gapSince === null || !plot.gapText) return;
   const { ctx, bbox } = chart;
@@ -201,22 +270,23 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   const ratio = devicePixelRatio || 1;
   const under = chart.cursor.idx ?? null;
   const hovered = chart.cursor.left !== undefined && chart.cursor.left >= 0 ? under : null;
-  const shown = plot.lines.map((line, index) => ({ line, index, ...end(chart, index, hovered) })).filter((each) => each.at !== null);
+  const shown = plot.lines.map((line, index) => ({ line, index, ...read(chart, index, hovered) })).filter((each) => each.at !== null);
   const wanted = shown.map(({ value }) => chart.valToPos(value, "y", true) / ratio - 14);
   const places = apart(wanted, 28, (bbox.top + bbox.height) / ratio + 14);
   const left = (bbox.left + bbox.width) / ratio + 10;
   ctx.textAlign = "left";
   ctx.textBaseline = "top";
-  shown.forEach(({ line, index, at, value }, place) => {
+  shown.forEach(({ line, index, at, value, known }, place) => {
     const y = places[place] as number;
     ctx.font = `${11 * ratio}px ${CHART_FONT}`;
-    ctx.fillStyle = line.main ? colours.accent : colours.tx3;
-    ctx.fillText(cut(ctx, line.name, (RIGHT - 10) * ratio), left * ratio, y * ratio);
+    ctx.fillStyle = line.colour === "cmp" ? colours.cmp : line.main ? colours.accent : colours.tx3;
+    ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, y * ratio);
     ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
     ctx.fillStyle = colours.tx1;
-    ctx.fillText(plot.value(index, at), left * ratio, (y + 12) * ratio);
+    ctx.fillText(known ? plot.value(index, at) : NONE, left * ratio, (y + 12) * ratio);
+    if (!known) return;
     const x = chart.data[0]?.[at as number];
-    if (!plot.live && hovered === null) return;
+    if ((!plot.live || line.dashed) && hovered === null) return;
     ctx.fillStyle = colours[line.colour];
     ctx.beginPath();
     ctx.arc(chart.valToPos(x as number, "x", true), chart.valToPos(value, "y", true), 2.5 * ratio, 0, Math.PI * 2);
@@ -230,6 +300,12 @@ export function cut(context: CanvasRenderingContext2D, text: string, width: numb
   let length = text.length;
   while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
   return `${text.slice(0, length)}…`;
+}
+
+/** The same; a line without a value under the pointer keeps its name where it was. */
+function read(chart: uPlot, line: number, hovered: number | null): { at: number | null; value: number; known: boolean } {
+  const under = end(chart, line, hovered);
+  return under.at === null && hovered !== null ? { ...end(chart, line, null), known: false } : { ...under, known: true };
 }
 
 /** Where the value of a line is read: under the pointer, else its last. */

@@ -5,9 +5,9 @@ import type { App } from "../data/app";
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600];
 export const MOST_POINTS = 240;
 
-/** The step of a span: at most MOST_POINTS of them. */
-export function stepOf(span: number, tick = 1): number {
-  const least = Math.max(span / MOST_POINTS, tick < 1 && span <= 60 ? tick : 1);
+/** The step of a span: at most MOST_POINTS of them, and not finer than values that are `coarse` seconds apart. */
+export function stepOf(span: number, tick = 1, coarse = 0): number {
+  const least = Math.max(span / MOST_POINTS, coarse, tick < 1 && span <= 60 ? tick : 1);
   return STEPS.find((each) => each >= least) ?? 86400;
 }
 
@@ -26,7 +26,9 @@ export class Sampled {
 /** Fill `into` with the values of metrics from `from` to `to`; a step without a value is null, never joined, never 0. */
 export function sample(app: App, names: readonly string[], scales: readonly number[], from: number, to: number, into: Sampled, until = to): void {
   const ring = app.metrics.ring;
-  const step = stepOf(to - from, app.metrics.tick);
+  const { seeded, tick } = app.metrics;
+  // Where values are further apart than the curve's steps, steps between them are no gaps.
+  const step = stepOf(to - from, tick, from < seeded.until && to > ring.oldest ? seeded.step : 0);
   const first = Math.floor(from / step) * step;
   const closed = Math.max(0, Math.floor((until - first) / step));
   const kept = names.filter((name) => app.metrics.declared(name));

@@ -7,8 +7,9 @@ export class CalmScale {
   private below = Number.NaN;
 
   /** The end of the axis for values up to `most`, at `now` (seconds). */
-  fit(most: number, now: number): number {
-    const wanted = niceTop(most);
+  fit(most: number, now: number, unit = ""): number {
+    // A share of a whole ends at the whole.
+    const wanted = unit === "%" && most <= 100 && most > 80 ? 100 : niceTop(most);
     if (wanted >= this.top || !this.top) {
       this.top = wanted;
       this.below = Number.NaN;

@@ -18,6 +18,8 @@ export class MetricStore {
   latest: Snapshot | null = null;
   latestAt = Number.NaN;
   tick = 1;
+  /** What was there at the start came in steps of so many seconds, up to this time; since then each snapshot is here. */
+  seeded = { step: 0, until: Number.NEGATIVE_INFINITY };
   /** Grows with each change. */
   version = 0;
 
@@ -31,6 +33,7 @@ export class MetricStore {
       const values = Object.fromEntries(Object.entries(series).map(([name, column]) => [name, column[index] ?? null]));
       if (Object.values(values).some((value) => value !== null)) this.ring.push(start + (index + 1) * step - 1, values);
     }
+    this.seeded = { step, until: start + length * step };
     this.version += 1;
   }
 

@@ -3,6 +3,10 @@
 import { computed, signal } from "@preact/signals";
 
 export type Mode = "live" | "paused" | "past";
+/** What stands beside a past range. */
+export type Compare = "now" | "yesterday" | "off";
+export const COMPARES: readonly Compare[] = ["now", "yesterday", "off"];
+const DAY = 86400;
 
 export const RANGES: readonly (readonly [string, number])[] = [["15 m", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 d", 604800]];
 
@@ -19,6 +23,7 @@ export class Moment {
   readonly fixed = signal(0);
   /** Offset of the head when the page was paused. */
   readonly pausedAt = signal(0);
+  readonly compare = signal<Compare>("now");
   readonly moves = computed(() => this.mode.value === "live");
   /** Server minus local clock, seconds. */
   shift = 0;
@@ -36,6 +41,14 @@ export class Moment {
 
   start(): number {
     return this.end() - this.span.value;
+  }
+
+  /** Seconds from what is shown to what it is compared with; 0: with nothing. "Now" moves on by whole steps of a curve. */
+  compared(): number {
+    if (this.mode.value !== "past" || this.compare.value === "off") return 0;
+    if (this.compare.value === "yesterday") return -DAY;
+    const step = Math.max(1, this.span.value / 240);
+    return Math.floor((this.now() - this.fixed.value) / step) * step;
   }
 
   pause(offset: number): void {

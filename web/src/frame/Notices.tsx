@@ -2,6 +2,7 @@
 
 import { useApp, usePulse } from "./context";
 import { Mark } from "../panels/Mark";
+import { COMPARES } from "../data/moment";
 import { exact } from "../format/number";
 import { age, duration, minute, sameDay, second, day } from "../format/time";
 
@@ -56,8 +57,15 @@ function Past() {
         <b>
           You look at {minute(from)} to {minute(to)} {when}.
         </b>{" "}
-        Drag in the strip above, or step with the arrow keys.
+        Drag in the strip above, or step with the arrow keys.{moment.compare.value === "off" ? "" : ` Dashed is ${moment.compare.value === "now" ? "now" : "the day before"}.`}
       </p>
+      <span role="group" aria-label="Compare">
+        {COMPARES.map((each) => (
+          <button type="button" class="chip" key={each} aria-pressed={moment.compare.value === each} onClick={() => (moment.compare.value = each)}>
+            {each === "now" ? "compare with now" : each === "yesterday" ? "with the day before" : "off"}
+          </button>
+        ))}
+      </span>
     </div>
   );
 }

@@ -94,6 +94,9 @@ function Foot({ feedback }: { feedback: () => void }) {
 }
 
 /** The bottom bar of narrow screens: four places and the rest behind "More". */
+/** Names where there is room for one word. */
+const SHORT: Record<string, string> = { overview: "Overview", tokens: "Tokens" };
+
 export function Bottom({ views, more }: { views: readonly View[]; more: () => void }) {
   const app = useApp();
   const chosen = ["overview", "alerts", "tokens", "agents"].map((id) => views.find((view) => view.id === id)).filter((view) => view !== undefined);
@@ -102,7 +105,7 @@ export function Bottom({ views, more }: { views: readonly View[]; more: () => vo
       {chosen.map((view) => (
         <a key={view.id} href={view.id === "overview" ? "/" : `/view/${view.id}`} aria-current={route.value.view === view.id ? "page" : undefined}>
           <Icon of={view.icon} />
-          <span>{view.id === "overview" ? "Overview" : view.title.split(" ")[0]}</span>
+          <span>{SHORT[view.id] ?? view.title}</span>
           {view.id === "alerts" && app.alerts.firing.value.length ? <i class="badge">{app.alerts.firing.value.length}</i> : null}
         </a>
       ))}

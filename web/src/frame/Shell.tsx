@@ -1,5 +1,6 @@
 // The frame around every view.
 
+import { alertWords } from "../format/alert";
 import { computed, effect, untracked } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useApp } from "./context";
@@ -85,7 +86,7 @@ function remember(mode: string, span: number, fixed: number): void {
 /** Said once, politely: a critical alert begins or ends, the connection goes or comes back. */
 function Said() {
   const app = useApp();
-  const critical = app.alerts.firing.value.filter((alert) => alert.priority === "critical").map((alert) => alert.summary);
+  const critical = app.alerts.firing.value.filter((alert) => alert.priority === "critical").map((alert) => alertWords(alert, app.metrics.units).title);
   const link = app.link.state.value === "lost" ? "Connection lost." : "";
   return (
     <p class="sr" role="status" aria-live="polite">

@@ -9,7 +9,7 @@ import type { View } from "./view";
 export const KEYS: readonly (readonly [string, string])[] = [
   ["/", "find a view, agent, model, channel"], ["Space", "pause, resume"], ["l", "back to live"], ["← →", "step by a quarter; with Shift by one"],
   ["+ −", "zoom"], ["1–5", "range from the list"], ["g, then o a h r t m n s c f", "go to a view"], ["f · Esc", "panel full screen · back"],
-  ["t · e · c", "table behind the chart · CSV · copy link"], ["j k · Enter", "next, previous row · open"], ["a · s · w", "acknowledge · silence · why"],
+  ["t · e · p · c", "table behind the chart · CSV · picture · copy link"], ["j k · Enter", "next, previous row · open"], ["a · s · w", "acknowledge · silence · why"],
   ["d", "dark, light"], ["?", "keys"],
 ];
 
@@ -66,7 +66,7 @@ function act(app: App, acts: Acts, event: KeyboardEvent): boolean {
     "/": acts.find, "?": acts.help, d: toggleTheme, l: () => moment.live(),
     ArrowLeft: () => moment.step(event.shiftKey ? -1 : -0.25), ArrowRight: () => moment.step(event.shiftKey ? 1 : 0.25),
     "+": () => moment.zoom(0.5), "-": () => moment.zoom(2), "−": () => moment.zoom(2),
-    f: () => panel("full"), t: () => panel("table"), e: () => panel("csv"), c: () => panel("link"),
+    f: () => panel("full"), t: () => panel("table"), e: () => panel("csv"), p: () => panel("picture"), c: () => panel("link"),
     j: () => row(1), k: () => row(-1), a: () => press("acknowledge"), s: () => press("silence"), w: () => press("why"),
     ...(onButton ? {} : { " ": () => (moment.mode.value === "live" ? moment.pause(app.head) : moment.live()) }),
   };

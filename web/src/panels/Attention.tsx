@@ -3,17 +3,20 @@
 import { useApp, usePulse } from "../frame/context";
 import { Mark } from "./Mark";
 import type { Alert } from "../data/alerts";
+import { alertWords } from "../format/alert";
 import { exact } from "../format/number";
-import { full, since } from "../format/time";
+import { full, minute, since } from "../format/time";
 import { acknowledge } from "../data/actions";
+import { valueNow } from "./severity";
 
 const MOST = 3;
 
 export function Attention() {
   const app = useApp();
-  usePulse(() => Math.floor(app.moment.now() / 10) + app.alerts.version * 1e10, 200);
+  usePulse(() => Math.floor(app.moment.now() / 5) + app.alerts.version * 1e10 + Object.keys(app.metrics.units).length * 1e13, 200);
   const firing = app.alerts.firing.value.filter((alert) => alert.priority !== "info");
   if (!app.booted.value) return <div class="attention" />;
+  if (app.moment.mode.value === "past") return <Fired />;
   return (
     <div class="attention" role="status" aria-label="Alerts">
       {firing.length ? firing.slice(0, MOST).map((alert) => <Row key={alert.episode} alert={alert} />) : <p class="calm">Nothing needs you.</p>}
@@ -26,14 +29,44 @@ export function Attention() {
   );
 }
 
+/** In a past range: what fired in it. */
+function Fired() {
+  const app = useApp();
+  const [from, to] = [app.moment.start(), app.moment.end()];
+  const spans = app.alerts.spans.filter((span) => span.start < to && (span.end ?? Infinity) > from && span.priority !== "info");
+  return (
+    <div class="attention" role="group" aria-label="Alerts of this time">
+      {spans.length ? null : <p class="calm">Nothing fired in this time.</p>}
+      {spans.slice(0, MOST).map((span) => (
+        <div class="alert-row" key={`${span.rule} ${span.start}`}>
+          <Mark of={span.end === null ? span.priority : "ended"} />
+          <p class="text">
+            <b>{span.rule}</b>
+            <span>
+              {" "}
+              fired at {minute(span.start)}, {span.end === null ? "still fires" : `ended at ${minute(span.end)}`}.
+            </span>
+          </p>
+        </div>
+      ))}
+      {spans.length > MOST ? (
+        <a class="quiet small" href="/view/alerts">
+          and {exact(spans.length - MOST)} more
+        </a>
+      ) : null}
+    </div>
+  );
+}
+
 function Row({ alert }: { alert: Alert }) {
   const app = useApp();
+  const { title, limit } = alertWords(alert, app.metrics.units, valueNow(app, alert.condition));
   return (
     <div class="alert-row">
       <Mark of={alert.priority} />
       <p class="text">
-        <b>{alert.summary}</b>
-        {alert.condition ? <span>, rule {alert.rule}: {alert.condition}</span> : null}
+        <b>{title}</b>
+        <span title={`${alert.rule}: ${alert.condition}`}>{limit ? `, ${limit}` : alert.condition ? `, ${alert.rule}: ${alert.condition}` : ""}</span>
         {alert.by ? <span class="quiet">. Acknowledged by {alert.by}</span> : null}
       </p>
       <span class="age" title={full(alert.since)}>

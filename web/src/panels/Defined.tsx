@@ -73,7 +73,9 @@ function Rows({ panel }: { panel: PanelData }) {
     number: index > 0 && (panel.rows ?? []).some((row) => typeof row[index] === "number"),
     cell: (row: (string | number | null)[]) => (typeof row[index] === "number" ? valuedText(row[index] as number, "") : (row[index] ?? "–")),
   }));
-  return <Table label={panel.title} columns={columns} rows={panel.rows ?? []} id={(row) => String(row[0])} nothing="Nothing in this time." />;
+  // What has no value in any column is not said by a row of dashes.
+  const rows = (panel.rows ?? []).filter((row) => row.length < 2 || row.slice(1).some((cell) => cell !== null));
+  return <Table label={panel.title} columns={columns} rows={rows} id={(row) => String(row[0])} nothing="Nothing in this time." />;
 }
 
 function useTable(panel: PanelData): (() => Tabular) | undefined {

@@ -1,13 +1,17 @@
 // The latest events, newest first. The lines are made once and written by the painter; an open line holds the feed still.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useApp, usePaint } from "../frame/context";
 import type { LogEvent } from "../data/events";
-import type { FeedStore } from "../data/feed";
+import { FeedStore } from "../data/feed";
+import { eventsUntil } from "../data/past";
 import { exact, significant } from "../format/number";
 import { fields, sentence, subject } from "../format/sentence";
-import { millisecond, parsed } from "../format/time";
+import { millisecond, minute, parsed } from "../format/time";
 import { write } from "./Stat";
+
+/** Events that are fetched of a time that is over; filters choose among them. */
+const PAST_LINES = 200;
 
 interface Props {
   channel: string;
@@ -21,11 +25,14 @@ interface Props {
   /** Another store than that of the channel. */
   store?: FeedStore;
   label?: string;
+  /** All of one agent, or of one type: what would stand in each line is left out. */
+  ofOne?: "agent" | "type";
 }
 
-export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events" }: Props) {
+export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events", ofOne }: Props) {
   const app = useApp();
-  const feed = store ?? app.feed(channel, types);
+  const past = usePast(channel);
+  const feed = (!store && !types && past) || (store ?? app.feed(channel, types));
   const place = useRef<HTMLDivElement>(null);
   const held = useRef(false);
   const shown = useRef<LogEvent[]>([]);
@@ -42,7 +49,7 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
       return;
     }
     if (newer) setNewer(0);
-    const key = `${feed.version} ${app.moment.mode.value} ${chosen[0]?.offset} ${chosen.length}`;
+    const key = `${feed === past} ${feed.version} ${app.moment.mode.value} ${chosen[0]?.offset} ${chosen.length}`;
     if (key === painted.current) return;
     painted.current = key;
     shown.current = chosen;
@@ -55,7 +62,7 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
   }
 
   return (
-    <div class="feed" onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} role="group" aria-label={label}>
+    <div class={`feed ${ofOne ? `of-one-${ofOne}` : ""}`} onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} role="group" aria-label={label}>
       {newer && (open || held.current) ? (
         <button type="button" class="button newer" onClick={() => (setOpen(null), hold(false))}>
           {exact(newer)} newer
@@ -76,6 +83,30 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
       <FeedSilence feed={feed} />
     </div>
   );
+}
+
+/** While a past range is looked at: a feed of what was up to its end; null while it is live. */
+function usePast(channel: string): FeedStore | null {
+  const app = useApp();
+  const [feed, setFeed] = useState<FeedStore | null>(null);
+  const end = app.moment.mode.value === "past" ? app.moment.fixed.value : 0;
+  useEffect(() => {
+    setFeed(null);
+    if (!end) return undefined;
+    let wanted = true;
+    const found = new FeedStore(() => Date.now() / 1000);
+    const ask = () => eventsUntil(app.api, channel, end, app.head, PAST_LINES).then((events) => {
+      found.seed(events);
+      if (wanted) setFeed(found);
+    }, () => undefined); // The feed stays as it is; the frame says when there is no connection.
+    // A range that is dragged along is asked for where it stops.
+    const wait = setTimeout(() => void ask(), 250);
+    return () => {
+      wanted = false;
+      clearTimeout(wait);
+    };
+  }, [end, channel, app.booted.value]);
+  return feed;
 }
 
 function choose(feed: FeedStore, until: number, filter: Props["filter"], lines: number): LogEvent[] {
@@ -147,6 +178,7 @@ export function FeedRate({ channel, store }: { channel: string; store?: FeedStor
   usePaint(() => {
     if (performance.now() - last.current < 1000) return;
     last.current = performance.now();
+    if (app.moment.mode.value === "past") return write(words.current, `${minute(app.moment.start())} to ${minute(app.moment.end())}, newest first`);
     const stopped = app.link.state.value !== "open";
     const sampled = feed.sampled > 1 ? `, one in ${feed.sampled} shown` : "";
     write(words.current, stopped ? "stopped" : `${significant(Math.round(feed.rate() * 10) / 10)}/s${sampled}`);

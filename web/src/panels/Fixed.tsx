@@ -3,8 +3,9 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useApp, usePaint } from "../frame/context";
 import type { PanelData } from "../data/board";
+import type { Moment } from "../data/moment";
 import type uPlot from "uplot";
-import { makePlot, type Plot } from "../charts/plot";
+import { makePlot, makeRoom, type Plot, stepCursor } from "../charts/plot";
 import { CalmScale } from "../charts/scale";
 import { axisText } from "../charts/LineChart";
 import { valued, valuedText } from "../format/number";
@@ -39,7 +40,7 @@ export function FixedLine({ panel }: { panel: PanelData }) {
   useEffect(() => {
     const element = host.current as HTMLDivElement;
     const axis = new CalmScale();
-    const plot = plotOf(names, panel.unit, axis, (line, at) => columns.current[line]?.[at] ?? null);
+    const plot = plotOf(names, panel.unit, axis, app.moment, (line, at) => columns.current[line]?.[at] ?? null);
     const u = makePlot(element, plot, [[], ...names.map(() => [])]);
     chart.current = { u, plot, axis };
     drawn.current = "";
@@ -57,11 +58,17 @@ export function FixedLine({ panel }: { panel: PanelData }) {
     known.plot.from = panel.start ?? 0;
     known.plot.to = x.at(-1) ?? 1;
     known.plot.most = Math.max(0, ...columns.current.flat().map((value) => value ?? 0));
-    known.plot.top = known.axis.fit(known.plot.most, performance.now() / 1000);
+    known.plot.top = known.axis.fit(known.plot.most, performance.now() / 1000, panel.unit);
     known.plot.limit = panel.limit;
     known.u.setData([x, ...columns.current]);
+    makeRoom(known.u, known.plot);
   });
-  return <div class="chart" ref={host} role="img" aria-label={`${panel.title}: ${names.join(", ")}`} />;
+  const pressed = (event: KeyboardEvent) => {
+    if (!chart.current || stepCursor(chart.current.u, event.key, event.shiftKey) === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return <div class="chart" ref={host} role="img" tabIndex={0} onKeyDown={pressed} aria-label={`${panel.title}: ${names.join(", ")}`} />;
 }
 
 function largest(panel: PanelData): string[] {
@@ -69,13 +76,14 @@ function largest(panel: PanelData): string[] {
   return Object.keys(panel.series ?? {}).sort((left, right) => sum(right) - sum(left)).slice(0, 5).sort();
 }
 
-function plotOf(names: readonly string[], unit: string, axis: CalmScale, read: (line: number, at: number) => number | null): Plot {
+function plotOf(names: readonly string[], unit: string, axis: CalmScale, moment: Moment, read: (line: number, at: number) => number | null): Plot {
   const plot: Plot = {
     lines: names.map((name, index) => ({ name, colour: names.length === 1 ? "accent" : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: true } : {}) })),
-    from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], live: false, gapSince: null, gapText: "",
-    value: (line, at) => valuedText(at === null ? null : read(line, at), unit),
+    right: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], tinted: false, live: false, gapSince: null, gapText: "",
+    // Other units stand in the head of the panel already.
+    value: (line, at) => valuedText(at === null ? null : read(line, at), unit === "ms" || unit === "%" ? unit : ""),
     axis: (value, topmost) => axisText(value, plot.top, unit, topmost),
-    chosen: () => {},
+    chosen: (from, to) => moment.look(from, to),
   };
   return plot;
 }

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { copyLink, saveCsv, savePicture } from "./export";
+import { seen } from "./seen";
 import { TableBehind, type Tabular } from "./TableBehind";
 
 interface Props {
@@ -22,10 +23,13 @@ export function Panel({ title, sub, right, span = 12, table, children, class: ex
   const element = useRef<HTMLElement>(null);
   const [full, setFull] = useState(false);
   const [asTable, setAsTable] = useState(false);
+  const behind = () => (table ? table() : seen(element.current as HTMLElement));
+  const csv = () => saveCsv(title, behind());
+  const picture = () => void savePicture(title, element.current as HTMLElement, behind);
   useEscape(full, () => setFull(false));
-  useAsked(element, { full: () => setFull(true), table: () => table && setAsTable((is) => !is), csv: () => table && saveCsv(title, table()), link: copyLink });
+  useAsked(element, { full: () => setFull(true), table: () => table && (setAsTable((is) => !is), element.current?.focus()), csv, link: copyLink, picture });
   return (
-    <section class={`panel ${full ? "full" : ""} ${extra}`} style={{ gridColumn: `span ${span}` }} ref={element} aria-label={title} data-panel={title}>
+    <section class={`panel ${full ? "full" : ""} ${extra}`} style={{ gridColumn: `span ${span}` }} ref={element} tabIndex={-1} aria-label={title} data-panel={title}>
       <div class="panel-head">
         <h3>{title}</h3>
         {sub ? <span class="sub">{sub}</span> : null}
@@ -34,8 +38,9 @@ export function Panel({ title, sub, right, span = 12, table, children, class: ex
           title={title}
           entries={[
             [full ? "Close" : "Full screen", "f", () => setFull(!full)],
-            ...(table ? ([[asTable ? "Chart" : "Table", "t", () => setAsTable(!asTable)], ["CSV", "e", () => saveCsv(title, table())]] as Entry[]) : []),
-            ["Picture", "", () => element.current && savePicture(title, element.current)],
+            ...(table ? ([[asTable ? "Chart" : "Table", "t", () => setAsTable(!asTable)]] as Entry[]) : []),
+            ["CSV", "e", csv],
+            ["Picture", "p", picture],
             ["Copy link", "c", copyLink],
           ]}
         />

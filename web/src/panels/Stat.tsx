@@ -5,6 +5,7 @@ import { useApp, usePaint } from "../frame/context";
 import { Sparkline } from "../charts/Sparkline";
 import { change } from "../format/change";
 import { valued, valuedText } from "../format/number";
+import { age } from "../format/time";
 import { rangeName } from "../data/moment";
 import type { Token } from "../theme/theme";
 import { severity, toneOf } from "./severity";
@@ -30,6 +31,7 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
   const before = useRef<HTMLElement>(null);
   const behind = useRef<HTMLElement>(null);
   const words = useRef<HTMLParagraphElement>(null);
+  const span = useRef<HTMLElement>(null);
   const state = useRef({ painted: 0, held: "", tone: "spark" as Token }).current;
   usePaint(() => {
     if (performance.now() - state.painted < PACE) return;
@@ -48,6 +50,10 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
 
   function said(value: number): string {
     if (Number.isNaN(value)) return "";
+    if (app.moment.mode.value === "past") {
+      const now = app.metrics.at(metric, app.moment.now()) * scale;
+      return Number.isNaN(now) ? "" : `now ${valuedText(now, unit)}`;
+    }
     if (limit !== undefined && value >= limit * 0.9) return `limit ${valuedText(limit, unit)}`;
     if (meaning) return meaning(value);
     const mean = app.metrics.mean(metric, app.moment.start(), app.moment.end()) * scale;
@@ -56,7 +62,9 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
 
   return (
     <section class="stat" aria-label={title} data-metric={metric}>
-      <h3>{title}</h3>
+      <h3>
+        {title} <small class="young" ref={span} />
+      </h3>
       <p class="value">
         <small class="before" ref={before} />
         <span class="figure" ref={number}>
@@ -67,7 +75,7 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
         </small>
       </p>
       <p class="meaning" ref={words} />
-      <Sparkline metric={metric} scale={scale} limit={limit} tone={() => state.tone} />
+      <Sparkline metric={metric} scale={scale} limit={limit} tone={() => state.tone} young={(seconds) => write(span.current, seconds ? `last ${age(seconds)}` : "")} />
     </section>
   );
 }

@@ -23,9 +23,11 @@ interface Props<Row> {
   pick?: (row: Row) => void;
   /** Said when there are no rows. */
   nothing?: string;
+  /** What stands below a row, over its whole width. */
+  below?: (row: Row) => ComponentChildren;
 }
 
-export function Table<Row>({ label, columns, rows, id, airy, selected, pick, nothing = "Nothing yet." }: Props<Row>) {
+export function Table<Row>({ label, columns, rows, id, airy, selected, pick, nothing = "Nothing yet.", below }: Props<Row>) {
   if (!rows.length) return <p class="panel-said">{nothing}</p>;
   return (
     <table class={`grid ${airy ? "airy" : ""}`} aria-label={label}>
@@ -39,7 +41,7 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
         </tr>
       </thead>
       <tbody>
-        {rows.map((row) => (
+        {rows.map((row) => [
           <tr key={id(row)} class={pick ? "pick" : ""} aria-current={pick && selected === id(row) ? "true" : undefined} tabIndex={pick ? 0 : undefined} data-row={id(row)}
             onClick={pick && (() => pick(row))} onKeyDown={pick && ((event) => event.key === "Enter" && pick(row))}>
             {columns.map((column, index) => (
@@ -47,8 +49,13 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
                 {column.cell(row)}
               </td>
             ))}
-          </tr>
-        ))}
+          </tr>,
+          below?.(row) ? (
+            <tr key={`${id(row)} below`} class="below">
+              <td colSpan={columns.length}>{below(row)}</td>
+            </tr>
+          ) : null,
+        ])}
       </tbody>
     </table>
   );

@@ -1,5 +1,6 @@
 // What leaves the page: CSV, pictures, links.
 
+import { pictureOf, tablePicture } from "./picture";
 import type { Tabular } from "./TableBehind";
 
 /** Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay numbers. */
@@ -18,10 +19,10 @@ export function saveCsv(title: string, table: Tabular): void {
   save(`${fileName(title)}.csv`, new Blob([csv(table)], { type: "text/csv" }));
 }
 
-/** The curves of a panel as PNG; a panel without a canvas has no picture but its table. */
-export function savePicture(title: string, panel: HTMLElement): void {
-  const canvas = panel.querySelector("canvas");
-  canvas?.toBlob((picture) => picture && save(`${fileName(title)}.png`, picture));
+/** A panel as PNG: its title, its canvases and drawings where they stand, and the time; what is text as a table. */
+export async function savePicture(title: string, panel: HTMLElement, behind: () => Tabular): Promise<void> {
+  const picture = (await pictureOf(title, panel)) ?? tablePicture(title, panel, behind());
+  picture?.toBlob((content) => content && save(`${fileName(title)}.png`, content));
 }
 
 export function copyLink(): void {

@@ -3,9 +3,10 @@
 import { Network } from "../charts/Network";
 import { useApp, useResource } from "../frame/context";
 import { route, type View, writeAddress } from "../frame/view";
-import { exact, significant } from "../format/number";
+import { exact } from "../format/number";
 import { fields } from "../format/sentence";
 import { parsed, since } from "../format/time";
+import { BarCell } from "../panels/BarCell";
 import { Feed } from "../panels/Feed";
 import { LoadCell } from "../panels/LoadCell";
 import { Mark } from "../panels/Mark";
@@ -81,8 +82,8 @@ const COLUMNS: readonly Column<Agent>[] = [
   { name: "load", cell: (row) => <LoadCell load={row.current_load} capacity={row.capacity} /> },
   { name: "events", number: true, wide: true, cell: (row) => exact(row.events) },
   { name: "p95, s", number: true, wide: true, cell: (row) => (row.task_p95_ms === null ? "–" : exact(row.task_p95_ms / 1000, 2)) },
-  { name: "failed", number: true, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
-  { name: "capabilities", wide: true, cell: (row) => <span class="quiet">{row.capabilities.join(", ") || "–"}</span> },
+  { name: "failed", number: true, wide: true, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
+  { name: "capabilities", wide: true, class: () => "rest", cell: (row) => <span class="quiet" title={row.capabilities.join(", ")}>{row.capabilities.map((each) => each.replaceAll("_", " ")).join(", ") || "–"}</span> },
 ];
 
 function nodes(agents: readonly Agent[], data: Collaboration | null) {
@@ -98,19 +99,39 @@ function links(data: Collaboration | null) {
   return (data?.edges ?? []).slice(0, 200).map((edge) => ({ source: edge.from, target: edge.to, value: edge.count }));
 }
 
+interface Partner {
+  name: string;
+  count: number;
+  ended: number;
+  well: number;
+}
+
+/** Whom an agent hands over to or takes over from, both ways together; the closest first. */
+function partners(name: string, edges: readonly Edge[]): Partner[] {
+  const known = new Map<string, Partner>();
+  for (const edge of edges) {
+    const other = edge.from === name ? edge.to : edge.to === name ? edge.from : null;
+    if (other === null || other === name) continue;
+    const partner = known.get(other) ?? { name: other, count: 0, ended: 0, well: 0 };
+    known.set(other, { name: other, count: partner.count + edge.count, ended: partner.ended + edge.success + edge.failure, well: partner.well + edge.success });
+  }
+  return [...known.values()].sort((left, right) => right.count - left.count || left.name.localeCompare(right.name));
+}
+
 function One({ name, agent, edges }: { name: string; agent: Agent | undefined; edges: readonly Edge[] }) {
   const app = useApp();
-  const own = edges.filter((edge) => edge.from === name || edge.to === name).sort((left, right) => right.count - left.count).slice(0, 5);
-  const columns: readonly Column<Edge>[] = [
-    { name: "Works with", cell: (edge) => `${edge.from} and ${edge.to}` },
-    { name: "hand-offs", number: true, cell: (edge) => exact(edge.count) },
-    { name: "ended well", number: true, cell: (edge) => (edge.success_ratio === null ? "–" : significant(Math.round(edge.success_ratio * 100) / 100)), class: (edge) => (edge.success + edge.failure >= LEAST_OUTCOMES && (edge.success_ratio ?? 1) < POOR ? "warn" : "") },
+  const own = partners(name, edges).slice(0, 6);
+  const columns: readonly Column<Partner>[] = [
+    { name: "Works with", cell: (each) => each.name },
+    { name: "share", wide: true, cell: (each) => <BarCell share={each.count / (own[0]?.count ?? 1)} /> },
+    { name: "hand-offs", number: true, cell: (each) => exact(each.count) },
+    { name: "ended well", number: true, cell: (each) => (each.ended ? exact(each.well / each.ended, 2) : "–"), class: (each) => (each.ended >= LEAST_OUTCOMES && each.well / each.ended < POOR ? "warn" : "") },
   ];
   return (
     <Panel title={name} sub={agent ? `last event ${since(parsed(agent.last_activity), app.moment.now())} ago` : "not active now"} right={<a href={`/view/streams?channel=events&filter=${encodeURIComponent(`subject == "${name.replaceAll('"', "")}"`)}`}>Its events</a>}>
-      <Table label={`Whom ${name} works with`} columns={columns} rows={own} id={(edge) => `${edge.from} ${edge.to}`} nothing="No hand-offs yet." />
+      <Table label={`Whom ${name} works with`} columns={columns} rows={own} id={(each) => each.name} nothing="No hand-offs yet." />
       <div style={{ marginTop: "12px" }}>
-        <Feed channel="operational_events" lines={6} key={name} filter={(event) => event.subject === name || fields(event.data)["agent"] === name} label={`Events of ${name}`} />
+        <Feed channel="operational_events" lines={6} key={name} ofOne="agent" filter={(event) => event.subject === name || fields(event.data)["agent"] === name} label={`Events of ${name}`} />
       </div>
     </Panel>
   );

@@ -66,7 +66,7 @@ function flows(rows: readonly (readonly [string, number])[], streams: StreamsSta
     const family = type.split(".")[0] ?? type;
     families.set(family, (families.get(family) ?? 0) + count / 300);
   }
-  const into: FlowLink[] = [...families].filter(([, rate]) => rate > 0).sort((left, right) => right[1] - left[1]).slice(0, 10).map(([family, rate]) => ({ source: `${family}.*`, target: "log", value: rate, kind: "on" }));
+  const into: FlowLink[] = [...families].filter(([, rate]) => rate >= 0.005).sort((left, right) => right[1] - left[1]).slice(0, 10).map(([family, rate]) => ({ source: `${family}.*`, target: "log", value: rate, kind: "on" }));
   const out: FlowLink[] = Object.entries(streams?.channels ?? {}).filter(([, channel]) => channel.subscribers && channel.messages_per_second).map(([name, channel]) => ({ source: "log", target: name, value: channel.messages_per_second, kind: channel.behind ? "nothing" : "answered", strength: 0.7 }));
   return [...into, ...out];
 }

@@ -2,12 +2,13 @@
 
 import { useState } from "preact/hooks";
 import { Heatmap, type HeatRow } from "../charts/Heatmap";
-import { Sankey, type FlowLink } from "../charts/Sankey";
-import { useResource } from "../frame/context";
+import { NOTHING } from "../charts/cascade";
+import { TierFlow } from "../charts/TierFlow";
+import { useApp, useResource } from "../frame/context";
 import type { View } from "../frame/view";
 import { exact, money, percent, shortText, significant } from "../format/number";
 import { tierName } from "../format/sentence";
-import { duration } from "../format/time";
+import { duration, minute } from "../format/time";
 import { NotServed } from "../panels/NotServed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
@@ -21,13 +22,15 @@ interface Item {
   last_24h: number;
   agents: Record<string, number>;
   tiers: Record<string, number>;
-  by_hour_of_day: number[];
+  /** Reads in each of the last 24 hours; the last has begun. */
+  last_hours: number[];
 }
 
 interface Gap {
   query: string;
   count: number;
   agents: Record<string, number>;
+  last_hours: number[];
 }
 
 function Memory() {
@@ -64,54 +67,57 @@ const COLUMNS: readonly Column<Tier>[] = [
 ];
 
 function Flow({ answer }: { answer: TierAnswer | null }) {
-  const flow = (answer?.flow ?? []).map((each) => ({ ...each, from: named(each.from), to: named(each.to) }));
-  const { tiers, nothing } = readTiers(answer);
-  const fastest = Object.fromEntries(tiers.map((tier, index) => [tier.name, 1 - index * 0.25]));
-  const links = flow.flatMap<FlowLink>(({ from, to, count }) => {
-    if (to === "answered") return [{ source: from, target: `by ${from}`, value: count, kind: "answered" as const, strength: fastest[from] ?? 0.5 }];
-    return [{ source: from, target: to, value: count, kind: to === "nothing found" ? ("nothing" as const) : ("on" as const) }];
-  });
-  const notes = Object.fromEntries(tiers.map((tier) => [tier.name, tier.latency === null ? "" : duration(tier.latency / 1000)]));
-  const ends = Object.fromEntries(tiers.map((tier) => [`by ${tier.name}`, `${percent(tier.share)}% of reads, ${exact(tier.hits)}`]));
-  const names = ["reads", ...tiers.map((tier) => tier.name), ...tiers.map((tier) => `by ${tier.name}`), "nothing found"].filter((name) => links.some((link) => link.source === name || link.target === name));
-  const nodes = names.map((name) => ({ name, ...(notes[name] !== undefined ? { note: notes[name] } : {}), ...(ends[name] !== undefined ? { note: ends[name] } : {}) }));
+  const { tiers, nothing, reads } = readTiers(answer);
+  const flow = (answer?.flow ?? []).map((each) => ({ from: named(each.from), to: named(each.to), count: each.count }));
+  const steps = flow.filter((each) => each.to !== "answered").map((each) => ({ from: each.from === "reads" ? null : each.from, to: each.to === NOTHING ? null : each.to, count: each.count }));
   return (
-    <Panel title="Where reads are answered" sub="last 24 hours" span={8} right={nothing === null ? undefined : <span class={nothing > 0.1 ? "warn" : ""}>{percent(nothing)}% find nothing</span>} table={() => ({ columns: ["from", "to", "reads"], rows: flow.map((each) => [each.from, each.to, each.count]) })}>
-      <Sankey label="Where reads are answered" nodes={nodes} links={links} height={310} />
+    <Panel title="Where reads are answered" sub="last 24 hours" span={8} right={nothing !== null && nothing > 0.1 ? <span class="warn">{percent(nothing)}% find nothing</span> : undefined} table={() => ({ columns: ["from", "to", "reads"], rows: flow.map((each) => [each.from, each.to, each.count]) })}>
+      <TierFlow label="Where reads are answered" reads={reads} steps={steps} tiers={tiers.map((tier) => ({ name: tier.name, answered: tier.hits, note: tier.latency === null ? "" : duration(tier.latency / 1000) }))} />
     </Panel>
   );
 }
 
 function named(name: string): string {
-  return name === "query" ? "reads" : name === "nothing" || name === "unanswered" ? "nothing found" : tierName(name);
+  return name === "query" ? "reads" : name === "nothing" || name === "unanswered" ? NOTHING : tierName(name);
 }
 
-const ROWS = 16;
+const ROWS = 14;
+/** Questions without an answer that stand below the items. */
+const ASKED = 4;
 
 function Knowledge() {
+  const app = useApp();
   const { data, state } = useResource<{ items: Item[] }>("/api/v2/knowledge", 10);
+  const gaps = useResource<{ gaps: Gap[] }>("/api/v2/knowledge/gaps", 10).data?.gaps ?? [];
   const [by, setBy] = useState<"time" | "agent">("time");
   const items = (data?.items ?? []).slice(0, ROWS);
-  const agents = [...new Set(items.flatMap((item) => Object.keys(item.agents)))].sort();
-  const columns = by === "time" ? hours() : agents;
-  const rows: HeatRow[] = items.map((item) => ({ name: item.item, right: shortText(item.last_24h), values: by === "time" ? local(item.by_hour_of_day) : agents.map((agent) => item.agents[agent] ?? 0) }));
+  const asked = gaps.slice(0, ASKED);
+  const agents = [...new Set([...items, ...asked].flatMap((each) => Object.keys(each.agents)))].sort();
+  const columns = by === "time" ? hours(app.moment.now()) : agents;
+  const cells = (each: Item | Gap): number[] => (by === "time" ? (each.last_hours ?? []) : agents.map((agent) => each.agents[agent] ?? 0));
+  const rows: HeatRow[] = [
+    ...items.map((item) => ({ name: item.item, right: shortText(by === "time" ? item.last_24h : item.count), far: tierOf(item.tiers), values: cells(item) })),
+    ...asked.map((gap) => ({ name: `“${gap.query}”`, right: shortText(gap.count), far: "no answer", values: cells(gap).map(() => null), gaps: cells(gap) })),
+  ];
   return (
-    <Panel title="Knowledge" sub={by === "time" ? "reads per item and hour of the day" : "reads per item and agent"} span={8}
+    <Panel title="Knowledge" sub={by === "time" ? "reads per item and hour, last 24 h" : "reads per item and agent"} span={8}
       right={<span role="group" aria-label="Columns"><button type="button" class="chip" aria-pressed={by === "time"} onClick={() => setBy("time")}>by time</button><button type="button" class="chip" aria-pressed={by === "agent"} onClick={() => setBy("agent")}>by agent</button></span>}
-      table={() => ({ columns: ["item", ...columns], rows: rows.map((row) => [row.name, ...row.values]) })}>
-      {rows.length ? <Heatmap label="Knowledge" rows={rows} columns={columns} /> : <p class="panel-said">{state === "loading" ? "–" : "No item was read yet. Reads come as knowledge.access."}</p>}
+      table={() => ({ columns: ["item", ...columns], rows: rows.map((row) => [row.name, ...(row.gaps ?? row.values)]) })}>
+      {rows.length ? <Heatmap label="Knowledge" rows={rows} columns={columns} heads={["reads", "tier"]} gapWord="asked, no answer" /> : <p class="panel-said">{state === "loading" ? "–" : "No item was read yet. Reads come as knowledge.access."}</p>}
     </Panel>
   );
 }
 
-/** Hours of the day in UTC, turned to those of the viewer. */
-function local(byHour: readonly number[]): number[] {
-  const shift = Math.round(-new Date().getTimezoneOffset() / 60);
-  return byHour.map((_, hour) => byHour[(hour - shift + 48) % 24] ?? 0);
+/** Where most of its reads were answered. */
+function tierOf(tiers: Record<string, number>): string {
+  const [most] = Object.entries(tiers).sort((left, right) => right[1] - left[1]);
+  return most ? tierName(most[0]) : "";
 }
 
-function hours(): string[] {
-  return Array.from({ length: 24 }, (_, hour) => `${String(hour).padStart(2, "0")}:00`);
+/** Beginnings of the last 24 hours, in the viewer's clock; the last has begun. */
+function hours(now: number): string[] {
+  const last = Math.floor(now / 3600);
+  return Array.from({ length: 24 }, (_, index) => minute((last - 23 + index) * 3600));
 }
 
 function Gaps() {

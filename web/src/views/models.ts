@@ -1,5 +1,7 @@
 // What the snapshot says of each model.
 
+import { useEffect, useState } from "preact/hooks";
+import { useApp } from "../frame/context";
 import type { MetricStore } from "../data/metrics";
 
 export interface ModelRow {
@@ -32,4 +34,45 @@ function fill(metrics: MetricStore, name: string, rows: Map<string, ModelRow>, p
     const row = rows.get(labels["model"] ?? "");
     if (row) put(row, value);
   }
+}
+
+interface Ranged {
+  step_s: number;
+  series: { labels: Record<string, string>; values: (number | null)[] }[];
+}
+
+const RANGED = ["request_rate", "latency", "tokens", "error_rate"] as const;
+
+/** The same of a past range, over all of it; null while the page is live or the history is not here. */
+export function usePastModels(): ModelRow[] | null {
+  const app = useApp();
+  const [rows, setRows] = useState<ModelRow[] | null>(null);
+  const past = app.moment.mode.value === "past" && app.serves("/analytics/range");
+  const [end, span] = [app.moment.fixed.value, app.moment.span.value];
+  useEffect(() => {
+    setRows(null);
+    if (!past) return undefined;
+    let wanted = true;
+    const wait = setTimeout(() => {
+      const query = `from=${Math.floor(end - span)}&to=${Math.ceil(end)}&step=${Math.max(60, Math.round(span))}&by=model`;
+      Promise.all(RANGED.map((metric) => app.api.get<Ranged>(`/analytics/range?metric=${metric}&${query}`))).then((found) => wanted && setRows(ranged(found, span)), () => undefined);
+    }, 250);
+    return () => {
+      wanted = false;
+      clearTimeout(wait);
+    };
+  }, [past, end, span]);
+  return rows;
+}
+
+function ranged(found: readonly Ranged[], span: number): ModelRow[] {
+  const [rates, latencies, tokens, errors] = found as [Ranged, Ranged, Ranged, Ranged];
+  const of = (answer: Ranged, model: string) => answer.series.find(({ labels }) => labels["model"] === model)?.values.filter((value) => value !== null) ?? [];
+  const mean = (values: readonly number[]) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+  const rows = rates.series.filter(({ labels }) => labels["model"]).map(({ labels }): ModelRow => {
+    const model = labels["model"] as string;
+    const counted = of(tokens, model);
+    return { model, rate: (mean(of(rates, model)) ?? 0) * 60, latency: mean(of(latencies, model)), tokens: counted.length ? (counted.reduce((sum, value) => sum + value, 0) / Math.max(span, tokens.step_s * counted.length)) * 60 : null, errors: mean(of(errors, model)) };
+  });
+  return rows.sort((left, right) => right.rate - left.rate || left.model.localeCompare(right.model));
 }

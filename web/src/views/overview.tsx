@@ -4,7 +4,7 @@ import { LineChart } from "../charts/LineChart";
 import { useApp, usePulse, useResource } from "../frame/context";
 import type { View } from "../frame/view";
 import { exact, money, percent, significant } from "../format/number";
-import { age, duration } from "../format/time";
+import { age, duration, minute } from "../format/time";
 import { Attention } from "../panels/Attention";
 import { Empty } from "../panels/Empty";
 import { Feed, FeedRate } from "../panels/Feed";
@@ -13,7 +13,7 @@ import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
 import { type Column, Table } from "../panels/Table";
-import { modelRows, type ModelRow } from "./models";
+import { modelRows, type ModelRow, usePastModels } from "./models";
 import { readTiers, type TierAnswer } from "./tiers";
 
 const LATENCY = [
@@ -45,7 +45,7 @@ function Overview() {
       {empty ? <Empty /> : null}
       <div class="row">
         <Panel title="Request latency" sub="all models" span={8} table={seriesTable(app, LATENCY.map((each) => each.metric))}>
-          <LineChart title="Request latency" series={LATENCY} unit="ms" limit={2000} nothing="No requests yet. Quantiles are drawn from the first request on." />
+          <LineChart title="Request latency" series={LATENCY} unit="ms" limit={2000} rule="performance_warning" nothing="No requests yet. Quantiles are drawn from the first request on." />
         </Panel>
         <Models />
       </div>
@@ -71,20 +71,22 @@ const COLUMNS: readonly Column<ModelRow>[] = [
 function Models() {
   const app = useApp();
   usePulse(() => app.metrics.version);
-  const rows = modelRows(app.metrics).slice(0, 8);
+  const past = usePastModels();
+  const rows = (past ?? modelRows(app.metrics)).slice(0, 8);
   const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error rate"], rows: rows.map((row) => [row.model, row.rate, row.latency, row.tokens, row.errors]) });
   return (
-    <Panel title="Models" sub="last minute" span={4} table={table}>
+    <Panel title="Models" sub={past ? `${minute(app.moment.start())} to ${minute(app.moment.end())}` : "last minute"} span={4} table={table}>
       <Table label="Models" columns={COLUMNS} rows={rows} id={(row) => row.model} airy nothing="No requests in the last minute." />
     </Panel>
   );
 }
 
 function Tiers() {
+  const app = useApp();
   const { data } = useResource<TierAnswer>("/api/v2/memory/tier-stats?window_hours=24", 10);
   const { tiers, nothing } = readTiers(data);
   return (
-    <Panel title="Memory tiers" sub="share of reads answered" span={3}>
+    <Panel title="Memory tiers" sub={app.moment.mode.value === "past" ? "last 24 hours, as now" : "share of reads answered"} span={3}>
       {tiers.length ? (
         <>
           {tiers.map((tier) => <Bar key={tier.name} title={tier.name} of={tier.latency === null ? "" : duration(tier.latency / 1000)} share={tier.share} />)}

@@ -70,7 +70,7 @@ function Requests() {
       <div class="row">
         <Models />
         <Panel title="Failures" sub="newest first" span={5} >
-          <Feed channel="operational_events" lines={11} label="Failed requests" types={FAILED} {...(chosen ? { filter: chosen } : {})} />
+          <Feed channel="operational_events" lines={11} label="Failed requests" ofOne="type" types={FAILED} {...(chosen ? { filter: chosen } : {})} />
         </Panel>
       </div>
     </>

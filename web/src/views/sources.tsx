@@ -5,7 +5,8 @@ import { LineChart } from "../charts/LineChart";
 import { useApp, usePulse, useResource } from "../frame/context";
 import { route, type View, writeAddress } from "../frame/view";
 import { exact } from "../format/number";
-import { parsed, second, since } from "../format/time";
+import { rangeName } from "../data/moment";
+import { age, parsed, second, since } from "../format/time";
 import { Mark } from "../panels/Mark";
 import { Panel } from "../panels/Panel";
 import { seriesTable } from "../panels/table";
@@ -35,16 +36,17 @@ function Sources() {
   const { state, data, ask } = useResource<{ sources: Record<string, SourceState> }>("/sources/status", 2);
   usePulse(() => Math.floor(app.moment.now()));
   const rows: Row[] = Object.entries(data?.sources ?? {}).map(([name, each]) => ({ ...each, name }));
-  const chosen = rows.find((row) => row.name === route.value.query.get("source")) ?? rows.find((row) => row.state === "away");
+  const asked = route.value.query.get("source");
+  const chosen = rows.find((row) => row.name === asked) ?? rows.find((row) => row.state === "away");
   const now = app.moment.now();
   return (
     <>
       {rows.length ? (
         <div class="row">
-          <Panel title="Where events come from" sub="state as far as it is remembered" table={() => ({ columns: ["source", "state", "since", "last answer", "failures"], rows: rows.map((row) => [row.name, row.state, row.since, row.last_answer, row.failures]) })}
+          <Panel title="Where events come from" sub={`state over the last ${rangeName(app.moment.span.value)}`} table={() => ({ columns: ["source", "state", "since", "last answer", "failures"], rows: rows.map((row) => [row.name, row.state, row.since, row.last_answer, row.failures]) })}
             right={<Legend />}>
-            <Table label="Sources" columns={columns(now)} rows={rows} id={(row) => row.name} airy selected={chosen?.name ?? null} pick={(row) => writeAddress({ source: row.name })} />
-            {chosen ? <Chosen row={chosen} now={now} ask={ask} /> : null}
+            <Table label="Sources" columns={columns(now, app.moment.span.value)} rows={rows} id={(row) => row.name} airy selected={chosen?.name ?? null} pick={(row) => writeAddress({ source: row.name === asked ? "" : row.name })}
+              below={(row) => (row === chosen ? <Chosen row={row} now={now} ask={ask} /> : null)} />
           </Panel>
         </div>
       ) : (
@@ -65,53 +67,94 @@ function Sources() {
   );
 }
 
-function columns(now: number): Column<Row>[] {
+function columns(now: number, span: number): Column<Row>[] {
   return [
     { name: "Source", cell: (row) => row.name, class: () => "strong" },
-    { name: "state", cell: (row) => <><Mark of={MARKS[row.state]} label="" /> {WORDS[row.state]}</>, class: (row) => (row.state === "away" ? "crit" : row.state === "failing" ? "warn" : "") },
-    { name: "history", wide: true, cell: (row) => <StateHistory changes={row.history.map((each) => ({ at: parsed(each.at), state: each.state }))} now={now} span={86400} /> },
-    { name: "items", number: true, wide: true, cell: (row) => exact(row.items) },
-    { name: "last answer", number: true, cell: (row) => (row.last_answer ? since(parsed(row.last_answer), now) : "–"), class: (row) => (row.stale ? "warn" : "") },
+    { name: "kind", wide: true, cell: (row) => kindOf(row.name), class: () => "far" },
+    { name: "state", cell: (row) => <><Mark of={MARKS[row.state]} label="" /> {row.state === "away" ? fault(row.reason).short : WORDS[row.state]}</>, class: (row) => (row.state === "away" ? "crit" : row.state === "failing" ? "warn" : "") },
+    { name: "history", wide: true, cell: (row) => <StateHistory changes={row.history.map((each) => ({ at: parsed(each.at), state: each.state }))} now={now} span={span} /> },
+    { name: "values", number: true, wide: true, cell: (row) => exact(row.items) },
+    { name: "last answer", number: true, cell: (row) => (row.last_answer ? since(parsed(row.last_answer), now) : "never"), class: (row) => (row.stale || !row.last_answer ? "warn" : "") },
     { name: "failures", number: true, wide: true, cell: (row) => exact(row.failures) },
   ];
 }
 
+const KINDS: Record<string, string> = { prometheus: "PromQL", scrape: "page of metrics", gateway: "health check" };
+
+function kindOf(name: string): string {
+  return KINDS[name] ?? (name.startsWith("engine_") ? "analytics engine" : "asked");
+}
+
 function Legend() {
   return (
-    <>
+    <span class="legend-states">
       {(["connected", "slow", "away", "off"] as const).map((each) => (
         <span key={each}>
           <Mark of={each} label="" /> {each}
         </span>
       ))}
-    </>
+    </span>
   );
 }
 
+/** One source in detail: what is wrong in words that lead somewhere, how it is tried again, and a try at once. */
 function Chosen({ row, now, ask }: { row: Row; now: number; ask: () => void }) {
   const app = useApp();
   const next = parsed(row.next_try) - now;
+  const well = row.state === "ok";
+  const { said, does } = fault(row.reason);
   const retry = async () => {
     refused.value = "";
     await app.api.post(`/sources/${encodeURIComponent(row.name)}/retry`, {}).catch((error: Error) => (refused.value = error.message));
     ask();
   };
   return (
-    <div class="opened" role="region" aria-label={row.name}>
-      <div class="notice">
-        <p>
-          <b>{row.name} {row.state === "ok" ? "answers." : row.state === "starting" ? "has not answered yet." : row.state === "failing" ? "does not answer as it should." : "is away."}</b> {row.reason}{" "}
-          <span class="quiet">
-            {WORDS[row.state]} since {since(parsed(row.since), now)}. {next > 0 ? `Next try in ${exact(Math.ceil(next))} s.` : ""}
-          </span>
+    <div class="source-open" role="region" aria-label={row.name}>
+      <div>
+        <p class="wrap">
+          <b>{well ? `${row.name} answers.` : row.state === "starting" ? `${row.name} has not answered yet.` : said}</b> {well ? row.reason : does}
+          {row.stale ? ` The last values are from ${second(parsed(row.last_answer))}; they are marked as old.` : ""}
         </p>
-        <button type="button" class="button main" onClick={() => void retry()}>
-          Try now
-        </button>
+        <p class="small quiet wrap">
+          {WORDS[row.state]} {ago(parsed(row.since), now)}
+          {row.failures ? `, ${exact(row.failures)} failures in all` : ""}.{well ? "" : ` ${row.reason}`}
+        </p>
+        {refused.value ? <p class="fault-box" role="alert">{refused.value}</p> : null}
       </div>
-      {refused.value ? <p class="fault-box" role="alert">{refused.value}</p> : null}
+      <dl class="rule small">
+        <dt>Waits between tries</dt>
+        <dd>0.25 s, doubling to 3 s</dd>
+        <dt>Gives up</dt>
+        <dd>never</dd>
+        <dt>Next try</dt>
+        <dd>{next > 0 ? `in ${exact(Math.ceil(next))} s` : "now"}</dd>
+      </dl>
+      <button type="button" class="button main" disabled={app.link.state.value !== "open"} onClick={() => void retry()}>
+        Try now
+      </button>
     </div>
   );
+}
+
+function ago(at: number, now: number): string {
+  return now - at < 3600 ? `for ${age(now - at)}` : `since ${since(at, now)}`;
+}
+
+const FAULTS: readonly (readonly [sign: RegExp, short: string, said: (host: string) => string, does: string])[] = [
+  [/refused/i, "refused", (host) => `${host} refuses the connection.`, "Nothing listens there, or a firewall answers for it. Start it, or correct its endpoint under sources of event processing."],
+  [/timed out|timeout|too long/i, "too slow", (host) => `${host} does not answer in time.`, "It is overloaded, or packets are lost on the way. Look at that host, or give it a longer timeout."],
+  [/name or service|getaddrinfo|resolve/i, "no address", (host) => `The name ${host} has no address.`, "Correct the endpoint, or the name server of this host."],
+  [/unreachable|no route/i, "no way", (host) => `There is no way to ${host}.`, "Look at the network between this host and that one."],
+  [/\b40[13]\b|denied|forbidden/i, "not allowed", (host) => `${host} does not let us in.`, "Give its source the right credentials."],
+  [/\b404\b/, "not found", (host) => `${host} has nothing at this path.`, "Correct the path of its endpoint."],
+  [/certificate|ssl|tls/i, "no trust", (host) => `The certificate of ${host} is not trusted.`, "Renew it, or give this host the authority that signed it."],
+];
+
+/** What a reason means, and what to do about it. The reason itself is shown beside it. */
+function fault(reason: string): { short: string; said: string; does: string } {
+  const host = /https?:\/\/([^/\s]+)/.exec(reason)?.[1] ?? "It";
+  const found = FAULTS.find(([sign]) => sign.test(reason));
+  return found ? { short: found[1], said: found[2](host), does: found[3] } : { short: "away", said: `${host} does not answer as it should.`, does: "" };
 }
 
 interface Health {
@@ -155,7 +198,7 @@ function Lately({ rows, now }: { rows: readonly Row[]; now: number }) {
             </span>
             <span class="small quiet">{each.reason}</span>
           </p>
-          <span class="quiet num">{now - parsed(each.at) < 86400 ? second(parsed(each.at)) : since(parsed(each.at), now)}</span>
+          <span class="quiet num nowrap">{now - parsed(each.at) < 86400 ? second(parsed(each.at)) : since(parsed(each.at), now)}</span>
         </li>
       ))}
     </ul>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import msgspec
@@ -76,6 +77,10 @@ class Item(msgspec.Struct):
         for hour, use in other.hours.items():
             self.hours.setdefault(hour, Use()).absorb(use)
 
+    def last_hours(self, now: float) -> list[int]:
+        """How often it was used in each of the last 24 hours, the oldest first; the last has begun."""
+        return _each_hour({hour: use.count for hour, use in self.hours.items()}, now)
+
     def day(self, now: float) -> Use:
         """The last 24 whole hours and the one that has begun."""
         total, last = Use(), int(now) // 3600
@@ -93,6 +98,8 @@ class Gap(msgspec.Struct):
     last: float = 0.0
     agents: dict[str, int] = {}
     collections: dict[str, int] = {}
+    hours: dict[int, int] = {}
+    """How often it was asked in the hours of the last day."""
 
     @property
     def weight(self) -> int:
@@ -100,6 +107,8 @@ class Gap(msgspec.Struct):
 
     def take(self, at: float, each: KnowledgeMiss) -> None:
         """It was asked."""
+        hour = int(at) // 3600
+        self.hours[hour] = self.hours.get(hour, 0) + 1
         self.first = min(self.first, at) if self.count else at
         self.last = max(self.last, at)
         self.count += 1
@@ -116,6 +125,8 @@ class Gap(msgspec.Struct):
         self.count += other.count
         merge(self.agents, other.agents, _AGENTS)
         merge(self.collections, other.collections, _AGENTS)
+        for hour, count in other.hours.items():
+            self.hours[hour] = self.hours.get(hour, 0) + count
 
 
 class Knowledge(msgspec.Struct):
@@ -142,6 +153,8 @@ class Knowledge(msgspec.Struct):
         """Drop hours that are too old when the newest event is of this time."""
         for item in self.items.everything():
             drop_before(item.hours, int(newest) // 3600 - HOURS_KEPT)
+        for gap in self.gaps.everything():
+            drop_before(gap.hours, int(newest) // 3600 - HOURS_KEPT)
 
 
 def question(text: str) -> str:
@@ -170,7 +183,13 @@ def _item(name: str, item: Item, now: float) -> dict[str, Any]:
         "agents": _sorted(item.agents),
         "tiers": _sorted(item.tiers),
         "by_hour_of_day": item.by_hour,
+        "last_hours": item.last_hours(now),
     }
+
+
+def _each_hour(hours: Mapping[int, int], now: float) -> list[int]:
+    last = int(now) // 3600
+    return [hours.get(hour, 0) for hour in range(last - HOURS_KEPT + 1, last + 1)]
 
 
 def _by_hour(knowledge: Knowledge) -> list[int]:
@@ -181,7 +200,7 @@ def _sorted(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
-def gap_view(knowledge: Knowledge, limit: int) -> dict[str, Any]:
+def gap_view(knowledge: Knowledge, limit: int, now: float) -> dict[str, Any]:
     """What GET /api/v2/knowledge/gaps answers."""
     named, rest = knowledge.gaps.top(limit, Gap)
     asked = knowledge.accesses + knowledge.misses
@@ -196,6 +215,7 @@ def gap_view(knowledge: Knowledge, limit: int) -> dict[str, Any]:
                 "last_asked": rfc3339(gap.last),
                 "agents": _sorted(gap.agents),
                 "collections": _sorted(gap.collections),
+                "last_hours": _each_hour(gap.hours, now),
             }
             for name, gap in named
         ],

@@ -275,7 +275,7 @@ class Views:
 
     def gaps(self) -> dict[str, Any]:
         """GET /api/v2/knowledge/gaps."""
-        return knowledge.gap_view(self._state.knowledge, self._limits.items)
+        return knowledge.gap_view(self._state.knowledge, self._limits.items, self._now)
 
     def collaboration(self) -> dict[str, Any]:
         """GET /api/v2/collaboration."""

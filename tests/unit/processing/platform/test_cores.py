@@ -267,6 +267,7 @@ def test_knowledge_by_item_agent_tier_and_hour_of_day() -> None:
     assert (first["agents"], first["tiers"]) == ({"a": 3, "b": 1}, {"chroma": 3, "redis": 1})
     assert {hour: n for hour, n in enumerate(found["by_hour_of_day"]) if n} == {8: 4, 9: 1}
     assert found["accesses"] == 5
+    assert first["last_hours"] == [*[0] * 23, 3]
 
 
 def test_gaps_are_questions_whatever_their_letters() -> None:
@@ -277,6 +278,16 @@ def test_gaps_are_questions_whatever_their_letters() -> None:
     assert (found["misses"], found["miss_ratio"]) == (3, 0.75)
     first = found["gaps"][0]
     assert (first["query"], first["count"], first["collections"]) == ("rotate the key?", 2, {"runbooks": 2})
+    assert (len(first["last_hours"]), sum(first["last_hours"])) == (24, 2)
+
+
+def test_hours_of_knowledge_older_than_a_day_are_forgotten() -> None:
+    asked = [
+        *events("knowledge.miss", [{"query": "why"}], NOW - 30 * HOUR),
+        *events("knowledge.miss", [{"query": "why"}] * 2, NOW - 2 * HOUR),
+    ]
+    found = views(asked, now=NOW).gaps()["gaps"][0]
+    assert (found["count"], sum(found["last_hours"]), sum(found["last_hours"][-4:])) == (3, 2, 2)
 
 
 # collaboration

@@ -2,14 +2,17 @@
 
 import { useState } from "preact/hooks";
 import { LineChart } from "../../charts/LineChart";
-import { useApp, useResource } from "../../frame/context";
+import { useApp, usePulse, useResource } from "../../frame/context";
 import { Dialog } from "../../frame/Dialogs";
 import { writeAddress } from "../../frame/view";
-import { valuedText } from "../../format/number";
-import { duration, second, parsed } from "../../format/time";
+import { measured } from "../../format/alert";
+import { exact } from "../../format/number";
+import { age, duration, parsed, second, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
 import { acknowledge, remember, silence, who } from "../../data/actions";
-import { type Entry, limitOf, type Rule } from "./model";
+import { alertWords, limitOf } from "../../format/alert";
+import { valueNow } from "../../panels/severity";
+import type { Entry, Rule } from "./model";
 
 interface Decision {
   at: string;
@@ -19,12 +22,15 @@ interface Decision {
   receiver?: string;
 }
 
-export function Episode({ entry, rule, done }: { entry: Entry; rule: Rule | undefined; done: () => void }) {
+export function Episode({ entry, rule, before, done }: { entry: Entry; rule: Rule | undefined; before: readonly Entry[]; done: () => void }) {
   const app = useApp();
   const [silencing, setSilencing] = useState(false);
   const condition = limitOf(entry.condition);
   const unit = condition ? (app.metrics.units[condition.metric] ?? "") : "";
   const live = entry.state === "firing";
+  usePulse(() => Math.floor(app.moment.now() / 2));
+  const { title, limit } = alertWords(entry, app.metrics.units, live ? valueNow(app, entry.condition) : Number.NaN, entry.state === "ended");
+  const share = unit === "" && limit.endsWith("%") && condition ? 100 : 1;
   return (
     <>
       <div class="episode-head">
@@ -32,27 +38,27 @@ export function Episode({ entry, rule, done }: { entry: Entry; rule: Rule | unde
           ‹ Alerts
         </button>
         <h2>
-          <Mark of={entry.state === "ended" ? "ended" : entry.priority} /> {entry.summary}
+          <Mark of={entry.state === "ended" ? "ended" : entry.priority} /> {title}
         </h2>
         <span class="do">
           {live ? <button type="button" class="button" data-key="silence" onClick={() => setSilencing(true)}>Silence</button> : null}
           {live && !entry.by ? <button type="button" class="button main" data-key="acknowledge" onClick={() => void acknowledge(app, entry.episode)}>Acknowledge</button> : null}
         </span>
       </div>
-      <p class="lead">{lead(entry, app.moment.now())}</p>
+      <p class="lead">{limit ? `${limit.charAt(0).toUpperCase()}${limit.slice(1)}. ` : ""}{lead(entry, app.moment.now())}</p>
       {condition && app.metrics.ring.has(condition.metric) ? (
         <section aria-label={condition.metric} class="panel">
           <div class="panel-head">
             <h3>{condition.metric}</h3>
-            <span class="sub">{unit}</span>
+            <span class="sub">{share === 100 ? "%" : unit}</span>
             <span class="right">evaluated every {duration(app.metrics.tick)}</span>
           </div>
-          <LineChart title={condition.metric} series={[{ metric: condition.metric, name: "now", colour: entry.priority === "critical" ? "crit" : "warn-f", main: true }]} unit={unit} limit={condition.limit} rule={entry.rule} />
+          <LineChart title={condition.metric} series={[{ metric: condition.metric, name: "now", colour: entry.priority === "critical" ? "crit" : "warn-f", main: true }]} unit={share === 100 ? "%" : unit} scale={share} limit={condition.limit * share} rule={entry.rule} tinted />
         </section>
       ) : null}
       <div class="episode-foot">
         <Why entry={entry} />
-        <RuleText entry={entry} rule={rule} unit={unit} />
+        <RuleText entry={entry} rule={rule} before={before} />
       </div>
       {silencing ? <SilenceForm entry={entry} close={() => (setSilencing(false), done())} /> : null}
     </>
@@ -64,6 +70,14 @@ function lead(entry: Entry, now: number): string {
   if (entry.state === "ended") return `It fired at ${second(entry.since)} and ended at ${second(entry.end ?? now)}, after ${duration(Math.round((entry.end ?? now) - entry.since))}.${entry.by ? ` ${entry.by} acknowledged it.` : ""}`;
   if (entry.state === "pending") return `The condition is true since ${second(entry.since)}.`;
   return entry.by ? `${begun}. ${entry.by} acknowledged it.` : `${begun}. Nobody has acknowledged it.`;
+}
+
+const DECIDED: Record<string, string> = { grouped: "Goes to", told: "Told", sent: "Sent to", unheard: "Nobody to tell at", silenced: "Silenced for", inhibited: "Held back for", dead: "Given up for" };
+
+/** A decision in words; its stage stays in reach, it is the word of the log. */
+function decided({ stage, outcome, receiver }: Decision): string {
+  const words = DECIDED[outcome];
+  return words && receiver ? `${words} ${receiver}` : `${stage}: ${outcome}${receiver ? `, ${receiver}` : ""}`;
 }
 
 const TONES: Record<string, string> = { told: "ok", sent: "ok", dead: "crit", silenced: "quiet", inhibited: "quiet" };
@@ -93,8 +107,7 @@ function Why({ entry }: { entry: Entry }) {
             <span class="mono quiet">{second(parsed(each.at))}</span>
             <p>
               <span class="name">
-                {each.stage}: {each.outcome}
-                {each.receiver ? `, ${each.receiver}` : ""}
+                {decided(each)}
               </span>
               <span class="small quiet">{each.reason}</span>
             </p>
@@ -113,7 +126,8 @@ function Why({ entry }: { entry: Entry }) {
   );
 }
 
-function RuleText({ entry, rule, unit }: { entry: Entry; rule: Rule | undefined; unit: string }) {
+function RuleText({ entry, rule, before }: { entry: Entry; rule: Rule | undefined; before: readonly Entry[] }) {
+  const app = useApp();
   const rows: [string, string][] = [["name", entry.rule], ["condition", entry.condition], ...(rule?.for ? ([["for", rule.for]] as [string, string][]) : []), ["channel", rule?.channel ?? ""], ["priority", entry.priority], ["health", rule?.health ?? ""]];
   const values = Object.entries(rule?.values ?? entry.values);
   return (
@@ -130,12 +144,28 @@ function RuleText({ entry, rule, unit }: { entry: Entry; rule: Rule | undefined;
             <h3>Behind the value</h3>
           </div>
           <dl class="rule">
-            {values.flatMap(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} is`} class="num">{valuedText(value, unit)}</dd>])}
+            {values.flatMap(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} is`} class="num">{value === null ? "–" : measured(name, value, app.metrics.units)}</dd>])}
           </dl>
         </>
       ) : null}
+      <div class="panel-head" style={{ marginTop: "14px" }}>
+        <h3>Before</h3>
+      </div>
+      <p class="small">{beforeWords(before, app.moment.now())}</p>
     </section>
   );
+}
+
+/** How often it was, and how the last time went. */
+function beforeWords(before: readonly Entry[], now: number): string {
+  const [last] = before;
+  if (!last) return "It has not fired before, as far as the log was looked through.";
+  const took = duration(Math.round((last.end ?? last.since) - last.since));
+  return `${exact(before.length)} ${before.length === 1 ? "episode" : "episodes"} before. The last one ended ${agoWords(last.end ?? last.since, now)} after ${took}${last.by ? `; ${last.by} acknowledged it` : ", by itself"}.`;
+}
+
+function agoWords(at: number, now: number): string {
+  return now - at < 3600 ? `${age(now - at)} ago` : `at ${since(at, now)}`;
 }
 
 const SPANS: readonly (readonly [string, number])[] = [["30 minutes", 1800], ["2 hours", 7200], ["8 hours", 28800], ["1 day", 86400]];

@@ -3,20 +3,23 @@
 import { useRef } from "preact/hooks";
 import { useApp, usePulse, useResource } from "../../frame/context";
 import { route, type View, writeAddress } from "../../frame/view";
+import { alertWords } from "../../format/alert";
 import { exact } from "../../format/number";
 import { duration, full, parsed, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
+import { valueNow } from "../../panels/severity";
 import { ended, type Entry, firing, pending, type Silence, type Status } from "./model";
 import { Episode } from "./Episode";
 import { endSilence, refusal } from "../../data/actions";
 
 const MOST_ENDED = 40;
+const EPISODES = ["alert.firing", "alert.resolved", "alert.acknowledged"];
 
 function Alerts() {
   const app = useApp();
   const { data } = useResource<Status>("/notifications/status", 3);
   const silences = useResource<Silence[]>("/api/v2/silences", 10);
-  const feed = app.feed("system_alerts");
+  const feed = app.feed("system_alerts", EPISODES);
   usePulse(() => feed.version * 1e6 + app.alerts.version + Math.floor(app.moment.now() / 30), 300);
   const fires = firing(app.alerts.firing.value, data);
   const waits = pending(data);
@@ -31,11 +34,11 @@ function Alerts() {
         <Group title="Firing" entries={fires} chosen={chosen} none="Nothing fires." />
         {waits.length ? <Group title="Pending" entries={waits} chosen={chosen} /> : null}
         <Silences silences={quiet} ask={silences.ask} />
-        <Group title="History" entries={over} chosen={chosen} none="No alert has ended within the last 200,000 events." />
+        <Group title="History" entries={over} chosen={chosen} none="No alert has ended within what the log was looked through for." />
       </div>
       <div style={{ gridColumn: "span 8" }} class="episode">
         {refusal.value ? <p class="fault-box" role="alert">{refusal.value}</p> : null}
-        {chosen ? <Episode entry={chosen} rule={data?.rules.find((rule) => rule.name === chosen.rule)} done={silences.ask} key={chosen.episode} /> : <Quiet asked={asked} status={data} />}
+        {chosen ? <Episode entry={chosen} rule={data?.rules.find((rule) => rule.name === chosen.rule)} before={over.filter((each) => each.rule === chosen.rule && each.episode !== chosen.episode)} done={silences.ask} key={chosen.episode} /> : <Quiet asked={asked} status={data} />}
       </div>
     </div>
   );
@@ -60,7 +63,7 @@ function Line({ entry, current }: { entry: Entry; current: boolean }) {
     <button type="button" class="alert-line" ref={own} data-row={entry.episode} tabIndex={0} aria-current={current ? "true" : undefined} onClick={() => writeAddress({ episode: entry.episode })}>
       <Mark of={past ? "ended" : entry.priority} />
       <span class="what">
-        <span class={past ? "title past" : "title"}>{entry.summary}</span>
+        <span class={past ? "title past" : "title"}>{alertWords(entry, app.metrics.units, past ? Number.NaN : valueNow(app, entry.condition), past).title}</span>
         <span class="small quiet">{about(entry)}</span>
       </span>
       <span class="quiet num" title={full(entry.end ?? entry.since)}>

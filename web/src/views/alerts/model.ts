@@ -100,9 +100,3 @@ function entry(event: LogEvent, begin: LogEvent | undefined, by: string): Entry 
     values: fields(data["values"]) as Record<string, number | null>, labels: fields(data["labels"]) as Record<string, string>,
   };
 }
-
-/** The limit of a condition such as `latency > 2000`; none when it is more than one comparison. */
-export function limitOf(condition: string): { metric: string; limit: number } | null {
-  const found = /^\s*([a-z][a-z0-9_]*)\s*(?:>=?|<=?)\s*(-?\d+(?:\.\d+)?)\s*$/.exec(condition);
-  return found?.[1] && found[2] ? { metric: found[1], limit: Number(found[2]) } : null;
-}
