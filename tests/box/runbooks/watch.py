@@ -53,7 +53,7 @@ def configure(box: Box) -> None:
     intervals = "s/^(LIVE_DASHBOARD_UPDATE_INTERVAL|DASHBOARD_REFRESH_INTERVAL)=5$/\\1=1/"
     box.run(
         f"sed -E -i '{intervals}' {CONFIG}/services/data-streaming-api.env",
-        f"sed -i 's/\"update_frequency\": 5/\"update_frequency\": 1/' {CONFIG}/dashboards/*.json",
+        f'sed -i \'s/"update_frequency": 5/"update_frequency": 1/\' {CONFIG}/dashboards/*.json',
     )
 
 
