@@ -37,10 +37,12 @@ class Board:
 
     def redefine(self, loaded: Loaded) -> None:
         """Take a new definition; one that is unusable leaves the last good one in use and only brings its faults."""
-        self.faults = loaded.faults
+        if loaded.faults != self.faults:
+            self.faults = loaded.faults
+            self.published, self._hurried = None, True  # who looks is to see them
         if loaded.definition is not None and loaded.definition != self.definition:
             self.definition = loaded.definition
-            self.view = None
+            self.view = self.published = None
             self._computed.clear()
 
     def due(self, now: float, *, least: float = 0) -> tuple[str, ...]:

@@ -281,11 +281,14 @@ class Dashboards:
 
     async def _send(self, board: Board, mode: Mode, *, forced: bool = False) -> Refreshed | None:
         view = board.view
-        data = None if view is None else carry(mode, None if forced else board.published, view)
+        base = None if forced else board.published
+        data = None if view is None else carry(mode, base, view)
         if view is None or data is None:
             return None
-        # A forced refresh sends a revision again on purpose: the log must not take it for a repeat.
-        again = f"/{self._clock.new_id()}" if forced else ""
+        if base is None:
+            data |= {"title": board.title, "faults": [str(fault) for fault in board.faults]}
+        # A whole refresh may send a revision again on purpose: the log must not take it for a repeat.
+        again = f"/{self._clock.new_id()}" if base is None else ""
         event = Event(
             id=f"{board.name}/{view.revision}{again}",
             source=SOURCE,
