@@ -23,8 +23,8 @@ from hxp_enterprise_llm.config.sources import (
 )
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
 from tests.integration.daemon import embedded_settings, running, url
+from tests.peer import SYSTEM, Peer, serving
 from tests.unit.client.fake_service import free_port
-from tests.unit.sources.pollers.peer import SYSTEM, Peer, serving
 
 
 def settings(tmp_path: Path, **sources):

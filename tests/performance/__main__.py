@@ -12,6 +12,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,25 +21,29 @@ import pytest
 
 from tests.performance import report
 from tests.performance.harness import LOAD_CORE, ROOT, Missing, pinned
+from tests.performance.page import SECONDS, page
 from tests.performance.profile import profile
 from tests.performance.scenarios import SCENARIOS
 from tests.performance.servers import raise_file_limit
 
 HERE = Path(__file__).parent
 BENCHES = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
-ALL = SCENARIOS | {"profile": profile}
+ALL = SCENARIOS | {"page": page, "profile": profile}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.performance", description=__doc__)
     parser.add_argument("scenario", nargs="*", help=f"of {', '.join([*ALL, *BENCHES])}; none: all")
-    asked = parser.parse_args().scenario
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long `page` is looked at (%(default)g)")
+    given = parser.parse_args()
+    asked = given.scenario
     # Told to end, it must end what it has started.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     unknown = set(asked) - set(ALL) - set(BENCHES)
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
-    tables, foreign = compare([name for name in ALL if name in asked or not asked])
+    scenarios = ALL | {"page": partial(page, seconds=given.seconds)}
+    tables, foreign = compare({name: each for name, each in scenarios.items() if name in asked or not asked})
     if not asked:
         report.PAGE.write_text(report.page(tables, foreign))
         print(f"written: {report.PAGE.relative_to(ROOT)}")
@@ -47,16 +53,16 @@ def main() -> int:
     return 0 if asked else int(pytest.main([str(HERE), "-q", "-p", "no:cacheprovider", "--no-cov"]))
 
 
-def compare(names: list[str]) -> tuple[list[report.Table], float]:
+def compare(scenarios: Mapping[str, Callable[[Path], report.Table]]) -> tuple[list[report.Table], float]:
     """Run scenarios; their tables, and the cores that others used in the median one."""
     raise_file_limit()
     pinned(LOAD_CORE)()
     tables, shares = [], [0.0]
-    for name in names:
+    for name, scenario in scenarios.items():
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             try:
-                table = ALL[name](Path(directory))
+                table = scenario(Path(directory))
             except Missing as missing:
                 print(f"{name} left out: {missing}", file=sys.stderr)
                 continue

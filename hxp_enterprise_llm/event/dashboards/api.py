@@ -15,9 +15,11 @@ from hxp_enterprise_llm.event.dashboards import described, editing, feedback
 from hxp_enterprise_llm.event.dashboards.asking import asked
 from hxp_enterprise_llm.event.dashboards.assets import FOR_EVER, POLICY, Asset, Boot, NoPage, accepted, parts
 from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
+from hxp_enterprise_llm.event.dashboards.model import Panel
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
+from hxp_enterprise_llm.security.gate import PRINCIPAL
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
@@ -109,7 +111,9 @@ class _Api:
     async def query(self, request: web.Request) -> web.StreamResponse:
         self._require_enabled()
         queries = asked(request.query.items())
+        _require_trust(request, queries)
         await self._until_ready()
+        await self._dashboards.look_outside(queries)
         health = await self._dashboards.log_health()
         log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
         response = json_response(self._dashboards.answers(queries) | {"log": log})
@@ -119,9 +123,10 @@ class _Api:
     async def data(self, request: web.Request) -> web.StreamResponse:
         name = self._known(request.match_info["name"])
         await self._until_ready()
+        anew = await self._dashboards.look_outside(self._dashboards.panels(name))
         health = await self._dashboards.log_health()
         log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
-        response = json_response(self._dashboards.data(name) | {"log": log})
+        response = json_response(self._dashboards.data(name, anew=anew) | {"log": log})
         if self._dashboards.is_compressed(name):
             response.enable_compression()
         return response
@@ -173,6 +178,15 @@ class _Api:
     def _require_enabled(self) -> None:
         if not self._dashboards.enabled:
             raise Problem(404, "dashboards_off", "dashboards are off", "set live_dashboard.enabled: true and restart")
+
+
+def _require_trust(request: web.Request, queries: list[Panel]) -> None:
+    """PromQL of one's own choice is work for another server: it takes the right to write it into a definition."""
+    if any(each.query and each.query.kind == "promql" for each in queries):
+        principal = request[PRINCIPAL]
+        if "dashboards:write" not in principal.scopes:
+            hint = "an operator can grant it; what a dashboard's own panels show needs only the scope read"
+            raise Problem(403, "missing_scope", "a promql query takes the scope dashboards:write", hint)
 
 
 def _optional(app: web.Application) -> list[str]:

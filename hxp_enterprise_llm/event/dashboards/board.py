@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hxp_enterprise_llm.event.dashboards.delta import same
 from hxp_enterprise_llm.event.dashboards.model import Definition, Loaded, Name, PanelData, View
-from hxp_enterprise_llm.event.dashboards.panels import compute
+from hxp_enterprise_llm.event.dashboards.panels import NOTHING, compute
+from hxp_enterprise_llm.event.dashboards.promql import Answer
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -35,18 +37,20 @@ class Board:
 
     def redefine(self, loaded: Loaded) -> None:
         """Take a new definition; one that is unusable leaves the last good one in use and only brings its faults."""
-        self.faults = loaded.faults
+        if loaded.faults != self.faults:
+            self.faults = loaded.faults
+            self.published, self._hurried = None, True  # who looks is to see them
         if loaded.definition is not None and loaded.definition != self.definition:
             self.definition = loaded.definition
-            self.view = None
+            self.view = self.published = None
             self._computed.clear()
 
-    def due(self, now: float) -> tuple[str, ...]:
-        """Panels whose time has come (monotonic seconds), when the dashboard's own has."""
+    def due(self, now: float, *, least: float = 0) -> tuple[str, ...]:
+        """Panels whose time has come (monotonic seconds), when the dashboard's own has; not before `least` seconds."""
         if self.definition is None:
             return ()
         waits = self.view is not None and not self._hurried
-        if waits and now - self._updated < self.definition.update_frequency - 0.25:
+        if waits and now - self._updated < max(self.definition.update_frequency, least) - 0.25:
             return ()  # a quarter second of grace: timers are never exact, and a missed turn costs a whole one
         return self._old_panels(now)
 
@@ -67,14 +71,19 @@ class Board:
         return self.view is not None and self._clock.monotonic() - self._updated < within
 
     def interval(self) -> float:
-        """Seconds between the last two updates, or since the last when that is longer already."""
-        return max(self._interval, self._clock.monotonic() - self._updated)
+        """Seconds between the last two updates, or since the last when that is longer already.
 
-    def update(self, state: DashboardState, only: tuple[str, ...] | None = None) -> View:
+        In tenths: a timer's few milliseconds are not what an alert at ten seconds is about.
+        """
+        return round(max(self._interval, self._clock.monotonic() - self._updated), 1)
+
+    def update(
+        self, state: DashboardState, only: tuple[str, ...] | None = None, answers: Mapping[str, Answer] = NOTHING
+    ) -> View:
         """Compute these panels (None: all) and answer the whole."""
         assert self.definition is not None
         now = self._clock.monotonic()
-        panels = self._merged(state, only, now)
+        panels = self._merged(state, only, answers)
         self._interval, self._updated, self._hurried = now - self._updated, now, False
         self.view = View(
             dashboard=self.name,
@@ -91,14 +100,16 @@ class Board:
         self._revisions += 1
         return f"{self._run}.{self._revisions}"
 
-    def _merged(self, state: DashboardState, only: tuple[str, ...] | None, now: float) -> dict[str, PanelData]:
+    def _merged(
+        self, state: DashboardState, only: tuple[str, ...] | None, answers: Mapping[str, Answer]
+    ) -> dict[str, PanelData]:
         assert self.definition is not None
         known = self.view.panels if self.view else {}
         panels: dict[str, PanelData] = {}
         for panel in self.definition.panels:
             if only is None or panel.panel_id in only or panel.panel_id not in known:
-                panels[panel.panel_id] = compute(panel, state, self._clock.time())
-                self._computed[panel.panel_id] = now
+                panels[panel.panel_id] = compute(panel, state, self._clock.time(), answers)
+                self._computed[panel.panel_id] = self._clock.monotonic()
             else:
                 panels[panel.panel_id] = known[panel.panel_id]
         return panels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from aiohttp import web
 
 from hxp_enterprise_llm.event.dashboards import described
@@ -45,10 +47,12 @@ class _Editing:
             hint = "see live_dashboard.directory"
             raise Problem(404, "no_definition", f"{name} has no definition: {error.strerror}", hint) from None
         headers = {"Content-Disposition": f'attachment; filename="{name}.json"', "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=text, content_type="application/json", headers=headers)
+        response = web.Response(text=text, content_type="application/json", headers=headers)
+        response.etag = _tag(text)
+        return response
 
     async def save(self, request: web.Request) -> web.StreamResponse:
-        """Check it as a file is checked, write it, take it into use."""
+        """Check it as a file is checked, write it, use it. With `If-Match`: only over what the sender has read."""
         name = self._known(request)
         body = await read_body(request, limit=MOST_DEFINITION_BYTES, budget=self._budget)
         text = _decoded(body)
@@ -57,12 +61,21 @@ class _Editing:
             first = str(faults[0])
             hint = "nothing was saved; each fault has its line and column"
             raise Problem(400, "bad_definition", first, hint, faults=[str(fault) for fault in faults])
+        await self._require_unchanged(request, name)
         try:
             await self._dashboards.save(name, text)
         except OSError as error:
             hint = "the directory must be writable for the service: live_dashboard.directory"
             raise Problem(409, "not_saved", f"{name}.json cannot be written: {error.strerror}", hint) from None
         return json_response({"dashboard": name, "panels": len(self._dashboards.boards[name].panel_ids())})
+
+    async def _require_unchanged(self, request: web.Request, name: str) -> None:
+        if request.if_match is None:
+            return
+        current = _tag(await self._dashboards.definition(name))
+        if current not in [tag.value for tag in request.if_match]:
+            text, hint = f"{name}.json was changed by somebody else meanwhile", "nothing was saved; read it again"
+            raise Problem(412, "changed_meanwhile", text, hint)
 
     def _known(self, request: web.Request) -> str:
         name = request.match_info["name"]
@@ -71,6 +84,10 @@ class _Editing:
             hint = f"there are {', '.join(known)}; new names go into live_dashboard.dashboards"
             raise Problem(404, "unknown_dashboard", f"no dashboard is named {name[:80]!r}", hint, dashboards=known)
         return name
+
+
+def _tag(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:20]
 
 
 def _decoded(body: bytes) -> str:

@@ -27,7 +27,7 @@ KEPT_BYTES = 4096
 SCALAR_CHARACTERS = 80
 SCALARS = 12
 
-_STEPS = (1, 2, 5, 10, 15, 30, 60)
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 900, 1800, 3600, 10_800)
 
 
 class Grid(NamedTuple):

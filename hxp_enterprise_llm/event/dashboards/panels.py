@@ -13,22 +13,32 @@ By kind of query a panel carries, besides what its definition says (`panel_id`, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from hxp_enterprise_llm.event.dashboards import promql
 from hxp_enterprise_llm.event.dashboards.history import COUNT_SLOT, grid
 from hxp_enterprise_llm.event.dashboards.model import Panel, PanelData
 from hxp_enterprise_llm.event.dashboards.platform import flow, network
+from hxp_enterprise_llm.event.dashboards.promql import Answer
 from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, choose
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 
+NOTHING: Mapping[str, Answer] = MappingProxyType({})
 _SERIES = ("graph", "heatmap")
 
 
-def compute(panel: Panel, state: DashboardState, now: float) -> PanelData:
-    """One panel as it is sent; `now` in unix seconds. A query that cannot be answered is a fault in its place."""
+def compute(panel: Panel, state: DashboardState, now: float, answers: Mapping[str, Answer] = NOTHING) -> PanelData:
+    """One panel as it is sent; `now` in unix seconds, `answers` are Prometheus' by the text of the query.
+
+    A query that cannot be answered is a fault in its place.
+    """
     head = _head(panel, state)
     if panel.query is None:
         return head | {"kind": "fault", "fault": panel.fault}
+    if panel.query.kind == "promql":
+        return head | promql.shown(panel, answers.get(panel.query.text))
     try:
         return head | _data(panel, panel.query, state, now)
     except QueryFault as fault:

@@ -9,6 +9,8 @@
     count:llm.request.failed[5m]  events of these types within the time, up to an hour back
     platform:collaboration        of the newest `platform.snapshot`: who hands over to whom
     platform:memory               and where reads of memory are answered
+    promql:sum(up)                what Prometheus answers; all behind the colon is PromQL
+    promql[1h]:rate(x_total[5m])  its history, up to 30 days back
 
 A selector of `metric` and `windows` is a name, or the beginning of names followed by `*`; one of `events` and
 `count` is an event type, a prefix such as `llm.*`, or `*`.
@@ -24,25 +26,28 @@ from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import TypePatterns, parse_patterns
 
-Kind = Literal["metric", "windows", "events", "count", "platform"]
+Kind = Literal["metric", "windows", "events", "count", "platform", "promql"]
 PanelType = Literal["graph", "stat", "table", "gauge", "heatmap", "flow", "network", "feed"]
 
-_KINDS: tuple[Kind, ...] = ("metric", "windows", "events", "count", "platform")
+_KINDS: tuple[Kind, ...] = ("metric", "windows", "events", "count", "platform", "promql")
 _PLATFORM = ("collaboration", "memory")
 """What a `platform` query may show: who hands over to whom, how reads go through the memory tiers."""
 
 LONGEST_WINDOW = 3600.0
 """Seconds of history that a query may ask for: as much as is kept."""
+LONGEST_PROMQL_WINDOW = 30 * 86_400.0
+MOST_PROMQL = 2000
+"""Characters of a PromQL expression."""
 MOST_EVENTS = 50
 DEFAULT_EVENTS = 12
 DEFAULT_COUNT_WINDOW = 60.0
 
 FITTING: dict[PanelType, tuple[Kind, ...]] = {
-    "stat": ("metric", "count"),
-    "gauge": ("metric", "count"),
-    "graph": ("metric", "count"),
-    "heatmap": ("metric", "count"),
-    "table": ("metric", "windows", "events", "count"),
+    "stat": ("metric", "count", "promql"),
+    "gauge": ("metric", "count", "promql"),
+    "graph": ("metric", "count", "promql"),
+    "heatmap": ("metric", "count", "promql"),
+    "table": ("metric", "windows", "events", "count", "promql"),
     "flow": ("platform",),
     "network": ("platform",),
     "feed": ("events",),
@@ -78,11 +83,14 @@ class Query(NamedTuple):
 
 
 _SHAPE = re.compile(r"(?P<kind>[^:\[\]]*):(?P<selectors>[^\[\]]*)(?:\[(?P<amount>[^\[\]]*)\])?\s*")
+_PROMQL = re.compile(r"\s*promql\s*(?:\[(?P<amount>[^\[\]]*)\]\s*)?:\s*(?P<promql>.*?)\s*", re.DOTALL)
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,63}\*?|\*")
 
 
 def parse(text: str) -> Query:
     """Understand a query. Raises QueryFault that says what is wrong and what is allowed."""
+    if promql := _PROMQL.fullmatch(text):
+        return _promql(promql, text)
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         raise QueryFault(f"{text!r} is no query: write KIND:NAME or KIND:NAME[5m], e.g. metric:latency_p95[10m]")
@@ -92,12 +100,23 @@ def parse(text: str) -> Query:
     return Query(kind, selectors, window, limit, text)
 
 
+def _promql(shape: re.Match[str], text: str) -> Query:
+    promql = shape["promql"]
+    if not promql:
+        raise QueryFault("PromQL is missing after 'promql:'", shape.start("promql") + 1)
+    if len(promql) > MOST_PROMQL:
+        raise QueryFault(f"{len(promql):,} characters of PromQL, at most {MOST_PROMQL:,}", shape.start("promql") + 1)
+    amount = shape["amount"]
+    window = None if amount is None else _window(amount, shape.start("amount") + 1, LONGEST_PROMQL_WINDOW)
+    return Query("promql", (promql,), window, 0, text)
+
+
 def _kind(word: str) -> Kind:
     for kind in _KINDS:
         if word == kind:
             return kind
     raise QueryFault(
-        f"{word!r} is no kind of query: metric, windows, events, count or platform{suggestion(word, _KINDS)}"
+        f"{word!r} is no kind of query: metric, windows, events, count, platform or promql{suggestion(word, _KINDS)}"
     )
 
 
@@ -149,20 +168,22 @@ def _events_limit(text: str, column: int) -> int:
     return int(text)
 
 
-def _window(text: str, column: int) -> float:
+def _window(text: str, column: int, longest: float = LONGEST_WINDOW) -> float:
     try:
         window = seconds(text)
     except ValueError as error:
         raise QueryFault(str(error), column) from None
-    if not 5 <= window <= LONGEST_WINDOW:
-        raise QueryFault(f"{text!r} is out of range: 5s to 1h of history are kept", column)
+    if not 5 <= window <= longest:
+        most = "1h of history are kept" if longest == LONGEST_WINDOW else "30d can be asked for"
+        raise QueryFault(f"{text!r} is out of range: 5s to {most}", column)
     return window
 
 
 def check_panel(query: Query, panel_type: PanelType) -> None:
     """Whether this type of panel can show this query. Raises QueryFault."""
     if query.kind not in FITTING[panel_type]:
-        allowed = " or ".join(FITTING[panel_type])
+        *others, last = FITTING[panel_type]
+        allowed = f"{', '.join(others)} or {last}" if others else last
         raise QueryFault(f"a {panel_type} shows {allowed} queries, not {query.kind}")
     if query.kind == "platform":
         _check_platform(query, panel_type)
@@ -171,6 +192,8 @@ def check_panel(query: Query, panel_type: PanelType) -> None:
         raise QueryFault(f"a {panel_type} shows one metric; for several write a table or a graph")
     if query.kind == "metric" and panel_type in ("graph", "heatmap") and query.window is None:
         raise QueryFault(f"a {panel_type} needs a window, e.g. {query.text}[10m]")
+    if query.kind == "promql" and panel_type in ("graph", "heatmap") and query.window is None:
+        raise QueryFault(f"a {panel_type} needs a window, e.g. promql[1h]:{query.selectors[0]}")
 
 
 def _check_platform(query: Query, panel_type: PanelType) -> None:

@@ -6,7 +6,8 @@ nearest one that is on, and by itself when none is. A strategy that is not named
     full          every panel, whole
     incremental   the panels that changed, whole
     delta         of the panels that changed only what changed (see `delta`)
-    smart         incremental or delta, whichever is shorter; and at once when an alert begins or ends
+    smart         incremental or delta, whichever is shorter; at once when an alert begins or ends;
+                  and every ten seconds only while nobody looks
 
 Without a base (nothing was sent since the start, or the panels are others) a refresh is full in every mode.
 """
@@ -36,6 +37,8 @@ _NEAREST: dict[Mode, tuple[Mode, ...]] = {
     "delta": ("delta", "incremental", "smart", "full"),
     "smart": ("smart", "delta", "incremental", "full"),
 }
+IDLE_SECONDS = 10
+"""Least seconds between updates that nobody sees: as many as the alert DashboardUpdateFrequencyLow allows."""
 _FIRST = ("system_health", "operational_overview")
 
 

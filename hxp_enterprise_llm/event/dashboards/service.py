@@ -16,8 +16,10 @@ from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 from hxp_enterprise_llm.event.dashboards.follower import Firing, Follower
 from hxp_enterprise_llm.event.dashboards.model import Loaded, Name, Panel
 from hxp_enterprise_llm.event.dashboards.panels import compute
+from hxp_enterprise_llm.event.dashboards.prometheus import Prometheus
+from hxp_enterprise_llm.event.dashboards.promql import Answer
 from hxp_enterprise_llm.event.dashboards.queries import MOST_EVENTS
-from hxp_enterprise_llm.event.dashboards.refresh import Due, Mode, carry, mode_in_use, plan
+from hxp_enterprise_llm.event.dashboards.refresh import IDLE_SECONDS, Due, Mode, carry, mode_in_use, plan
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.model import EventLog, Health, LogError
 from hxp_enterprise_llm.event.model import Event, encode, parse_patterns, rfc3339
@@ -46,7 +48,8 @@ class Dashboards:
     """All dashboards of a service.
 
     `firing` is asked after each rebuild of the state: an alert may have begun before the part of the log that is
-    read back.
+    read back. `watched` answers whether somebody looks. `prometheus` None: its
+    panels stay empty.
     """
 
     def __init__(
@@ -57,9 +60,12 @@ class Dashboards:
         clock: Clock,
         metrics: DashboardMetrics,
         firing: Firing | None = None,
+        watched: Callable[[], bool] = lambda: True,
+        prometheus: Prometheus | None = None,
     ) -> None:
-        self._log, self._clock, self._metrics = log, clock, metrics
+        self._log, self._clock, self._metrics, self._watched = log, clock, metrics, watched
         self.follower = Follower(log, clock=clock, firing=firing)
+        self._prometheus = prometheus
         self._run = clock.new_id()[:8]
         self._hurry = asyncio.Event()
         self._alert_changes = 0
@@ -146,10 +152,23 @@ class Dashboards:
         definition = self.boards[name].definition
         return self._live.compression_enabled and (definition is None or definition.compressed)
 
-    def data(self, name: Name) -> dict[str, Any]:
-        """What `GET /dashboards/{name}/data` answers. Raises KeyError for an unknown name."""
+    async def look_outside(self, panels: Iterable[Panel]) -> bool:
+        """Ask Prometheus what these panels show of it, unless its answer is fresh; answers whether it was asked."""
+        return self._prometheus is not None and await self._prometheus.ask(panels)
+
+    def panels(self, name: Name) -> Sequence[Panel]:
+        """The panels of a dashboard; none while it has no usable definition. Raises KeyError."""
+        definition = self.boards[name].definition
+        return definition.panels if definition else ()
+
+    @property
+    def _answers(self) -> Mapping[str, Answer]:
+        return self._prometheus.answers if self._prometheus else {}
+
+    def data(self, name: Name, *, anew: bool = False) -> dict[str, Any]:
+        """What `GET /dashboards/{name}/data` answers; `anew`: not from the cache. Raises KeyError."""
         board = self.boards[name]
-        cached = self._live.caching_enabled and board.fresh(self._live.update_interval)
+        cached = not anew and self._live.caching_enabled and board.fresh(self._live.update_interval)
         if board.definition is not None and not cached:
             self._update(board)
         return self._about(board) | board.data() | self._moment()
@@ -158,7 +177,7 @@ class Dashboards:
         """What these panels show now, and the moment that it is true of. `now`: unix seconds of our clock."""
         now = self._clock.time()
         moment = {"now": now, "position": self.state.position} | self._moment()
-        return moment | {"answers": [compute(panel, self.state, now) for panel in panels]}
+        return moment | {"answers": [compute(panel, self.state, now, self._answers) for panel in panels]}
 
     async def log_health(self) -> Health:
         """How the log is."""
@@ -231,7 +250,8 @@ class Dashboards:
         """Refresh what is due, at most `batch_size` panels; what is left waits for the next call."""
         now = self._clock.monotonic()
         waiting = {name: panels for name, panels in self._waiting.items() if name in self.boards}
-        due = [Due(name, waiting.get(name) or board.due(now)) for name, board in self.boards.items()]
+        least = IDLE_SECONDS if self.mode == "smart" and not self._watched() else 0
+        due = [Due(name, waiting.get(name) or board.due(now, least=least)) for name, board in self.boards.items()]
         turn, later = plan(
             due, batch_size=self._refresh.batch_size, priority=self._refresh.priority_queue, waiting=waiting.keys()
         )
@@ -255,17 +275,20 @@ class Dashboards:
         return refreshed
 
     def _update(self, board: Board, only: tuple[str, ...] | None = None) -> None:
-        board.update(self.state, only)
+        board.update(self.state, only, self._answers)
         self._metrics.updates.labels(board.name).inc()
         self._metrics.errors.labels(board.name).inc(len(board.panel_faults()))
 
     async def _send(self, board: Board, mode: Mode, *, forced: bool = False) -> Refreshed | None:
         view = board.view
-        data = None if view is None else carry(mode, None if forced else board.published, view)
+        base = None if forced else board.published
+        data = None if view is None else carry(mode, base, view)
         if view is None or data is None:
             return None
-        # A forced refresh sends a revision again on purpose: the log must not take it for a repeat.
-        again = f"/{self._clock.new_id()}" if forced else ""
+        if base is None:
+            data |= {"title": board.title, "faults": [str(fault) for fault in board.faults]}
+        # A whole refresh may send a revision again on purpose: the log must not take it for a repeat.
+        again = f"/{self._clock.new_id()}" if base is None else ""
         event = Event(
             id=f"{board.name}/{view.revision}{again}",
             source=SOURCE,
@@ -288,6 +311,7 @@ class Dashboards:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.follower.run(self._moved), name="dashboards-follow")
             tasks.create_task(self._refresh_in_time(), name="dashboards-refresh")
+            tasks.create_task(self._ask_in_time(), name="dashboards-prometheus")
 
     def _moved(self) -> None:
         changes = self.state.alerts.changes
@@ -302,6 +326,13 @@ class Dashboards:
             if self._refresh.enabled:
                 await self.refresh_due()
             await self._next_turn()
+
+    async def _ask_in_time(self) -> None:
+        """Nobody's look costs Prometheus nothing."""
+        while True:
+            if self._refresh.enabled and self._watched():
+                await self.look_outside([panel for name in self.boards for panel in self.panels(name)])
+            await asyncio.sleep(self._refresh.interval)
 
     async def _next_turn(self) -> None:
         """Wait for the next multiple of the interval, or for an alert that cannot wait."""

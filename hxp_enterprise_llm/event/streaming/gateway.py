@@ -35,6 +35,7 @@ log = structlog.get_logger("streaming")
 
 READY_SECONDS = 5.0
 FAREWELL_SECONDS = 5.0
+DASHBOARD_CHANNEL = "dashboard_updates"
 RANKS = {"high": 0, "normal": 1, "low": 2}
 
 Answer = TypeVar("Answer")
@@ -76,7 +77,7 @@ class Gateway:
         pages = config.live_dashboard.max_connections
         self._pages = Quota(PAGES, pages, "live_dashboard.max_connections", census)
         self.places: dict[Transport, Places[Link]] = {
-            "websocket": Places("websocket", config.websocket.max_connections, metrics, census),
+            "websocket": Places("websocket", config.websocket.max_connections, metrics, census, self._quota_of),
             "sse": Places("sse", config.sse.max_connections, metrics, census, self._quota_of),
         }
         self.rates: dict[Transport, ConnectionRate] = {
@@ -232,7 +233,13 @@ class Gateway:
         return Opening(stream, link, lambda position: open_stream(asked, position, retry, coding))
 
     def _quota_of(self, link: Link) -> Quota | None:
-        return self._pages if isinstance(link, SseLink) and link.page else None
+        return self._pages if link.page else None
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at dashboards: a page is open in any process, or a client of this one follows them."""
+        channel = self.hub.channels.get(DASHBOARD_CHANNEL)
+        return self._pages.count > 0 or (channel is not None and bool(channel.subscribers))
 
     def _require_free(self, transport: Transport, enabled: bool, asked: Asked) -> None:
         """Raises StepAside when `_open` would refuse whatever is asked for, or would have to wait."""

@@ -33,6 +33,10 @@ class Census(Protocol):
         """Count one out."""
         ...
 
+    def total(self, transport: str) -> int:
+        """Connections of all processes."""
+        ...
+
 
 class Quota:
     """A limit within the limit of a transport, for connections of one kind."""
@@ -47,6 +51,11 @@ class Quota:
         free = self._census.enter(self.kind, self.limit) if self._census else self._taken < self.limit
         self._taken += free
         return free
+
+    @property
+    def count(self) -> int:
+        """How many there are, in all processes that share the limit."""
+        return self._census.total(self.kind) if self._census else self._taken
 
     @property
     def full(self) -> bool:

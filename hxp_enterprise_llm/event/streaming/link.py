@@ -32,7 +32,18 @@ CLOSE_SECONDS = 5.0
 class Link(asyncio.Protocol):
     """One connection: the write side of a subscription, and what the client says."""
 
-    __slots__ = ("_high_water", "_places", "_transport", "closing", "left", "paused", "place", "reason", "subscription")
+    __slots__ = (
+        "_high_water",
+        "_places",
+        "_transport",
+        "closing",
+        "left",
+        "page",
+        "paused",
+        "place",
+        "reason",
+        "subscription",
+    )
 
     transport: ClassVar[Transport]
     format: Format
@@ -42,6 +53,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.subscription: Subscription | None = None
         self.paused = self.closing = False
+        self.page = False
+        """Whether it is a dashboard page that listens."""
         self.place = 0
         self.reason = ""
 

@@ -16,6 +16,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.secrets import Secret, read_secret
 from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
 from hxp_enterprise_llm.event.dashboards import api as dashboards_api
+from hxp_enterprise_llm.event.dashboards.prometheus import Prometheus
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log import RemoteLog
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
@@ -205,6 +206,10 @@ class StreamingService:
             clock=self._context.clock,
             metrics=DashboardMetrics(self._context.registry),
             firing=self._firing,
+            watched=lambda: self._gateway.watched,
+            prometheus=Prometheus(
+                self.config.monitoring.metrics_server_endpoint, self._egress, clock=self._context.clock
+            ),
         )
         self._spawn("dashboards", self._dashboards.run())
         log.info("dashboards.started", dashboards=len(self.config.live_dashboard.dashboards))

@@ -19,7 +19,7 @@ MOST_IGNORED_BYTES = 64 * 1024
 class SseLink(Link):
     """A stream without a task."""
 
-    __slots__ = ("_ignored", "format", "page")
+    __slots__ = ("_ignored", "format")
 
     transport: ClassVar[Transport] = "sse"
     format: SseFormat | SseDeflate
@@ -30,8 +30,6 @@ class SseLink(Link):
         super().__init__(places, left, high_water)
         self.format = stream_format(coding)
         self._ignored = 0
-        self.page = False
-        """Whether it is a dashboard page that listens."""
 
     def beat(self) -> None:
         """Keep proxies from closing the stream; a client that takes nothing needs no comment."""

@@ -13,11 +13,13 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.dashboards.api import routes
+from hxp_enterprise_llm.event.dashboards.prometheus import Prometheus
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.model import Offset, parse_patterns
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
 from hxp_enterprise_llm.security.edge import build_app, ends_with_service
+from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.telemetry.metrics import DashboardMetrics, ServiceMetrics
@@ -72,6 +74,7 @@ async def serving(
     port: int = 0,
     running: bool = True,
     patience: float = 5.0,
+    prometheus: str = "",
 ) -> AsyncIterator[Site]:
     """The service on a free port of loopback; `running`: it follows the log and refreshes by itself."""
     log = log or MemoryLog()
@@ -79,7 +82,8 @@ async def serving(
     await log.open()
     registry = CollectorRegistry()
     settings = settings or config()
-    dashboards = Dashboards(settings, log, clock=clock, metrics=DashboardMetrics(registry))
+    asked = Prometheus(prometheus, Egress(), clock=clock) if prometheus else None
+    dashboards = Dashboards(settings, log, clock=clock, metrics=DashboardMetrics(registry), prometheus=asked)
     ports: dict[int, str] = {}
     stream = Route("GET", "/sse/events", Streams(log).events, "read", "Events as they come", upgrade="sse")
     policy = Policy.of(SecurityConfig())

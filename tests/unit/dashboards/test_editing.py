@@ -55,6 +55,43 @@ async def test_what_cannot_be_used_is_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_what_somebody_else_changed_is_not_written_over(tmp_path: Path) -> None:
+    async with serving(settings=config(str(tmp_path))) as site:
+        _, _, read = await ask(site, "GET", PATH)
+        tag = {"If-Match": read.headers["ETag"]}
+        status, _, _ = await ask(site, "PUT", PATH, json=changed(title="First"), headers=tag)
+        assert status == 200
+        status, body, _ = await ask(site, "PUT", PATH, json=changed(title="Second"), headers=tag)
+        assert (status, body["error"]["code"]) == (412, "changed_meanwhile")
+        assert site.dashboards.boards["system_health"].title == "First"
+
+
+async def test_a_fault_in_a_file_reaches_who_looks_and_the_last_good_version_stays(tmp_path: Path) -> None:
+    settings = config(str(tmp_path), refresh={"interval": 0.05, "mode": "delta"})
+    async with serving(settings=settings) as site:
+        await refreshes(site.log, 1, "system_health")
+        (tmp_path / "system_health.json").write_text('{"title":\n "Ours", 7}')
+        *_, told = await refreshes(site.log, 2, "system_health")
+        assert told["mode"] == "full"
+        assert told["panels"]
+        assert f"{tmp_path}/system_health.json:2:10" in told["faults"][0]
+        (tmp_path / "system_health.json").write_text(json.dumps(changed(title="Ours")))
+        *_, mended = await refreshes(site.log, 3, "system_health")
+        assert (mended["title"], mended["faults"]) == ("Ours", [])
+
+
+async def refreshes(log: MemoryLog, count: int, dashboard: str) -> list[dict[str, Any]]:
+    """The first refreshes of a dashboard, once there are so many."""
+    async with asyncio.timeout(10):
+        while True:
+            batch = await log.read(BEGINNING, types=TypePatterns(["dashboard.refreshed"]))
+            found = [json.loads(event.raw)["data"] for event in batch.events]
+            mine = [data for data in found if data["dashboard"] == dashboard]
+            if len(mine) >= count:
+                return mine
+            await asyncio.sleep(0.02)
+
+
 async def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     async with serving(settings=config(str(tmp_path / "file"))) as site:

@@ -56,7 +56,7 @@ def test_a_snapshot_without_members_is_counted() -> None:
     [
         ("flow", "platform:collaboration", "a flow shows platform:memory"),
         ("network", "platform:memory", "a network shows platform:collaboration"),
-        ("stat", "platform:memory", "a stat shows metric or count queries, not platform"),
+        ("stat", "platform:memory", "a stat shows metric, count or promql queries, not platform"),
         ("feed", "metric:tokens", "a feed shows events queries, not metric"),
     ],
 )

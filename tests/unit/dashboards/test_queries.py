@@ -28,7 +28,7 @@ def test_what_is_understood(text: str, query: tuple[Kind, tuple[str, ...], float
         ("latency", "'latency' is no query: write KIND:NAME or KIND:NAME[5m], e.g. metric:latency_p95[10m]", 1),
         (
             "metrc:latency",
-            "'metrc' is no kind of query: metric, windows, events, count or platform (did you mean metric?)",
+            "'metrc' is no kind of query: metric, windows, events, count, platform or promql (did you mean metric?)",
             1,
         ),
         ("metric:", "a name is missing after 'metric:'", 8),
@@ -61,7 +61,7 @@ def test_what_is_refused(text: str, message: str, column: int) -> None:
 @pytest.mark.parametrize(
     ("text", "panel", "message"),
     [
-        ("events:llm.*", "graph", "a graph shows metric or count queries, not events"),
+        ("events:llm.*", "graph", "a graph shows metric, count or promql queries, not events"),
         ("metric:a,b", "stat", "a stat shows one metric; for several write a table or a graph"),
         ("metric:a*", "gauge", "a gauge shows one metric; for several write a table or a graph"),
         ("metric:a", "graph", "a graph needs a window, e.g. metric:a[10m]"),

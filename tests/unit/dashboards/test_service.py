@@ -54,10 +54,13 @@ class Bench:
 
     def __init__(self, directory: Path, **settings: Any) -> None:
         live = {"dashboards": ["own"], "ports": {}} | settings.pop("live", {})
+        watched = settings.pop("watched", lambda: True)
         self.settings = config(str(directory), live=live, refresh=settings)
         self.log, self.clock, self.registry = MemoryLog(), HandClock(), CollectorRegistry()
         metrics = DashboardMetrics(self.registry)
-        self.dashboards = make_dashboards(self.log, settings=self.settings, clock=self.clock, metrics=metrics)
+        self.dashboards = make_dashboards(
+            self.log, settings=self.settings, clock=self.clock, metrics=metrics, watched=watched
+        )
 
     async def open(self) -> "Bench":
         await self.log.open()
@@ -323,6 +326,27 @@ async def test_smart_refreshes_at_once_when_an_alert_fires(tmp_path: Path) -> No
         await bench.log.append([alert("firing", "slow", START)])
         _, second = await first_refreshes(bench.log, 2)
     assert '"rule":"slow"' in second.raw.decode()
+
+
+async def test_smart_is_slower_while_nobody_looks_and_ordinary_once_somebody_does(tmp_path: Path) -> None:
+    define(tmp_path, stat("cpu", "metric:cpu_percent"), update_frequency=1)
+    bench = Bench(tmp_path, mode="smart", watched=lambda: looks)
+    await bench.open()
+    looks = False
+    turns = []
+    for second in range(24):
+        looks = second >= 22
+        bench.see(float(second), seconds=1)
+        turns += [second for _ in await bench.dashboards.refresh_due()]
+    assert turns == [0, 10, 20, 22, 23]
+
+
+async def test_the_other_modes_do_not_ask_who_looks(tmp_path: Path) -> None:
+    define(tmp_path, stat("cpu", "metric:cpu_percent"), update_frequency=1)
+    bench = await Bench(tmp_path, mode="delta", watched=lambda: False).open()
+    for second in range(3):
+        bench.see(float(second), seconds=1)
+        assert await bench.dashboards.refresh_due()
 
 
 async def test_switched_off_it_does_nothing_and_does_not_end(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import { arranged } from "./places";
 import { apart, CalmScale, gridlines, niceTop } from "./scale";
 import { stepOf } from "./sampling";
 import { csv } from "../panels/export";
-import { rows } from "../views/board";
+import { rows } from "../views/rows";
 import { limitOf } from "../format/alert";
 import { ended } from "../views/alerts/model";
 import { metricsOf } from "../panels/Defined";

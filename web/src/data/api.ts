@@ -1,7 +1,7 @@
 // Requests to the page's own origin. A refusal carries what the service said: what is wrong, and what to do.
 
 export class Refusal extends Error {
-  constructor(readonly status: number, readonly code: string, message: string, readonly hint: string) {
+  constructor(readonly status: number, readonly code: string, message: string, readonly hint: string, readonly more: Readonly<Record<string, unknown>> = {}) {
     super(message);
   }
 
@@ -27,18 +27,27 @@ export class Api {
   }
 
   async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const headers: Record<string, string> = { Accept: "application/json" };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    const text = body === undefined ? null : JSON.stringify(body);
-    const init: RequestInit = { method, headers, cache: "no-store", body: text, signal: AbortSignal.timeout(this.patience) };
+    const response = await this.request(method, path, body === undefined ? null : JSON.stringify(body));
+    return (await response.json().catch(() => null)) as T;
+  }
+
+  /** JSON as it is written, with the tag of what it was made of: saved only over that. */
+  async text(method: string, path: string, body: string | null = null, tag = ""): Promise<{ text: string; tag: string }> {
+    const response = await this.request(method, path, body, tag ? { "If-Match": tag } : {});
+    return { text: await response.text(), tag: response.headers.get("ETag") ?? "" };
+  }
+
+  private async request(method: string, path: string, body: string | null, more: Record<string, string> = {}): Promise<Response> {
+    const headers: Record<string, string> = { Accept: "application/json", ...more };
+    if (body !== null) headers["Content-Type"] = "application/json";
+    const init: RequestInit = { method, headers, cache: "no-store", body, signal: AbortSignal.timeout(this.patience) };
     const response = await this.send(path, init).catch(() => Promise.reject(new Unreachable("no connection")));
-    const answer: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw refusal(response.status, answer);
-    return answer as T;
+    if (!response.ok) throw refusal(response.status, await response.json().catch(() => null));
+    return response;
   }
 }
 
 function refusal(status: number, answer: unknown): Refusal {
   const error = (answer as { error?: { code?: string; message?: string; hint?: string } } | null)?.error ?? {};
-  return new Refusal(status, error.code ?? "", error.message ?? `status ${status}`, error.hint ?? "");
+  return new Refusal(status, error.code ?? "", error.message ?? `status ${status}`, error.hint ?? "", error);
 }

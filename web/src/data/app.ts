@@ -72,7 +72,7 @@ export class App {
   private ends: (() => void)[] = [];
 
   constructor(readonly boot: Boot) {
-    const address = `${location.origin.replace(/^http/, "ws")}/connection/websocket`;
+    const address = `${location.origin.replace(/^http/, "ws")}/connection/websocket?page=live`;
     this.link = new Link(
       {
         first: (heard) => new CentrifugeTransport(address, heard),

@@ -67,8 +67,10 @@ export class BoardStore {
   take(event: LogEvent): void {
     const data = fields(event.data);
     const revision = String(data["revision"] ?? "");
-    if (this.state.value !== "ready" || revision === this.revision) return;
+    if (this.state.value !== "ready" || (revision === this.revision && data["mode"] !== "full")) return;
     const panels = this.moved(data);
+    if (typeof data["title"] === "string") this.title.value = data["title"];
+    if (Array.isArray(data["faults"])) this.faults.value = data["faults"].map(String);
     if (panels) this.set(panels, revision, Number(data["position"] ?? 0));
     else void this.load();
   }

@@ -132,7 +132,7 @@ describe("moment", () => {
 describe("latency", () => {
   it("counts what was painted, and nothing that was recovered", () => {
     let now = 100;
-    const latency = new Latency(() => now);
+    const latency = new Latency(() => now, (run) => run());
     latency.taken(99.98);
     latency.taken(40);
     now = 100.01;

@@ -1,6 +1,6 @@
 // What floats above the page: find, the keys.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { useApp, useResource } from "./context";
 import { KEYS, letters, switchLetters } from "./keys";
@@ -14,7 +14,8 @@ import { toggleTheme } from "../theme/theme";
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
   useEscape(true, close);
-  useEffect(() => {
+  // Before the next key is pressed: what is typed belongs to the field.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     box.current?.querySelector<HTMLElement>("input, select, textarea, button")?.focus();
     return () => before?.focus();

@@ -15,12 +15,14 @@ export function Empty() {
       <section class="empty" style={{ gridColumn: "span 8" }}>
         <h2>Waiting for the first event</h2>
         <p>Send one and it appears here at once. Nothing to reload, nothing to set up first.</p>
-        <div class="tabs" role="tablist" aria-label="Ways to send one">
-          {Object.keys(ways).map((name) => (
+        <div class="tabs">
+          <div role="tablist" aria-label="Ways to send one">
+            {Object.keys(ways).map((name) => (
             <button type="button" role="tab" key={name} aria-selected={name === way} onClick={() => setWay(name)}>
               {name}
             </button>
           ))}
+          </div>
           <button type="button" class="copy" onClick={() => void navigator.clipboard?.writeText(text)}>
             Copy
           </button>

@@ -10,10 +10,10 @@ import aiohttp
 from hxp_enterprise_llm.config.processing import SourcesConfig
 from hxp_enterprise_llm.config.sources import AnalyticsEngineConfig
 from hxp_enterprise_llm.event.sources.pollers import engine, gateway, samples
-from hxp_enterprise_llm.event.sources.pollers.fetch import Fetch
 from hxp_enterprise_llm.event.sources.pollers.model import Ask, Fallback, Item, Source
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.egress import Egress
+from hxp_enterprise_llm.security.fetch import Fetch
 
 NAMES = ("engine_system", "engine_memory", "engine_graph", "prometheus", "scrape", "gateway")
 """All that there can be."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hxp_enterprise_llm.event.sources.pollers.fetch import Fetch, json_object
 from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Reading
+from hxp_enterprise_llm.security.fetch import Fetch, json_object
 
 COUNTS = ("active_nodes", "active_edges")
 FIGURES = ("query_rate", "cache_hit_rate", "memory_usage", "cpu_usage", "response_time")

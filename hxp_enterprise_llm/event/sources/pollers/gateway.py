@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hxp_enterprise_llm.event.sources.pollers.fetch import Fetch
 from hxp_enterprise_llm.event.sources.pollers.model import Item, Reading
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.security.fetch import Fetch
 
 METRIC = "api_gateway_up"
 MAX_ANSWER_BYTES = 64 * 1024

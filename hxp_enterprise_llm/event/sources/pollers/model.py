@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from hxp_enterprise_llm.security.fetch import FetchError
+
 State = Literal["starting", "ok", "failing", "away"]
 """starting: nothing has come yet; failing: it is asked again soon; away: it is looked after now and then, and what it
 said last is stale."""
 
 
-class PollError(Exception):
-    """A source that does not answer as it should. The text says what is wrong, and what to do if that can be known."""
+PollError = FetchError
+"""A source that does not answer as it should: no answer, or one that cannot be used."""
 
 
 class Item(NamedTuple):

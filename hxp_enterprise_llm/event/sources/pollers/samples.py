@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from hxp_enterprise_llm.event.sources.pollers.fetch import Fetch
 from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Reading
+from hxp_enterprise_llm.security.fetch import Fetch
 from hxp_enterprise_llm.telemetry.text import clean
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024

@@ -22,6 +22,7 @@ from hxp_enterprise_llm.event.streaming.centrifuge.wire import (
     TextFraming,
 )
 from hxp_enterprise_llm.event.streaming.compress import wanted
+from hxp_enterprise_llm.event.streaming.cursor import PAGE
 from hxp_enterprise_llm.event.streaming.gateway import Gateway
 from hxp_enterprise_llm.event.streaming.link import detach, head_bytes, refuse_body
 from hxp_enterprise_llm.event.streaming.websocket import handshake, offered_deflate
@@ -156,6 +157,7 @@ class CentrifugeApi:
             self._endpoint.config.message_size_limit,
             deflate,
         )
+        link.page = PAGE in request.query
         used = DeflatedFrames(framing, deflate) if deflate else framing
         self._endpoint.connect(link, used, packs=self._packs, bare=bare, emulated=False, native_ping=native_ping)
         first = request.query.get(CONNECT, "") if bare else ""

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.event.sources.pollers.engine import COUNTS, FIGURES, figures
-from hxp_enterprise_llm.event.sources.pollers.fetch import Fetch, json_object
 from hxp_enterprise_llm.event.sources.pollers.model import PollError, Reading
 from hxp_enterprise_llm.event.sources.pollers.samples import Page, _queried, _reading
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.security.fetch import Fetch, json_object
 
 CATALOGUE = SchemaCatalogue.load()
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -31,8 +31,7 @@ from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
-
-from .peer import SYSTEM, Peer, serving
+from tests.peer import SYSTEM, Peer, serving
 
 CATALOGUE = SchemaCatalogue.load()
 

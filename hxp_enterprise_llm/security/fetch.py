@@ -1,20 +1,27 @@
-"""GET from a source: bounded in size and time, through the egress, without redirects and without compression."""
+"""GET from another service: bounded in size and time, through the egress, without redirects and without compression."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from hxp_enterprise_llm.event.sources.pollers.model import PollError
 from hxp_enterprise_llm.security.egress import RedirectRefused
 from hxp_enterprise_llm.telemetry.text import clean
 
 _SHOWN_BYTES = 200
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "citadel"}
+
+
+class FetchError(Exception):
+    """Another service does not answer as it should.
+
+    The text says what is wrong, and what to do if that can be known.
+    """
 
 
 class Fetch:
@@ -24,8 +31,10 @@ class Fetch:
         self._session, self._timeout, self._limit = session, timeout, limit
         self.base_url = base_url.rstrip("/")
 
-    async def get(self, path: str, *, accept: str = "application/json", query: dict[str, str] | None = None) -> bytes:
-        """The body of a 200. Raises PollError."""
+    async def get(
+        self, path: str, *, accept: str = "application/json", query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """The body of a 2xx. Raises FetchError."""
         url = self.base_url + path
         try:
             async with (
@@ -37,33 +46,33 @@ class Fetch:
             ):
                 if not 200 <= answer.status < 300:
                     said = clean((await answer.content.read(_SHOWN_BYTES)).decode("utf-8", "replace").strip())
-                    raise PollError(f"{_place(url)} answers {answer.status} {said}".rstrip())
+                    raise FetchError(f"{_place(url)} answers {answer.status} {said}".rstrip())
                 if answer.headers.get("Content-Encoding", "identity") != "identity":
-                    raise PollError(f"{_place(url)} compresses its answer although it was asked not to")
+                    raise FetchError(f"{_place(url)} compresses its answer although it was asked not to")
                 return await self._body(answer, url)
         except RedirectRefused:
-            raise PollError(f"{_place(url)} answers with a redirect; name the place that it leads to") from None
+            raise FetchError(f"{_place(url)} answers with a redirect; name the place that it leads to") from None
         except TimeoutError:
-            raise PollError(f"{_place(url)} has not answered within {self._timeout:g} s") from None
+            raise FetchError(f"{_place(url)} has not answered within {self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PollError(f"{_place(url)} does not answer: {clean(_words(error))}") from None
+            raise FetchError(f"{_place(url)} does not answer: {clean(_words(error))}") from None
 
     async def _body(self, answer: aiohttp.ClientResponse, url: str) -> bytes:
         parts, size = [], 0
         async for part in answer.content.iter_chunked(65536):
             size += len(part)
             if size > self._limit:
-                raise PollError(f"{_place(url)} answers with more than {self._limit:,} bytes")
+                raise FetchError(f"{_place(url)} answers with more than {self._limit:,} bytes")
             parts.append(part)
         return b"".join(parts)
 
 
 def json_object(body: bytes) -> dict[str, object]:
-    """The JSON object of an answer. Raises PollError."""
+    """The JSON object of an answer. Raises FetchError."""
     try:
         return msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PollError(f"its answer is no JSON object: {clean(str(error))}") from None
+        raise FetchError(f"its answer is no JSON object: {clean(str(error))}") from None
 
 
 def _place(url: str) -> str:
