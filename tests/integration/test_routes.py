@@ -40,8 +40,8 @@ async def test_every_route_refuses_a_stranger(program):
     )
     for server in program.servers.values():
         for route in server.routes():
-            # Nobody silences from elsewhere without a name.
-            trusted, stranger = route.scope != "silence", route.scope == "open"
+            # Nobody silences or saves definitions from elsewhere without a name.
+            trusted, stranger = route.scope not in ("silence", "dashboards:write"), route.scope == "open"
             for peer, welcome in (("127.0.0.1", True), ("192.168.10.7", trusted), ("10.1.2.3", stranger)):
                 decision = admit(head_of(route, peer), route, policy)
                 assert isinstance(decision, Principal) is welcome, (route.method, route.path, peer, decision)
