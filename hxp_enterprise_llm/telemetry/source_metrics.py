@@ -45,6 +45,11 @@ class SourceMetrics:
         for outcome in ("answered", "failed"):
             self.polls.labels(source, outcome)
 
+    def end(self, source: str) -> None:
+        """A source is asked no more: no alert stays about it."""
+        for gauge in (self.up, self.last_success):
+            gauge.remove(source)
+
     def succeeded(self, source: str, at: float) -> None:
         """It has answered, at this wall-clock time."""
         self.up.labels(source).set(1)

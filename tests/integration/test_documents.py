@@ -131,6 +131,7 @@ async def test_answers_have_what_the_document_says_and_nothing_else(program, ses
             samples = {"name": fast} if path.startswith("/streams/") else SAMPLES | {"id": silence}
             address = re.sub(r"\{(\w+)\}", lambda match, samples=samples: samples[match[1]], path)
             value = await fetch(session, url(program, name) + address + QUERIES.get(path, ""))
+            assert "schema" in content["application/json"], path
             schema = content["application/json"]["schema"]
             whole = {"components": document["components"]} | schema
             assert [error.message for error in jsonschema.Draft202012Validator(whole).iter_errors(value)] == [], path

@@ -124,6 +124,29 @@ async def test_a_source_is_asked_at_once_when_somebody_wants_it(tmp_path):
             assert refused["hint"] == "there are: gateway"
 
 
+async def test_a_reload_asks_whom_the_configuration_names_now(tmp_path):
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        peer.answers["/health"] = "fine"
+        here = settings(tmp_path, gateway=GatewaySourceConfig(endpoint=peer.url, interval=3600))
+        async with running(here) as program:
+            base = url(program, "processing")
+            before = (await until_state(session, base, "gateway", "ok"))["since"]
+            # What is not about sources leaves them alone.
+            program.reload(here)
+            assert (await status_of(session, base))["gateway"]["since"] == before
+            there = SourcesConfig(analytics_engine=engine_of(peer))
+            assert here.processing is not None
+            report = program.reload(Settings(msgspec.structs.replace(here.processing, sources=there), here.streaming))
+            assert "sources.analytics_engine.endpoint" in report.applied
+            assert not report.restart
+            await until_state(session, base, "engine_system", "ok")
+            assert set(await status_of(session, base)) == {"engine_system", "engine_memory", "engine_graph"}
+            async with session.get(f"{base}/metrics") as answer:
+                text = await answer.text()
+            assert 'citadel_source_up{source="engine_system"} 1.0' in text
+            assert 'citadel_source_up{source="gateway"}' not in text
+
+
 @asynccontextmanager
 async def prometheus(directory: Path, target: str) -> AsyncIterator[str]:
     """A Prometheus server that scrapes event processing."""

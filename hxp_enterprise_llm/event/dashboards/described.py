@@ -155,7 +155,7 @@ QUERY = Described(
     answers=(Answer("The answers, in the order of the queries", Answers),),
     refusals=(404, 503),
 )
-DEFINITION = Described(answers=(Answer("The definition", dict[str, Any]),), refusals=(404,))
+DEFINITION = Described(answers=(Answer("The definition as JSON", dict[str, Any]),), refusals=(404,))
 SAVE = Described(request={JSON: dict[str, Any]}, answers=(Answer("It is in use", Saved),), refusals=(404, 409, 412))
 FEEDBACK = Described(answers=(Answer("What was said", FeedbackList),))
 STATUS = Described(answers=(Answer("The state", Status),))
