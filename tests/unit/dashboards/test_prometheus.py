@@ -210,6 +210,20 @@ async def test_a_dashboard_shows_it_and_one_panels_fault_is_no_others(tmp_path: 
     assert "404" in down["fault"]
 
 
+async def test_a_slow_server_does_not_keep_a_page_waiting(tmp_path: Path) -> None:
+    """The other panels come within the second; the slow one's fault comes with a refresh."""
+    defined(tmp_path)
+    settings = config(str(tmp_path), live={"dashboards": ["own"], "ports": {}, "caching_enabled": False})
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        peer.mode = "slow"
+        async with site.serving(settings=settings, prometheus=peer.url) as served:
+            await served.log.append(seconds_of(2))
+            async with asyncio.timeout(asking.TIMEOUT_SECONDS - 1):
+                async with session.get(f"{served.url}/dashboards/own/data") as answer:
+                    up, cpu = (await answer.json())["panels"]
+    assert (up["value"], cpu["value"]) == (None, 38.0)
+
+
 async def refreshed(log: MemoryLog) -> bool:
     batch = await log.read(BEGINNING)
     return any(event.type == "dashboard.refreshed" for event in batch.events)
