@@ -84,7 +84,7 @@ sim: dev
 	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1)) \
 	    $(if $(FAULTS),--faults $(FAULTS)) $(if $(READERS),--readers $(READERS)) $(if $(PLANT),--plant $(PLANT))
 
-bench: dev
+bench: dev page
 	scripts/bench-packages $(BIN)/python
 	$(BIN)/python -m tests.performance
 

@@ -18,10 +18,15 @@ _ARGUMENTS = [
 ]
 
 
+def browser_path() -> str | None:
+    """Where the browser is; None when there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @asynccontextmanager
 async def chromium(*arguments: str) -> AsyncIterator[Browser]:
     """A started browser, closed at the end. `arguments`: further flags of its command line."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = browser_path()
     assert path is not None, "chromium is missing: scripts/system-packages installs it"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *arguments])

@@ -24,7 +24,7 @@ def lint(places: tuple[Path, ...]) -> None:
 
     Without an argument: those in config/dashboards. Exit status 0, or 78 when one has a fault.
     """
-    files = [file for place in places or (Path("config/dashboards"),) for file in _files(place)]
+    files = [file for place in places or (_usual(),) for file in _files(place)]
     faults = 0
     for file in files:
         loaded = load_definitions(file.parent, [file.stem])[file.stem]
@@ -36,5 +36,15 @@ def lint(places: tuple[Path, ...]) -> None:
     click.echo(f"{len(files)} definition{'' if len(files) == 1 else 's'}, no fault")
 
 
+def _usual() -> Path:
+    place = Path("config/dashboards")
+    if not place.is_dir():
+        raise click.UsageError(f"there is no {place} here: name the files or their directory")
+    return place
+
+
 def _files(place: Path) -> list[Path]:
-    return sorted(place.glob("*.json")) if place.is_dir() else [place]
+    files = sorted(place.glob("*.json")) if place.is_dir() else [place]
+    if not files:
+        raise click.UsageError(f"{place} has no definition: they are named NAME.json")
+    return files

@@ -46,7 +46,9 @@ class StreamingServiceConfig(ServiceConfig, frozen=True, kw_only=True):
 class LiveDashboardConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Whether dashboards are served")] = True
     update_interval: Annotated[Seconds, about("Seconds between updates of a dashboard", live=True)] = 5
-    max_connections: Annotated[Positive, about("Most open dashboard pages", live=True)] = 100
+    max_connections: Annotated[
+        Positive, about("Most open dashboard pages, WebSocket and SSE together; one more is answered 503", live=True)
+    ] = 100
     compression_enabled: Annotated[bool, about("Compress dashboard answers")] = True
     caching_enabled: Annotated[bool, about("Serve the last computed data within one update interval", live=True)] = True
     dashboards: Annotated[list[Name], about("Dashboards served, each defined in `directory`/NAME.json")] = (
@@ -223,7 +225,10 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
         "http://127.0.0.1:9100"
     )
     metrics_server_endpoint: Annotated[
-        str, about("Prometheus; event processing asks it under `sources.prometheus`")
+        str,
+        about(
+            "Prometheus: it answers panels with a `promql` query; event processing asks it under `sources.prometheus`"
+        ),
     ] = "http://127.0.0.1:9090"
     custom_metrics_endpoint: Annotated[
         str, about("A page of metrics, which event processing reads under `sources.scrape`")

@@ -55,7 +55,7 @@ async def accessible(page: Page) -> list[Any]:
     )
 
 
-@pytest.mark.parametrize("path", [*VIEWS, *BOARDS])
+@pytest.mark.parametrize("path", [*VIEWS, *BOARDS, f"{BOARDS[0]}?edit=1"])
 async def test_every_view_is_drawn_for_everyone_without_an_error(page: Page, busy: Daemon, path: str) -> None:
     """Dark, light and on a phone: no word on the console, nothing that axe finds, nothing beyond the edge."""
     said: list[str] = []

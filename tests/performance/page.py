@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 from playwright.async_api import Browser, CDPSession, Page, Response, expect
 
-from tests.browser import chromium, watched_page
+from tests.browser import browser_path, chromium, watched_page
 from tests.integration.daemon import Daemon
-from tests.performance.harness import LOAD_CORE, Foreign, family, pinned
+from tests.performance.harness import LOAD_CORE, Foreign, Missing, family, pinned
 from tests.performance.report import Floor, Table, number
 
 SECONDS = 60.0
@@ -53,7 +53,9 @@ _LIVE = """(() => {
 
 
 def page(directory: Path, seconds: float = SECONDS) -> Table:
-    """Chromium and the daemon share the machine's cores; nothing is kept on one of them."""
+    """Chromium and the daemon share the machine's cores; nothing is kept on one of them. Raises Missing."""
+    if not browser_path():
+        raise Missing("chromium")
     pinned(None)()
     try:
         return asyncio.run(_page(directory, seconds))

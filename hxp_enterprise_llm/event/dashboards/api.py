@@ -24,6 +24,8 @@ from hxp_enterprise_llm.security.model import JSON_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MOST_BODY_BYTES = 4096
+WAIT_SECONDS = 1.0
+"""How long the data of a dashboard wait for a Prometheus."""
 _OPTIONAL = ("/api/v2/", "/analytics", "/sources", "/feedback")
 
 
@@ -123,7 +125,7 @@ class _Api:
     async def data(self, request: web.Request) -> web.StreamResponse:
         name = self._known(request.match_info["name"])
         await self._until_ready()
-        anew = await self._dashboards.look_outside(self._dashboards.panels(name))
+        anew = await self._dashboards.look_outside(self._dashboards.panels(name), WAIT_SECONDS)
         health = await self._dashboards.log_health()
         log = {"bytes": health.bytes, "first": health.first, "head": health.head, "status": health.status}
         response = json_response(self._dashboards.data(name, anew=anew) | {"log": log})

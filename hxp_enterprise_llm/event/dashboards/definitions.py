@@ -19,7 +19,7 @@ from hxp_enterprise_llm.config.faults import Fault, shown
 from hxp_enterprise_llm.config.paths import KeyPath, dotted
 from hxp_enterprise_llm.config.wording import describe
 from hxp_enterprise_llm.event.dashboards.model import Definition, Loaded, Panel
-from hxp_enterprise_llm.event.dashboards.positions import DuplicateKey, Position, parse, positions
+from hxp_enterprise_llm.event.dashboards.positions import DuplicateKey, Position, parse, place_of_fault, positions
 from hxp_enterprise_llm.event.dashboards.queries import Query, QueryFault, check_panel
 from hxp_enterprise_llm.event.dashboards.queries import parse as parse_query
 
@@ -46,7 +46,8 @@ def load_text(name: str, file: str, text: str) -> Loaded:
     except json.JSONDecodeError as error:
         return Loaded(name, None, (Fault("file", file, error.lineno, error.colno, "", f"not valid JSON: {error.msg}"),))
     except (DuplicateKey, ValueError, RecursionError) as error:
-        return Loaded(name, None, (Fault("file", file, 1, 1, "", f"not valid JSON: {_reason(error)}"),))
+        line, column = place_of_fault(text, error)
+        return Loaded(name, None, (Fault("file", file, line, column, "", f"not valid JSON: {_reason(error)}"),))
     source = _Source(file, positions(text))
     faults = source.schema_faults(data)
     if faults:

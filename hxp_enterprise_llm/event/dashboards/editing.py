@@ -52,7 +52,10 @@ class _Editing:
         return response
 
     async def save(self, request: web.Request) -> web.StreamResponse:
-        """Check it as a file is checked, write it, use it. With `If-Match`: only over what the sender has read."""
+        """Check it as a file is checked, write it, take it into use.
+
+        With `If-Match`: only over what the sender has read.
+        """
         name = self._known(request)
         body = await read_body(request, limit=MOST_DEFINITION_BYTES, budget=self._budget)
         text = _decoded(body)

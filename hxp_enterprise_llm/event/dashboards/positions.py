@@ -32,8 +32,19 @@ class DuplicateKey(ValueError):
         return f"the key {self.key!r} is given twice in one object"
 
 
+class NoNumber(ValueError):
+    """A word such as NaN where a number should be."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(word)
+        self.word = word
+
+    def __str__(self) -> str:
+        return f"{self.word} is no JSON number"
+
+
 def parse(text: str) -> Any:
-    """Decode JSON. Raises json.JSONDecodeError, and DuplicateKey for a repeated key."""
+    """Decode JSON. Raises json.JSONDecodeError, and DuplicateKey for a repeated key, NoNumber for NaN and the like."""
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
@@ -47,7 +58,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise NoNumber(name)
 
 
 Tokens = Iterator[tuple[str, int]]
@@ -57,10 +68,38 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 def positions(text: str) -> dict[KeyPath, Position]:
     """Place of every value of a valid JSON text; `()` is the root."""
     found: dict[KeyPath, Position] = {}
-    tokens = ((match.group(), match.start()) for match in _TOKEN.finditer(text))
-    lines = _line_starts(text)
-    _walk(iter(tokens), (), found, lines)
+    _walk(_tokens(text), (), found, _line_starts(text))
     return found
+
+
+def place_of_fault(text: str, error: Exception) -> Position:
+    """Where a text has what `parse` refused with another error than JSONDecodeError; 1:1 when it is everywhere."""
+    try:
+        if isinstance(error, DuplicateKey):
+            _walk(_tokens(text), (), _Once(), _line_starts(text))
+    except _Repeated as repeated:
+        return repeated.at
+    if isinstance(error, NoNumber):
+        at = next((start for token, start in _tokens(text) if token == error.word), 0)
+        return _position(_line_starts(text), at)
+    return Position(1, 1)
+
+
+class _Repeated(Exception):
+    def __init__(self, at: Position) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+class _Once(dict[KeyPath, Position]):
+    def __setitem__(self, path: KeyPath, at: Position) -> None:
+        if path in self:
+            raise _Repeated(at)
+        super().__setitem__(path, at)
+
+
+def _tokens(text: str) -> Tokens:
+    return ((match.group(), match.start()) for match in _TOKEN.finditer(text))
 
 
 def _line_starts(text: str) -> list[int]:

@@ -45,7 +45,7 @@ class Prometheus:
     async def ask(self, panels: Iterable[Panel]) -> bool:
         """Ask what these panels need and is not fresh; answers whether there was such a thing.
 
-        Ends within the timeout of a few turns; a failure becomes the answer.
+        Ends within twice the timeout; a failure becomes the answer.
         """
         due = self._due(panels)
         if not due:
@@ -75,8 +75,10 @@ class Prometheus:
     async def _answer(self, fetch: Fetch, query: Query) -> Answer:
         places = grid(self._clock.time(), query.window) if query.window else Grid(int(self._clock.time()), 1, 1)
         try:
-            async with self._turns:
+            async with asyncio.timeout(2 * TIMEOUT_SECONDS), self._turns:
                 return understood(await self._body(fetch, query, places), places)
+        except TimeoutError:
+            return Answer(fault=f"{self.endpoint} is slow, and this query has had no turn")
         except (FetchError, Unusable) as error:
             return Answer(fault=refused(str(error)))
 

@@ -52,7 +52,7 @@ def understood(body: bytes, places: Grid) -> Answer:
     """The answer to an instant query (a grid of one place) or a range query. Raises Unusable."""
     try:
         return _understood(msgspec.json.decode(body, type=_Body), places)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         if isinstance(error, Unusable):
             raise
         raise Unusable(f"its answer is not one of Prometheus: {clean(str(error))[:_MOST_TEXT]}") from None

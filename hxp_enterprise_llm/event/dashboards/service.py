@@ -152,9 +152,16 @@ class Dashboards:
         definition = self.boards[name].definition
         return self._live.compression_enabled and (definition is None or definition.compressed)
 
-    async def look_outside(self, panels: Iterable[Panel]) -> bool:
-        """Ask Prometheus what these panels show of it, unless its answer is fresh; answers whether it was asked."""
-        return self._prometheus is not None and await self._prometheus.ask(panels)
+    async def look_outside(self, panels: Iterable[Panel], within: float | None = None) -> bool:
+        """Ask Prometheus what these panels show of it, unless its answer is fresh; answers whether it has answered.
+
+        `within`: seconds after which it is not waited for; who looks gets its answer with a refresh.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return self._prometheus is not None and await self._prometheus.ask(panels)
+        except TimeoutError:
+            return False
 
     def panels(self, name: Name) -> Sequence[Panel]:
         """The panels of a dashboard; none while it has no usable definition. Raises KeyError."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from hxp_enterprise_llm.cli.main import main
@@ -23,3 +25,40 @@ def test_each_fault_has_its_place(tmp_path: Path) -> None:
     assert result.exit_code == 78
     assert f"{faulty}:" in result.stderr
     assert "(did you mean gauge?)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"title": "A",\n  "title": "B"}', ":2:12: not valid JSON: the key 'title' is given twice"),
+        ('{"panels": [\n {"limit": NaN}]}', ":2:12: not valid JSON: NaN is no JSON number"),
+        ('{"title": "NaN",\n}', ":2:1: not valid JSON"),
+        ('{\n"update_frequency": 61}', ":2:21: update_frequency"),
+        ('{"title": 7}', ":1:1: dashboard_id"),
+        ("[" * 9999, "nested too deeply"),
+    ],
+)
+def test_whatever_is_wrong_has_line_and_column(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.json"
+    file.write_text(text)
+    result = CliRunner().invoke(main, ["dashboards", "lint", str(file)])
+    assert result.exit_code == 78
+    assert said in result.stderr
+
+
+def test_a_query_is_faulty_where_its_word_stands(tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    good = json.loads((CONFIGURED / "system_health.json").read_text())
+    panel = {"panel_id": "x", "panel_type": "graph", "data_query": "count:llm.*[2h]"}
+    file.write_text(json.dumps(good | {"panels": [panel]}, indent=1))
+    line = next(n for n, each in enumerate(file.read_text().splitlines(), 1) if "[2h]" in each)
+    result = CliRunner().invoke(main, ["dashboards", "lint", str(file)])
+    assert f"{file}:{line}:31: " in result.stderr
+
+
+def test_nothing_to_look_at_is_no_good_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in ([], [str(tmp_path)]):
+        result = CliRunner().invoke(main, ["dashboards", "lint", *words])
+        assert result.exit_code == 2
+        assert "Error: " in result.stderr

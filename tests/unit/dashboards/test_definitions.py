@@ -170,7 +170,7 @@ def test_a_panel_id_given_twice() -> None:
     ("text", "expected"),
     [
         ('{"dashboard_id": ', "own.json:1:18: not valid JSON: Expecting value"),
-        ('{\n\t"a": 1,\n\t"a": 2}', "own.json:1:1: not valid JSON: the key 'a' is given twice in one object"),
+        ('{\n\t"a": 1,\n\t"a": 2}', "own.json:3:7: not valid JSON: the key 'a' is given twice in one object"),
         ("[" * 100_000, "own.json:1:1: not valid JSON: nested too deeply"),
         ("[]", "own.json:1:1: expected a map, got a list"),
     ],

@@ -10,6 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hxp_enterprise_llm.event.dashboards import prometheus as asking
 from hxp_enterprise_llm.event.dashboards.history import Grid
@@ -71,6 +73,27 @@ def test_series_are_named_by_what_tells_them_apart() -> None:
     assert list(understood(json.dumps(vector(*series)).encode(), Grid(0, 1, 1)).series) == ["a", "b"]
     same = [({}, "1"), ({}, "2")]
     assert list(understood(json.dumps(vector(*same)).encode(), Grid(0, 1, 1)).series) == ["value", "value'"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.sampled_from(["NaN", "1e999", "x", ""]),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["metric", "value", "values"]), inner)
+        ),
+    ),
+    st.sampled_from(["scalar", "vector", "matrix", "string", ""]),
+)
+@example([1e308, "1"], "scalar")
+@example([{"metric": {}, "values": [[1e308, "1"]]}], "matrix")
+def test_whatever_it_answers_nothing_else_comes_out(result: Any, kind: str) -> None:
+    body = json.dumps({"status": "success", "data": {"resultType": kind, "result": result}}).encode()
+    for raw in (body, body.replace(b"1e+308", b"1e999")):
+        try:
+            answer = understood(raw, Grid(0, 10, 4))
+        except Unusable:
+            continue
+        json.dumps([list(values) for values in answer.series.values()], allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +208,20 @@ async def test_a_dashboard_shows_it_and_one_panels_fault_is_no_others(tmp_path: 
     assert (up["value"], cpu["kind"]) == (3.0, "value")
     assert down["kind"] == "fault"
     assert "404" in down["fault"]
+
+
+async def test_a_slow_server_does_not_keep_a_page_waiting(tmp_path: Path) -> None:
+    """The other panels come within the second; the slow one's fault comes with a refresh."""
+    defined(tmp_path)
+    settings = config(str(tmp_path), live={"dashboards": ["own"], "ports": {}, "caching_enabled": False})
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        peer.mode = "slow"
+        async with site.serving(settings=settings, prometheus=peer.url) as served:
+            await served.log.append(seconds_of(2))
+            async with asyncio.timeout(asking.TIMEOUT_SECONDS - 1):
+                async with session.get(f"{served.url}/dashboards/own/data") as answer:
+                    up, cpu = (await answer.json())["panels"]
+    assert (up["value"], cpu["value"]) == (None, 38.0)
 
 
 async def refreshed(log: MemoryLog) -> bool:

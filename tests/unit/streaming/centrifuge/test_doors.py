@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from hxp_enterprise_llm.config.streaming import (
     CentrifugeConfig,
     HighFrequencyConfig,
+    LiveDashboardConfig,
     SseConfig,
     StreamingConfig,
     WebSocketConfig,
@@ -315,3 +316,27 @@ async def test_a_second_client_does_not_wait_for_the_first_to_be_answered(http):
         assert (await frames(quick, 1))[0]["push"]["pub"]["offset"] == 1
         log.gate.set()
         assert [each["id"] for each in await frames(slow, 2)] == [2, 2]
+
+
+async def test_dashboard_pages_have_a_limit_of_their_own_whatever_their_transport(http):
+    """`live_dashboard.max_connections`: one more page is refused, by WebSocket or SSE, and nobody else is."""
+    config = StreamingConfig(live_dashboard=LiveDashboardConfig(max_connections=1))
+    async with serving(config) as served:
+        assert not served.gateway.watched
+        async with http.ws_connect(served.ws("/connection/websocket?page=live")):
+            assert served.gateway.watched
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(served.ws("/connection/websocket?page=live"))
+            assert refused.value.status == 503
+            async with http.ws_connect(served.ws("/connection/websocket")):
+                assert served.open == 2
+        await until(lambda: not served.gateway.watched)
+        async with http.ws_connect(served.ws("/connection/websocket?page=live")):
+            assert served.gateway.watched
+
+
+async def test_a_client_that_follows_dashboards_looks_too(http):
+    async with serving() as served, http.ws_connect(served.ws("/connection/websocket")) as client:
+        assert not served.gateway.watched
+        await client.send_str('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"dashboard_updates"}}')
+        await until(lambda: served.gateway.watched)

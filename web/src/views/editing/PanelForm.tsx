@@ -49,7 +49,7 @@ export function PanelForm({ panel, title, take, close }: Props) {
         <label>Unit <input type="text" maxLength={16} {...field("unit")} /></label>
         <label>Factor <input type="number" step="any" {...field("scale")} /></label>
         <label>Limit <input type="number" step="any" {...field("limit")} /></label>
-        <label>Columns, 2 to 12 <input type="number" min={2} max={12} {...field("width")} /></label>
+        <label>Columns <input type="number" min={2} max={12} {...field("width")} /></label>
         <label>Good for, s <input type="number" min={0} max={3600} {...field("refresh_interval")} /></label>
         <label class="all">What it means <input type="text" maxLength={200} {...field("description")} /></label>
         <div class="buttons all">
