@@ -102,7 +102,8 @@ function Circle({ node, at, selected, pick }: { node: NetworkNode; at: [number, 
   const words = `${node.name}, ${exact(node.load)} open${node.capacity ? ` of ${exact(node.capacity)}` : ""}`;
   return (
     <g class={`node ${selected ? "selected" : ""} ${node.state ?? ""}`} transform={`translate(${at[0]} ${at[1]})`} data-row={node.name}
-      {...(pick ? { role: "button", tabIndex: 0, "aria-label": words, "aria-pressed": selected, onClick: () => pick(node.name), onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && pick(node.name) } : {})}>
+      {...(pick ? { role: "button", tabIndex: 0, "aria-pressed": selected, onClick: () => pick(node.name), onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && pick(node.name) } : {})}>
+      <title>{words}</title>
       <circle r={radius} class="disc" />
       <circle r={radius} class="ring" stroke-dasharray={`${share * round} ${round}`} transform="rotate(-90)" />
       <text class="load" text-anchor="middle" dy="4">
