@@ -41,7 +41,8 @@ class Spool:
     """Lines on disk, oldest first. Owned by one process, used by one thread of it."""
 
     def __init__(self, directory: Path, lock: int, max_bytes: int) -> None:
-        self.directory, self._lock, self._max_bytes = directory, lock, max_bytes
+        self.directory, self._max_bytes = directory, max_bytes
+        self._lock: int | None = lock
         self._segments = sorted(int(path.stem) for path in directory.glob("*.ndjson"))
         self._mend()
         self._offset = self._read_cursor()
@@ -147,11 +148,14 @@ class Spool:
         """Give the directory up; one with nothing in it goes."""
         if self.empty:
             shutil.rmtree(self.directory, ignore_errors=True)
-        os.close(self._lock)
+        self.forget()
 
     def forget(self) -> None:
-        """Close our copy of the lock after a fork: the parent goes on to own the directory."""
-        os.close(self._lock)
+        """Close our copy of the lock: after a fork the parent goes on to own the directory. Idempotent."""
+        lock, self._lock = self._lock, None
+        # Its number may be that of another file by now.
+        if lock is not None:
+            os.close(lock)
 
     def _path(self, number: int) -> Path:
         return self.directory / f"{number:08}.ndjson"

@@ -75,7 +75,7 @@ function Block({ node, brief }: { node: Node & { x0?: number; x1?: number; y0?: 
   const middle = (y0 + y1) / 2;
   const beside = left ? x0 - 8 : x1 + 8;
   const inside = !left && (node.sourceLinks?.length ?? 0) > 0;
-  const note = brief && (left || !inside) ? "" : (node.note ?? exact(node.value ?? 0));
+  const note = brief ? "" : (node.note ?? exact(node.value ?? 0));
   return (
     <g>
       <rect x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} class="block" />

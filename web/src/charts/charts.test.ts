@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { heatSteps } from "./heat";
 import { arranged } from "./places";
 import { apart, CalmScale, gridlines, niceTop } from "./scale";
-import { stepOf } from "./sampling";
+import type { App } from "../data/app";
+import { MetricStore } from "../data/metrics";
+import { sample, Sampled, stepOf } from "./sampling";
 import { csv } from "../panels/export";
 import { rows } from "../views/rows";
 import { limitOf } from "../format/alert";
@@ -31,6 +33,17 @@ describe("scale", () => {
     expect(second - first).toBeGreaterThanOrEqual(28);
     expect(third).toBe(72);
     expect(second).toBeLessThanOrEqual(third - 28);
+  });
+});
+
+describe("sampling", () => {
+  it("has no gap where the past of the page meets what comes live, and keeps the gaps that are", () => {
+    const metrics = new MetricStore();
+    metrics.seed({ start: 0, step: 15, series: { latency: [1, null, null, 1, 1, null] } });
+    for (const at of [91, 95, 104]) metrics.ring.push(at, { latency: 2 });
+    const points = new Sampled(1);
+    sample({ metrics } as unknown as App, ["latency"], [1], 0, 105, points);
+    expect(points.y[0]).toEqual([1, null, null, 1, 1, 2]);
   });
 });
 

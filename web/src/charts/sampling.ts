@@ -28,7 +28,8 @@ export function sample(app: App, names: readonly string[], scales: readonly numb
   const ring = app.metrics.ring;
   const { seeded, tick } = app.metrics;
   // Where values are further apart than the curve's steps, steps between them are no gaps.
-  const step = stepOf(to - from, tick, from < seeded.until && to > ring.oldest ? seeded.step : 0);
+  const coarse = from < seeded.until && to > ring.oldest ? seeded.step : 0;
+  const step = stepOf(to - from, tick, coarse);
   const first = Math.floor(from / step) * step;
   const closed = Math.max(0, Math.floor((until - first) / step));
   const kept = names.filter((name) => app.metrics.declared(name));
@@ -41,6 +42,8 @@ export function sample(app: App, names: readonly string[], scales: readonly numb
     let newest = -1;
     while (index < ring.length && ring.time(index) < end) newest = index++;
     if (number === closed && newest < 0) break;
+    // Where what was there meets what came live, a step may fall between the two: that is no gap.
+    if (newest < 0 && coarse && Math.abs(begin - seeded.until) <= step) continue;
     into.x[count] = number === closed ? ring.time(newest) : end;
     names.forEach((name, column) => {
       const value = newest >= 0 ? ring.value(name, newest) : (past?.series[name]?.[number] ?? Number.NaN);

@@ -14,7 +14,7 @@ export function sentence(type: string, data: Fields): string {
 /** Who an event is about. */
 export function subject(event: { subject?: string | null; source?: string; data?: unknown }): string {
   const data = fields(event.data);
-  return event.subject || text(data["agent"]) || text(data["model"]) || (event.source ?? "");
+  return event.subject || text(data["agent"]) || text(data["from"]) || text(data["model"]) || (event.source ?? "");
 }
 
 export function fields(data: unknown): Fields {

@@ -19,7 +19,7 @@ export function Attention() {
   if (app.moment.mode.value === "past") return <Fired />;
   return (
     <div class="attention" role="status" aria-label="Alerts">
-      {firing.length ? firing.slice(0, MOST).map((alert) => <Row key={alert.episode} alert={alert} />) : <p class="calm">Nothing needs you.</p>}
+      {firing.length ? firing.slice(0, MOST).map((alert) => <Row key={alert.episode} alert={alert} told={alertWords(alert, app.metrics.units, valueNow(app, alert.condition))} />) : <p class="calm">Nothing needs you.</p>}
       {firing.length > MOST ? (
         <a class="quiet small" href="/view/alerts">
           and {exact(firing.length - MOST)} more
@@ -58,9 +58,9 @@ function Fired() {
   );
 }
 
-function Row({ alert }: { alert: Alert }) {
+/** `told` is made by the list, with each pulse: a component whose props stay the same is not rendered again. */
+function Row({ alert, told: { title, limit } }: { alert: Alert; told: { title: string; limit: string } }) {
   const app = useApp();
-  const { title, limit } = alertWords(alert, app.metrics.units, valueNow(app, alert.condition));
   return (
     <div class="alert-row">
       <Mark of={alert.priority} />

@@ -1,6 +1,6 @@
 // A figure: the number, its meaning, its curve. It is painted, not rendered: the component is made once.
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useApp, usePaint } from "../frame/context";
 import { Sparkline } from "../charts/Sparkline";
 import { change } from "../format/change";
@@ -47,6 +47,9 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
     write(words.current, said(value));
     if (words.current) words.current.className = `meaning ${level}`;
   });
+
+  // A figure that comes while the page is paused is painted too.
+  useEffect(() => app.painter.touch(), [app]);
 
   function said(value: number): string {
     if (Number.isNaN(value)) return "";

@@ -37,9 +37,9 @@ function Overview() {
         <Stat title="Latency p95" metric="latency_p95" unit="ms" rule="performance_warning" limit={2000} />
         <Stat title="Tokens" metric="tokens" unit="/min" meaning={() => "in and out"} />
         {app.metrics.ring.has("cost_usd_hour") ? (
-          <Stat title="Cost" metric="cost_usd_hour" unit="$/h" meaning={() => `$${money(app.metrics.at("cost_usd_today", app.moment.end()))} today`} />
+          <Stat key="cost" title="Cost" metric="cost_usd_hour" unit="$/h" meaning={() => `$${money(app.metrics.at("cost_usd_today", app.moment.end()))} today`} />
         ) : (
-          <Stat title="Active sources" metric="active_sources" unit="" meaning={() => "in the last minute"} />
+          <Stat key="sources" title="Active sources" metric="active_sources" unit="" meaning={() => "in the last minute"} />
         )}
       </div>
       {empty ? <Empty /> : null}

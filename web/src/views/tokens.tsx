@@ -97,7 +97,7 @@ function Tokens() {
       <div class="row">
         <Month tokens={tokens.data} costs={costs.data} />
         <Panel title="What would save money" right="$ per day" span={4}>
-          <Recommendations kinds={["repeated_query", "cache_items", "cheaper_model", "cache_prompt", "retries"]} now={app.moment.now()} daily={yesterday(tokens.data, app.moment.now())} />
+          <Recommendations kinds={["repeated_query", "cache_items", "cheaper_model", "cache_prompt", "retries"]} now={app.moment.now()} daily={daily(tokens.data, app.moment.now())} />
         </Panel>
       </div>
       <div class="row">
@@ -135,8 +135,11 @@ function monthly(costs: CostAnswer | null): Budget | undefined {
   return costs?.budgets.find((each) => each.period === "month" && !each.agent && !each.model && !each.user);
 }
 
-function yesterday(tokens: TokenAnswer | null, now: number): number | null {
-  return tokens?.by_day.find((each) => each.day === iso(now - DAY).slice(0, 10))?.cost_usd ?? null;
+/** What a day costs, in the mean of yesterday and of today so far: the time that recommendations are about. */
+function daily(tokens: TokenAnswer | null, now: number): number | null {
+  const known = tokens?.by_day.filter((each) => each.day === iso(now).slice(0, 10) || each.day === iso(now - DAY).slice(0, 10)) ?? [];
+  const sum = known.reduce((all, each) => all + (each.cost_usd ?? 0), 0);
+  return sum ? sum / (1 + (now % DAY) / DAY) : null;
 }
 
 /** The month's spend against its budget, with where it goes. */

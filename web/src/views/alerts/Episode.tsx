@@ -129,7 +129,7 @@ function Why({ entry }: { entry: Entry }) {
 function RuleText({ entry, rule, before }: { entry: Entry; rule: Rule | undefined; before: readonly Entry[] }) {
   const app = useApp();
   const rows: [string, string][] = [["name", entry.rule], ["condition", entry.condition], ...(rule?.for ? ([["for", rule.for]] as [string, string][]) : []), ["channel", rule?.channel ?? ""], ["priority", entry.priority], ["health", rule?.health ?? ""]];
-  const values = Object.entries(rule?.values ?? entry.values);
+  const values = Object.entries(entry.state === "ended" ? entry.values : (rule?.values ?? entry.values));
   return (
     <section aria-label="Rule">
       <div class="panel-head">

@@ -20,7 +20,7 @@ function Alerts() {
   const { data } = useResource<Status>("/notifications/status", 3);
   const silences = useResource<Silence[]>("/api/v2/silences", 10);
   const feed = app.feed("system_alerts", EPISODES);
-  usePulse(() => feed.version * 1e6 + app.alerts.version + Math.floor(app.moment.now() / 30), 300);
+  usePulse(() => feed.version * 1e6 + app.alerts.version + Math.floor(app.moment.now() / 5) + Object.keys(app.metrics.units).length * 1e12, 300);
   const fires = firing(app.alerts.firing.value, data);
   const waits = pending(data);
   const over = ended(feed.lines).slice(0, MOST_ENDED);
@@ -45,17 +45,18 @@ function Alerts() {
 }
 
 function Group({ title, entries, chosen, none }: { title: string; entries: readonly Entry[]; chosen: Entry | null; none?: string }) {
+  const app = useApp();
   return (
     <section aria-label={title}>
       <h2 class="group">
         {title} <span class="quiet">{exact(entries.length)}</span>
       </h2>
-      {entries.length ? entries.map((entry) => <Line key={`${entry.episode} ${entry.state}`} entry={entry} current={chosen?.episode === entry.episode} />) : none ? <p class="panel-said">{none}</p> : null}
+      {entries.length ? entries.map((entry) => <Line key={`${entry.episode} ${entry.state}`} entry={entry} told={alertWords(entry, app.metrics.units, entry.state === "ended" ? Number.NaN : valueNow(app, entry.condition), entry.state === "ended").title} current={chosen?.episode === entry.episode} />) : none ? <p class="panel-said">{none}</p> : null}
     </section>
   );
 }
 
-function Line({ entry, current }: { entry: Entry; current: boolean }) {
+function Line({ entry, told, current }: { entry: Entry; told: string; current: boolean }) {
   const app = useApp();
   const own = useRef<HTMLButtonElement>(null);
   const past = entry.state === "ended";
@@ -63,7 +64,7 @@ function Line({ entry, current }: { entry: Entry; current: boolean }) {
     <button type="button" class="alert-line" ref={own} data-row={entry.episode} tabIndex={0} aria-current={current ? "true" : undefined} onClick={() => writeAddress({ episode: entry.episode })}>
       <Mark of={past ? "ended" : entry.priority} />
       <span class="what">
-        <span class={past ? "title past" : "title"}>{alertWords(entry, app.metrics.units, past ? Number.NaN : valueNow(app, entry.condition), past).title}</span>
+        <span class={past ? "title past" : "title"}>{told}</span>
         <span class="small quiet">{about(entry)}</span>
       </span>
       <span class="quiet num" title={full(entry.end ?? entry.since)}>
