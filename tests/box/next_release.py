@@ -30,7 +30,7 @@ def make(share: Path) -> None:
     tree = share / "next"
     for part in PARTS:
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("README.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("README.md", "CHANGELOG.md", "LICENSE", "hatch_build.py"):
         shutil.copy(ROOT / name, tree)
     project = (ROOT / "pyproject.toml").read_text()
     (tree / "pyproject.toml").write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{VERSION}"', project))

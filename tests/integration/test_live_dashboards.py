@@ -49,7 +49,7 @@ async def test_an_alert_is_on_top_and_goes_when_it_ends(tmp_path, page):
     async with Daemon(tmp_path / "data") as daemon:
         await page.goto(daemon.gateway)
         await publish(daemon.events, "llm.request.failed", model="hermes-3-70b", error="timeout", latency_ms=900.0)
-        await expect(page.locator("body")).to_contain_text("error_rate is 1", timeout=15_000)
+        await expect(page.locator("body")).to_contain_text("Error rate is 100%", timeout=15_000)
         for _ in range(9):
             await publish(daemon.events, "llm.request.completed", model="mixtral-8x7b", latency_ms=840.0)
         await expect(page.locator("body")).to_contain_text("Nothing needs you.", timeout=15_000)

@@ -107,10 +107,14 @@ def _work_together(evidence: Evidence) -> Iterator[dict[str, Any]]:
 def _expensive_for_short(evidence: Evidence) -> Iterator[dict[str, Any]]:
     today = int(evidence.now) // 86400
     rows = {name: account.between(today - 1, today) for name, account in evidence.tokens.models.named.items()}
+    # A correction can be of a day whose requests are not: what remains then is no price.
     priced = {
         name: (row[ledger.REQUEST_COST] / tokens, row)
         for name, row in rows.items()
-        if (tokens := row[ledger.INPUT] + row[ledger.OUTPUT]) and not row[ledger.UNPRICED] and row[ledger.REQUEST_COST]
+        if (tokens := row[ledger.INPUT] + row[ledger.OUTPUT]) > 0
+        and row[ledger.REQUESTS] > 0
+        and row[ledger.REQUEST_COST] > 0
+        and not row[ledger.UNPRICED]
     }
     if len(priced) < 2:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.platform.keeping import Saved, decoded, encoded
+from hxp_enterprise_llm.event.processing.platform.platform import Platform
 
 from ..events import NOW, stored
 from .support import CONFIG, DAY, everything, platform
@@ -100,10 +102,6 @@ def test_the_order_of_events_changes_nothing(history: list[Stored], seed: int, b
 def test_a_restart_in_between_changes_nothing(history: list[Stored], cut: int) -> None:
     first = platform(history[:cut])
     content = encoded(Saved("e", cut, first.settled()))
-    from pathlib import Path
-
-    from hxp_enterprise_llm.event.processing.platform.platform import Platform
-
     second = Platform(CONFIG, None, decoded(Path("state"), content).state)
     second.take(history[cut:])
     assert everything(second) == everything(platform(history))
