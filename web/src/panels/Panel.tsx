@@ -1,7 +1,7 @@
 // A panel: one line of head, then what it shows. Its menu has everything else: full screen, table, picture, CSV, link.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { copyLink, saveCsv, savePicture } from "./export";
 import { seen } from "./seen";
 import { TableBehind, type Tabular } from "./TableBehind";
@@ -83,7 +83,8 @@ function Menu({ title, entries }: { title: string; entries: Entry[] }) {
 }
 
 export function useEscape(active: boolean, close: () => void): void {
-  useEffect(() => {
+  // Before it is painted: whoever sees it can close it.
+  useLayoutEffect(() => {
     if (!active) return;
     const pressed = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;
