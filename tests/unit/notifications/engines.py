@@ -41,7 +41,7 @@ class Bench:
             self.log,
             self.store,
             lambda _: [
-                *(StreamChannel(name, self.log) for name in ("log", "websocket", "sse")),
+                *(StreamChannel(name, self.log, time=self.clock.time) for name in ("log", "websocket", "sse")),
                 self.slack,
                 self.email,
             ],

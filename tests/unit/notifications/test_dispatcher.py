@@ -11,7 +11,7 @@ from sqlalchemy import update
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventTooLarge, LogClosed, LogFull, LogUnavailable
-from hxp_enterprise_llm.event.model import BEGINNING
+from hxp_enterprise_llm.event.model import BEGINNING, decode, rfc3339
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
@@ -20,7 +20,7 @@ from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySetti
 from hxp_enterprise_llm.store.database import StoreUnavailable
 from hxp_enterprise_llm.store.tables import outbox
 from tests.unit.notifications.posts import SETTINGS, Post
-from tests.unit.notifications.support import RecordingChannel, delivery, until
+from tests.unit.notifications.support import NOW, RecordingChannel, delivery, until
 
 
 async def test_what_is_queued_is_sent_and_counted(post: Post) -> None:
@@ -327,7 +327,7 @@ async def test_streams_get_one_event_however_many_they_are() -> None:
     log = MemoryLog()
     await log.open()
     for name in ("log", "websocket", "sse"):
-        channel = StreamChannel(name, log)
+        channel = StreamChannel(name, log, time=lambda: NOW)
         assert (channel.name, channel.readiness.ready, channel.targets) == (name, True, ("",))
         await channel.send(delivery("", name), 5)
     (stored,) = (await log.read(BEGINNING)).events
@@ -342,7 +342,7 @@ async def test_a_transport_that_is_off_delivers_nothing() -> None:
     assert {name for name, readiness in channels.items() if readiness.ready} >= {"log", "websocket"}
     assert channels["sse"] == (False, "sse is switched off: set sse.enabled: true and restart")
     on["sse"] = True
-    assert StreamChannel("sse", MemoryLog(), lambda: on["sse"]).readiness.ready
+    assert StreamChannel("sse", MemoryLog(), lambda: on["sse"], time=lambda: NOW).readiness.ready
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ async def test_a_log_that_does_not_take_it_is_told_apart(error, kind, after) -> 
     await log.open()
     log.fail_next(error)
     with pytest.raises(kind) as caught:
-        await StreamChannel("log", log).send(delivery("", "log"), 5)
+        await StreamChannel("log", log, time=lambda: NOW).send(delivery("", "log"), 5)
     assert getattr(caught.value, "after", None) == after
 
 
@@ -367,8 +367,18 @@ async def test_an_append_whose_answer_was_lost_leaves_one_event() -> None:
     log = MemoryLog()
     await log.open()
     log.fail_next(LogUnavailable("down", maybe_stored=True), after_store=True)
-    channel = StreamChannel("log", log)
+    channel = StreamChannel("log", log, time=lambda: NOW)
     with pytest.raises(Retry):
         await channel.send(delivery("", "log"), 5)
     await channel.send(delivery("", "log"), 5)
     assert len((await log.read(BEGINNING)).events) == 1
+
+
+async def test_what_was_made_while_the_clock_was_ahead_bears_the_time_at_which_it_is_told() -> None:
+    """The log's door refuses times in the future, and would do so for ever."""
+    log = MemoryLog()
+    await log.open()
+    ahead = delivery("", "log", at=NOW + 86_400)
+    await StreamChannel("log", log, time=lambda: NOW + 5).send(ahead, 5)
+    await StreamChannel("log", log, time=lambda: NOW + 5).send(delivery("", "log", id="other", at=NOW), 5)
+    assert [decode(each.raw).time for each in (await log.read(BEGINNING)).events] == [rfc3339(NOW + 5), rfc3339(NOW)]

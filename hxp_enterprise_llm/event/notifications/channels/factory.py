@@ -43,8 +43,8 @@ def channel_factory(
     def make(config: NotificationsConfig) -> list[Channel]:
         wanted = config.notification_channels
         wording = words(config)
-        streams = [StreamChannel(name, event_log, partial(is_on, name)) for name in ("websocket", "sse")]
-        channels: list[Channel] = [StreamChannel(LOG_CHANNEL, event_log), *streams]
+        streams = [StreamChannel(name, event_log, partial(is_on, name), time=time) for name in ("websocket", "sse")]
+        channels: list[Channel] = [StreamChannel(LOG_CHANNEL, event_log, time=time), *streams]
         if "email" in wanted:
             password = read(config.email.password_file, "smtp-password") if config.email.username else None
             channels.append(EmailChannel(config.email, password, egress, wording))

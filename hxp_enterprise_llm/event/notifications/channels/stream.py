@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from hxp_enterprise_llm.event.log.model import (
     BatchTooLarge,
     EventLog,
@@ -12,6 +14,7 @@ from hxp_enterprise_llm.event.log.model import (
     LogFull,
     LogUnavailable,
 )
+from hxp_enterprise_llm.event.model import Encoded
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Readiness, Retry
 from hxp_enterprise_llm.event.notifications.model import Delivery, event_of
 
@@ -21,9 +24,11 @@ LOG_RETRY_SECONDS = 1.0
 class StreamChannel:
     """Appends the notification's event, whose id is always the same: told on several streams it is one event."""
 
-    def __init__(self, name: str, log: EventLog, is_on: Callable[[], bool] = lambda: True) -> None:
-        """`is_on`: whether there is a transport of this name for clients to come by."""
-        self._name, self._log, self._is_on = name, log, is_on
+    def __init__(
+        self, name: str, log: EventLog, is_on: Callable[[], bool] = lambda: True, *, time: Callable[[], float]
+    ) -> None:
+        """`is_on`: whether there is a transport of this name for clients to come by; `time`: wall-clock seconds."""
+        self._name, self._log, self._is_on, self._time = name, log, is_on, time
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class StreamChannel:
     async def send_all(self, deliveries: Sequence[Delivery], timeout: float) -> None:
         """Return once all of their events are in the log, in this order; none of them is otherwise. As `send`."""
         try:
-            await self._log.append([event_of(each.notification) for each in deliveries], deadline=timeout)
+            await self._log.append([self._event(each) for each in deliveries], deadline=timeout)
         except (EventTooLarge, BatchTooLarge) as error:
             raise Dead(str(error)) from error
         except LogFull as error:
@@ -58,3 +63,8 @@ class StreamChannel:
             raise Retry(str(error), after=LOG_RETRY_SECONDS) from error
         except LogError as error:
             raise Retry(str(error), after=10 * LOG_RETRY_SECONDS) from error
+
+    def _event(self, delivery: Delivery) -> Encoded:
+        """Nothing was after now: a clock that was ahead and is set right left a time that the log refuses for ever."""
+        notification = delivery.notification
+        return event_of(msgspec.structs.replace(notification, at=min(notification.at, self._time())))
