@@ -7,6 +7,8 @@ ARGS ?=
 SIM_SEEDS ?= 400
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
+# Some environments forbid compiled modules; each of the hundreds of processes that tests start would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Where `make install` puts things; DESTDIR=/some/where stages it. WHEELS: a directory of `make wheels`, instead of the network.
 export PREFIX ?= /opt/citadel
