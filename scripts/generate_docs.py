@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documents: the configuration reference and the endpoint tables of the README."""
+"""Writes the generated parts of the documents: configuration reference, log lines, endpoint tables."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ async def endpoint_tables() -> list[str]:
             await orchestrator.stop()
 
 
-def render_readme(text: str, tables: list[str]) -> str:
-    """The README with both endpoint tables replaced, in their order."""
+def with_tables(text: str, tables: list[str]) -> str:
+    """A page with both endpoint tables replaced, in their order."""
     found = iter(tables)
     return re.sub(re.escape(HEAD) + r"(?:\|.*\n)+", lambda _: HEAD + next(found), text)
 
 
 def documents() -> dict[Path, str]:
     """Every generated document with its text."""
-    readme = ROOT / "README.md"
+    endpoints = ROOT / "docs" / "endpoints.md"
     tables = asyncio.run(endpoint_tables())
     return {
         ROOT / "docs" / "configuration.md": reference_page(),
         ROOT / "docs" / "log-lines.md": log_lines(),
-        readme: render_readme(readme.read_text(encoding="utf-8"), tables),
+        endpoints: with_tables(endpoints.read_text(encoding="utf-8"), tables),
     }
 
 

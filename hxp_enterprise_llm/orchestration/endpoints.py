@@ -1,4 +1,4 @@
-"""The endpoint table of the README, made of the routes that a running service has."""
+"""The endpoint tables of docs/endpoints.md, made of the routes that a running service has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route of the running program: it has a scope, the scope is enforced, and the README lists it."""
+"""Every route of the running program: it has a scope, the scope is enforced, and docs/endpoints.md lists it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hxp_enterprise_llm.security.edge import walk
 from hxp_enterprise_llm.security.model import Principal, Refusal
 from tests.integration.daemon import embedded_settings, running, url
 
-README = Path(__file__).parents[2] / "README.md"
+ENDPOINTS = Path(__file__).parents[2] / "docs" / "endpoints.md"
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ async def test_nobody_passes_when_anonymous_is_none(tmp_path):
                         assert error["message"]
 
 
-async def test_the_readme_lists_every_endpoint(program):
+async def test_the_documents_list_every_endpoint(program):
     """The tables are what the running services answer; `make docs` writes them."""
-    text = README.read_text(encoding="utf-8")
+    text = ENDPOINTS.read_text(encoding="utf-8")
     for name, server in program.servers.items():
         assert HEAD + rows(server.routes()) in text, f"the table of {name} is out of date: run `make docs`"
