@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import aiohttp
 import msgspec
 
-from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, found, refusal, words
-
-T = TypeVar("T")
+from hxp_enterprise_llm.client.asking import ask
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -65,60 +63,35 @@ class Replayed(msgspec.Struct, frozen=True):
 
 async def send_notification(session: aiohttp.ClientSession, base_url: str, notification: Mapping[str, Any]) -> Sent:
     """Send `{type, message, channel, …}` through the gateway at `base_url`. Raises Unreachable, Refused, BadAnswer."""
-    return await _ask(session, "POST", base_url, "/notifications/send", notification, Sent)
+    return await ask(session, f"{_at(base_url)}/send", Sent, body=notification)
 
 
 async def try_out(session: aiohttp.ClientSession, base_url: str, drill: Mapping[str, Any]) -> Drilled:
     """Send a drill by `{channel | receiver, target, message}` and wait for it. Raises as `send_notification`."""
-    return await _ask(session, "POST", base_url, "/notifications/test", drill, Drilled)
+    return await ask(session, f"{_at(base_url)}/test", Drilled, body=drill)
 
 
 async def dead_letters(session: aiohttp.ClientSession, base_url: str) -> DeadLetters:
     """What was given up. Raises as `send_notification`."""
-    return await _ask(session, "GET", base_url, "/notifications/dead", None, DeadLetters)
+    return await ask(session, f"{_at(base_url)}/dead", DeadLetters)
 
 
 async def replay(session: aiohttp.ClientSession, base_url: str, ids: Sequence[int] | None) -> Replayed:
     """Send again what was given up; None: all. Raises as `send_notification`."""
     body = {"all": True} if ids is None else {"ids": list(ids)}
-    return await _ask(session, "POST", base_url, "/notifications/dead/replay", body, Replayed)
+    return await ask(session, f"{_at(base_url)}/dead/replay", Replayed, body=body)
 
 
 async def notification_log(
     session: aiohttp.ClientSession, base_url: str, asked: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """What was decided about alerts: `asked` is the query of /notifications/log. Raises as `send_notification`."""
-    return (await _ask(session, "GET", base_url, "/notifications/log", None, _Log, asked)).decisions
+    return (await ask(session, f"{_at(base_url)}/log", _Log, query=asked)).decisions
 
 
 class _Log(msgspec.Struct):
     decisions: list[dict[str, Any]]
 
 
-async def _ask(
-    session: aiohttp.ClientSession,
-    method: Literal["GET", "POST"],
-    base_url: str,
-    path: str,
-    body: Mapping[str, Any] | None,
-    type: type[T],
-    query: Mapping[str, str] | None = None,
-) -> T:
-    url = base_url.rstrip("/") + path
-    data = None if body is None else msgspec.json.encode(body)
-    headers = {} if body is None else {"Content-Type": "application/json"}
-    try:
-        async with session.request(method, url, data=data, headers=headers, params=query) as answer:
-            content = await answer.read()
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable(url, words(error.os_error)) from error
-    except aiohttp.InvalidURL as error:
-        raise Unreachable(url, "this is no address") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(url, words(error)) from error
-    if answer.status not in {200, 202}:
-        raise refusal(answer.status, content)
-    try:
-        return msgspec.json.decode(content, type=type)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise BadAnswer(url, found(content)) from error
+def _at(base_url: str) -> str:
+    return base_url.rstrip("/") + "/notifications"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import msgspec
 
-from hxp_enterprise_llm.client.answers import BadAnswer, Refused, Unreachable, found, refusal, words
-
-T = TypeVar("T")
+from hxp_enterprise_llm.client.answers import Refused
+from hxp_enterprise_llm.client.asking import ask
 
 
 class ChannelView(msgspec.Struct, frozen=True):
@@ -77,8 +76,8 @@ async def look(session: aiohttp.ClientSession, base_url: str) -> View:
     """The state of the gateway at `base_url`. Raises Unreachable, Refused, BadAnswer."""
     base = base_url.rstrip("/")
     streams, notifications, cpu = await asyncio.gather(
-        _get(session, f"{base}/streams/status", _Streams),
-        _get(session, f"{base}/notifications/status", _Notifications),
+        ask(session, f"{base}/streams/status", _Streams),
+        ask(session, f"{base}/notifications/status", _Notifications),
         _cpu(session, base),
     )
     return View(
@@ -99,7 +98,7 @@ async def look(session: aiohttp.ClientSession, base_url: str) -> View:
 async def _cpu(session: aiohttp.ClientSession, base: str) -> float | None:
     """The newest figure of the host, out of the stream that carries it."""
     try:
-        latest = await _get(session, f"{base}/streams/high_frequency/system_metrics?last=20", _Latest)
+        latest = await ask(session, f"{base}/streams/high_frequency/system_metrics?last=20", _Latest)
     except Refused:
         return None  # the operator has switched the stream off
     for event in reversed(latest.events):
@@ -107,21 +106,3 @@ async def _cpu(session: aiohttp.ClientSession, base: str) -> float | None:
             percent = event.data.get("percent")
             return float(percent) if isinstance(percent, int | float) else None
     return None
-
-
-async def _get(session: aiohttp.ClientSession, url: str, type: type[T]) -> T:
-    try:
-        async with session.get(url) as answer:
-            body = await answer.read()
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable(url, words(error.os_error)) from error
-    except aiohttp.InvalidURL as error:
-        raise Unreachable(url, "this is no address") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(url, words(error)) from error
-    if answer.status != 200:
-        raise refusal(answer.status, body)
-    try:
-        return msgspec.json.decode(body, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadAnswer(url, found(body)) from error

@@ -32,7 +32,20 @@ class LogFigures(TypedDict):
     status: Literal["ok", "read_only", "down"]
 
 
-class DashboardData(TypedDict):
+class Around(TypedDict):
+    """What stands around every answer: the log it is of, how old it is, what fires. Seconds."""
+
+    epoch: str
+    head: int
+    stale: bool
+    data_age_seconds: float | None
+    tick_seconds: float | None
+    alerts: list[dict[str, Any]]
+    spine: dict[str, Any]
+    log: LogFigures
+
+
+class DashboardData(Around):
     """A dashboard with its panels, and what stands around them."""
 
     dashboard: str
@@ -43,30 +56,14 @@ class DashboardData(TypedDict):
     position: int
     revision: str | None
     panels: list[dict[str, Any]]
-    epoch: str
-    head: int
-    stale: bool
-    data_age_seconds: float | None
-    tick_seconds: float | None
-    alerts: list[dict[str, Any]]
-    spine: dict[str, Any]
-    log: LogFigures
 
 
-class Answers(TypedDict):
+class Answers(Around):
     """What was asked for, and the moment that it is true of. `now` in unix seconds."""
 
     now: float
     position: int
     answers: list[dict[str, Any]]
-    epoch: str
-    head: int
-    stale: bool
-    data_age_seconds: float | None
-    tick_seconds: float | None
-    alerts: list[dict[str, Any]]
-    spine: dict[str, Any]
-    log: LogFigures
 
 
 class Saved(TypedDict):
