@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from hxp_enterprise_llm.orchestration.activation import handed_sockets
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 from hxp_enterprise_llm.orchestration.systemd import process_notifier, watchdog_seconds
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
 from hxp_enterprise_llm.store.database import StoreError, StoreTooNew
@@ -97,15 +97,6 @@ def fill_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)
             if getattr(sys, name) is None:
                 setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
-
-
-def collect_seldom() -> None:
-    """Look for cycles seldom: the newest events are a hundred thousand tuples without any, walked in vain each time.
-
-    At the usual thresholds that is a fifth of the work of taking events in.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
 
 
 def _configure_logs(settings: Settings) -> logs.Logs:

@@ -46,7 +46,7 @@ def processing_settings(path: Path | None) -> Settings:
     """Settings of event processing alone. Raises ConfigFaults."""
     loaded = load(ProcessingConfig, path, os.environ)
     check_processing(loaded)
-    return Settings(processing=loaded.config)
+    return Settings(processing=loaded.config, apart=True)
 
 
 @click.command()

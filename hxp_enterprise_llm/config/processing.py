@@ -27,6 +27,13 @@ from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, S
 class ProcessingServiceConfig(ServiceConfig, frozen=True, kw_only=True):
     name: Annotated[str, about("Name of the service in /health and in logs")] = "event-processing"
     port: Annotated[Port, about("TCP port; 0 takes a free one")] = 9100
+    aggregation_process: Annotated[
+        Literal["auto", "own", "shared"],
+        about(
+            "own: analytics, platform, history and forecast run in a second process, beside the one that takes events"
+            " in; shared: in that one; auto: own under `hxp serve`, shared under `hxp up`"
+        ),
+    ] = "auto"
 
 
 class LogLimitsConfig(Section, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.processing.service import ProcessingService
 from hxp_enterprise_llm.event.streaming.service import StreamingService
 from hxp_enterprise_llm.orchestration.activation import HandedSockets
+from hxp_enterprise_llm.orchestration.aggregation.first import Aggregation, FirstProcessingServer
 from hxp_enterprise_llm.orchestration.server import ServiceServer
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.first import FirstServer
@@ -41,6 +42,8 @@ class Settings:
     streaming: StreamingConfig | None = None
     declared: AnalyticsConfig = field(default_factory=AnalyticsConfig)
     """The metrics that conditions refer to, where event processing runs in another process."""
+    apart: bool = False
+    """What `service.aggregation_process: auto` means: whether the log is followed in a process of its own."""
 
     @property
     def performance(self) -> PerformanceConfig:
@@ -138,10 +141,19 @@ class StreamingOrchestrator:
         config = self.settings.processing
         if config is not None:
             context = self._context()
-            service = ProcessingService(config, context)
-            server = ServiceServer(config, service, context, handed=self._handed)
+            server, service = self._processing_server(config, context)
             server.schemas = lambda: service.catalogue
             await self._serve("processing", server)
+
+    def _processing_server(self, config: ProcessingConfig, context: Context) -> tuple[ServiceServer, ProcessingService]:
+        """One process, or the first of two."""
+        wanted = config.service.aggregation_process
+        if not self._processes or not (wanted == "own" or (wanted == "auto" and self.settings.apart)):
+            service = ProcessingService(config, context)
+            return ServiceServer(config, service, context, handed=self._handed), service
+        aggregation = Aggregation(config, context)
+        service = ProcessingService(config, context, aggregation)
+        return FirstProcessingServer(config, service, context, aggregation, self._handed), service
 
     async def _start_streaming(self) -> None:
         config = self.settings.streaming

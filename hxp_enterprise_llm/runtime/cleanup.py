@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 
 log = structlog.get_logger("cleanup")
+
+
+class Closes(Protocol):
+    """What is closed without waiting."""
+
+    def close(self) -> None: ...
+
+
+async def close_all(*what: Closes) -> None:
+    """A step that closes all of these."""
+    for each in what:
+        each.close()
 
 
 class CleanupStack:

@@ -21,7 +21,6 @@ import aiohttp
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from hxp_enterprise_llm.cli.running import collect_seldom
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, MetricConfig
 from hxp_enterprise_llm.config.rules import RuleConfig
@@ -30,6 +29,7 @@ from hxp_enterprise_llm.event.notifications.rules.compiled import compile_rules
 from hxp_enterprise_llm.event.notifications.rules.evaluation import Evaluator
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Snapshot
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import StreamingOrchestrator
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from tests.integration.daemon import embedded_settings, url
 from tests.unit.streaming.readers import p99, readers
 

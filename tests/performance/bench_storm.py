@@ -23,7 +23,6 @@ from typing import NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry
 
-from hxp_enterprise_llm.cli.running import collect_seldom
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.routing import GroupingConfig
 from hxp_enterprise_llm.config.rules import RuleConfig
@@ -33,6 +32,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import Channel, Readi
 from hxp_enterprise_llm.event.notifications.engine import NotificationEngine
 from hxp_enterprise_llm.event.notifications.model import Delivery
 from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 from tests.unit.notifications.support import snapshot

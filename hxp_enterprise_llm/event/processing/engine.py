@@ -85,6 +85,11 @@ class AnalyticsEngine:
         return tuple(self._windows)
 
     @property
+    def position(self) -> int:
+        """Offset up to which the log is taken in."""
+        return self._position
+
+    @property
     def lag(self) -> int:
         """Distance from the head of the log when it was last read, in offsets."""
         return max(0, self._head - self._position)

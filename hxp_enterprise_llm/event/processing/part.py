@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -130,7 +130,17 @@ class Followers:
             *self._exports.routes(),
         ]
 
-    def health(self) -> Mapping[str, Part]:
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the parts that `health` tells of."""
+        return ["analytics", "history", *(["platform"] if self._platform is not None else [])]
+
+    @property
+    def position(self) -> int:
+        """Offset up to which analytics has taken in the log."""
+        return self._engine.position
+
+    async def health(self) -> Mapping[str, Part]:
         """How each of them is."""
         parts = {"analytics": self._engine.health(), "history": self._history.health()}
         return parts | ({"platform": self._platform.health()} if self._platform is not None else {})

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.streaming import ChannelConfig
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog
+from hxp_enterprise_llm.event.processing.apart import Elsewhere, FollowersApart
 from hxp_enterprise_llm.event.processing.part import Followers
+from hxp_enterprise_llm.event.sources import inside
 from hxp_enterprise_llm.event.sources.part import WaysIn
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
@@ -24,7 +29,8 @@ from hxp_enterprise_llm.telemetry.metrics import LogMetrics, ProcessingMetrics
 class ProcessingService:
     """Owns the event log and everything that feeds or counts it."""
 
-    def __init__(self, config: ProcessingConfig, context: Context) -> None:
+    def __init__(self, config: ProcessingConfig, context: Context, elsewhere: Elsewhere | None = None) -> None:
+        """`elsewhere` is the process that follows the log; None: this one does."""
         self.config, self._context = config, context
         self._log = SqliteLog(
             Path(config.state.directory) / "log",
@@ -33,15 +39,31 @@ class ProcessingService:
             metrics=LogMetrics(context.registry),
             on_fatal=context.on_fatal,
         )
-        metrics = ProcessingMetrics(context.registry)
-        self._ways_in = WaysIn(config, context, self._log, metrics)
-        self._followers = Followers(config, context, self._log, metrics)
+        self._metrics = ProcessingMetrics(context.registry)
+        self._ways_in = WaysIn(config, context, self._log, self._metrics)
+        self._followers = self._make_followers(elsewhere)
         self._cleanup = CleanupStack()
+
+    def _make_followers(self, elsewhere: Elsewhere | None) -> Followers | FollowersApart:
+        if elsewhere is None:
+            return Followers(self.config, self._context, self._log, self._metrics)
+        # What they would measure is measured where they run.
+        unseen = replace(self._context, registry=CollectorRegistry())
+        return FollowersApart(Followers(self.config, unseen, self._log, ProcessingMetrics(unseen.registry)), elsewhere)
+
+    def lag_while_away(self, lag: Callable[[], float]) -> None:
+        """What the page of this process says of the lag: the followers elsewhere tell it as long as they answer."""
+        self._metrics.lag.set_function(lag)
 
     @property
     def event_log(self) -> EventLog:
         """The log, for services that run in the same process."""
         return self._log
+
+    @property
+    def head(self) -> int:
+        """Offset of the last event."""
+        return self._log.bounds_nowait().head
 
     @property
     def catalogue(self) -> SchemaCatalogue:
@@ -67,6 +89,11 @@ class ProcessingService:
     def routes(self) -> list[Route]:
         return [*self._ways_in.routes(), *self._followers.routes(), *self.views()]
 
+    def inner_log_routes(self) -> list[Route]:
+        """The log for a process of ours that follows it: read as by everyone, appended to without a look."""
+        ways_out = [route for route in self._ways_in.routes() if route.path in ("/events/stream", "/events/bounds")]
+        return [*ways_out, inside.route(self._log)]
+
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""
         return [*self._followers.views(), *self._ways_in.views()]
@@ -81,7 +108,7 @@ class ProcessingService:
         return {}
 
     async def health(self) -> Mapping[str, Part]:
-        return {"log": await self._log_part(), **self._followers.health(), **self._ways_in.health()}
+        return {"log": await self._log_part(), **await self._followers.health(), **self._ways_in.health()}
 
     async def _log_part(self) -> Part:
         health = await self._log.health()

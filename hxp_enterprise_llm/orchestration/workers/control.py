@@ -1,4 +1,4 @@
-"""What the first process tells a worker and hears from it, over a pair of sockets that ends with either."""
+"""What the first process tells a child and hears from it, over a pair of sockets that ends with either."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Move
 
@@ -36,16 +37,34 @@ class Reload(msgspec.Struct, tag="reload", frozen=True):
     config: StreamingConfig
 
 
+class StartAggregation(msgspec.Struct, tag="start_aggregation", frozen=True):
+    """The first message to the process that follows the log."""
+
+    config: ProcessingConfig
+    node: str
+    directory: str
+    """Where the sockets of the first process are."""
+
+
+class ReloadAggregation(msgspec.Struct, tag="reload_aggregation", frozen=True):
+    """As Reload."""
+
+    config: ProcessingConfig
+
+
 class Stop(msgspec.Struct, tag="stop", frozen=True):
     """Take leave of all clients and end."""
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """The worker serves its clients."""
+    """The child serves."""
 
 
 class Alive(msgspec.Struct, tag="alive", frozen=True):
-    """The worker's loop turns; said again and again."""
+    """The child's loop turns; said again and again."""
+
+    position: int = 0
+    """Offset up to which it has taken in the log, where it aggregates."""
 
 
 class Moves(msgspec.Struct, tag="moves", frozen=True):
@@ -56,7 +75,7 @@ class Moves(msgspec.Struct, tag="moves", frozen=True):
     """False: it was so before, nobody is to be told."""
 
 
-Message = Start | Reload | Stop | Ready | Alive | Moves
+Message = Start | Reload | StartAggregation | ReloadAggregation | Stop | Ready | Alive | Moves
 
 
 def encode(message: Message) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_fields
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import aiohttp
 from aiohttp import web
@@ -24,11 +23,10 @@ from hxp_enterprise_llm.orchestration.workers.forward import open_session
 from hxp_enterprise_llm.orchestration.workers.joined import Joined
 from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
 from hxp_enterprise_llm.orchestration.workers.presence import Gathering, Relay
+from hxp_enterprise_llm.orchestration.workers.private import serve_ours
 from hxp_enterprise_llm.orchestration.workers.sockets import FIRST, LOG, SocketDirectory, dealt, open_group
-from hxp_enterprise_llm.orchestration.workers.worker import OURS
+from hxp_enterprise_llm.runtime.cleanup import close_all
 from hxp_enterprise_llm.runtime.context import Context
-from hxp_enterprise_llm.security.edge import build_app
-from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
@@ -64,18 +62,18 @@ class FirstServer(ServiceServer):
         return [self._sessions[number] for number in (self.pool.ready if self.pool else ())]
 
     async def _start(self) -> None:
-        self._cleanup.push("counts", partial(_close_all, [self._counts]))
+        self._cleanup.push("counts", partial(close_all, self._counts))
         service = self.config.service
         group = self._handed.take(service.host, service.port) or open_group(service.host, service.port, service.workers)
         self._sock, *others = dealt(group, service.workers)
-        self._cleanup.push("ports", partial(_close_all, others))
+        self._cleanup.push("ports", partial(close_all, *others))
         await super()._start()
         for sock in group[service.workers :]:
             await self.listener.serve_also(sock)
         self._streaming.reach_sessions(self._joined.hand_out)
         self._streaming.who.elsewhere = self._joined.known
         directory = SocketDirectory(self._directory)
-        self._cleanup.push("socket directory", partial(_close_all, [directory]))
+        self._cleanup.push("socket directory", partial(close_all, directory))
         await self._open_private(directory)
         await self._open_pool(directory, others)
 
@@ -83,15 +81,12 @@ class FirstServer(ServiceServer):
         with directory.listen(FIRST) as sock:
             await self.listener.stand_in(sock)
         if self._log_routes:
-            app = build_app(self._log_routes, policy=lambda: OURS, metrics=self.metrics)
-            listener = Listener(app, "", 0, name=LOG)
-            self._cleanup.push(LOG, lambda: listener.stop(1.0))
-            await listener.start(directory.listen(LOG))
+            await serve_ours(LOG, self._log_routes, directory.listen(LOG), self._cleanup, self.metrics)
 
     async def _open_pool(self, directory: SocketDirectory, ports: Sequence[socket.socket]) -> None:
         names = [f"worker-{number}.sock" for number in range(1, len(ports) + 1)]
         privates = [directory.listen(name) for name in names]
-        self._cleanup.push("private sockets", partial(_close_all, privates))
+        self._cleanup.push("private sockets", partial(close_all, *privates))
         for number, name in enumerate(names, 1):
             session = open_session(directory.address(name))
             self._sessions[number] = session
@@ -147,12 +142,3 @@ class FirstServer(ServiceServer):
     async def _metrics(self, request: web.Request) -> web.Response:
         content_type, body = await self._joined.metrics(self.context.registry, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-class _Closes(Protocol):
-    def close(self) -> None: ...
-
-
-async def _close_all(what: Iterable[_Closes]) -> None:
-    for each in what:
-        each.close()

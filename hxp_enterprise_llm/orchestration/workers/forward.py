@@ -64,7 +64,7 @@ class Forwarding:
             ) as answer:
                 # The first process knows which route it was.
                 request[COUNTED] = True
-                return await _relay(request, answer)
+                return await relay(request, answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             text = f"the first process of this service does not answer: {error}"
             raise Problem(502, "first_process_gone", text, "Try again.", headers={"Retry-After": "1"}) from error
@@ -84,7 +84,8 @@ def _headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     )
 
 
-async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Give the answer of one of our processes to whoever asked, as it comes."""
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_headers(answer.headers))
     await response.prepare(request)
     try:

@@ -12,8 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.orchestration.workers.forward import Forwarding, open_session
+from hxp_enterprise_llm.orchestration.workers.private import OURS
 from hxp_enterprise_llm.orchestration.workers.sockets import SocketDirectory
-from hxp_enterprise_llm.orchestration.workers.worker import OURS
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.local import HANDED_ON, asker_of

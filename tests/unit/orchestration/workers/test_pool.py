@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move, Presence
+from hxp_enterprise_llm.orchestration.workers import child as child_module
 from hxp_enterprise_llm.orchestration.workers import pool as pool_module
 from hxp_enterprise_llm.orchestration.workers.control import Moves, Start
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
@@ -153,7 +154,7 @@ async def test_a_worker_that_does_not_listen_is_killed_at_the_stop(bench):
 
 async def test_a_worker_that_closes_its_end_and_stays_is_killed(bench, monkeypatch):
     """A process nobody can talk to is none."""
-    monkeypatch.setattr(pool_module, "END_SECONDS", 0.1)
+    monkeypatch.setattr(child_module, "END_SECONDS", 0.1)
     bench.program.write_text(READY_THEN + "control.close()\ntime.sleep(600)")
     await bench.pool.start()
     await bench.until(lambda: bench.value("citadel_workers_restarts_total") == 1)
@@ -170,7 +171,7 @@ async def test_a_worker_that_falls_silent_is_killed(bench):
 
 async def test_a_worker_that_is_never_ready_is_killed(bench, monkeypatch):
     """It hangs while it starts."""
-    monkeypatch.setattr(pool_module, "START_SECONDS", 1.0)
+    monkeypatch.setattr(child_module, "START_SECONDS", 1.0)
     bench.allow_silence(1.0)
     bench.program.write_text("import time; time.sleep(600)")
     await bench.pool.start()

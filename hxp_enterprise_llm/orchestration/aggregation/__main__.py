@@ -1,0 +1,24 @@
+"""The process that follows the log. Its arguments are descriptors that the first process hands it: control, private."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+import uvloop
+
+from hxp_enterprise_llm.orchestration.aggregation.process import aggregate
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
+
+
+def main(arguments: list[str]) -> int:
+    """Follow until the first process says so or is gone; answers the exit status."""
+    control, private = (socket.socket(fileno=int(handle)) for handle in arguments)
+    collect_seldom()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(aggregate(control, private))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
