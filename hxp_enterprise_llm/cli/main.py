@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
+from types import ModuleType
 
 import click
 
@@ -39,8 +41,18 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"hxp_enterprise_llm.cli.{module}"), name)
+        command: click.Command = getattr(_imported(module), name)
         return command
+
+
+def _imported(module: str) -> ModuleType:
+    # An import makes a million objects that stay, and next to no garbage: to look for some takes a tenth of its time.
+    gc.disable()
+    try:
+        return import_module(f"hxp_enterprise_llm.cli.{module}")
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

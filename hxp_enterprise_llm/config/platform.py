@@ -74,7 +74,11 @@ class PlatformConfig(Section, frozen=True, kw_only=True):
     ] = 5
     save_interval: Annotated[
         Seconds,
-        about("Seconds between saves of the state; after a restart the log is read again from the last one", live=True),
+        about(
+            "Most seconds between saves of the state, which is saved after 30,000 events, too; after a restart the log"
+            " is read again from the last one",
+            live=True,
+        ),
     ] = 15
     active_within: Annotated[
         Duration, about("Time after its last activity that an agent counts as active", live=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
@@ -20,20 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from hxp_enterprise_llm.store.keeping import keep_copy
-
 T = TypeVar("T")
 log = structlog.get_logger("store")
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 5000
 
 
@@ -177,38 +169,24 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
 def newest_revision() -> str:
-    """The revision of the tables that this release makes."""
-    return ScriptDirectory.from_config(_migrations()).get_current_head() or ""
+    """The revision of the tables that this release makes: the number of its last migration."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _migrate(engine: Engine, path: Path) -> str:
-    config, head = _migrations(), newest_revision()
-    _keep_what_was(engine, path, ScriptDirectory.from_config(config))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreTooNew(path, str(error).rpartition(" ")[2].strip("'\"")) from error
-    return head
+    newest, revision = newest_revision(), _revision(engine)
+    if revision != newest:
+        # Only now: to import alembic takes a fifth of a second, which most starts have no use for.
+        from hxp_enterprise_llm.store.upgrading import upgrade
+
+        upgrade(engine, path, revision)
+    return newest
 
 
-def _keep_what_was(engine: Engine, path: Path, scripts: ScriptDirectory) -> None:
-    """Before a store of an earlier release is changed, a copy of it is kept for the way back."""
+def _revision(engine: Engine) -> str:
+    """Of the tables as they are; empty when there are none."""
     with engine.begin() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if revision not in known - {scripts.get_current_head()} or revision is None:
-        return
-    try:
-        kept = keep_copy(path, revision)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreUnavailable(path, f"no copy of it could be made before the upgrade: {error}") from error
-    log.info("store.kept", path=str(kept), revision=revision)
+        if not inspect(connection).has_table("alembic_version"):
+            return ""
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""

@@ -126,6 +126,15 @@ class ProcessingMetrics:
             ["metric"],
             registry=registry,
         )
+        self.save_seconds = Gauge(
+            "citadel_analytics_save_duration_seconds", "Time that the last save of the windows took", registry=registry
+        )
+        self.state_bytes = Gauge("citadel_analytics_state_bytes", "Size of the saved windows", registry=registry)
+
+    def saved_state(self, seconds: float, size: int) -> None:
+        """The windows were saved."""
+        self.save_seconds.set(seconds)
+        self.state_bytes.set(size)
 
 
 class StreamingMetrics:

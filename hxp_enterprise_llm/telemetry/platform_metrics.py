@@ -52,3 +52,8 @@ class PlatformMetrics:
         for kind in KINDS:
             self.names.labels(kind)
             self.folded.labels(kind)
+
+    def saved_state(self, seconds: float, size: int) -> None:
+        """The state was saved."""
+        self.save_seconds.set(seconds)
+        self.state_bytes.set(size)

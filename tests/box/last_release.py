@@ -31,7 +31,7 @@ def _make_store(path: Path) -> None:
     """At the first revision of the tables, with a delivery that was given up."""
     engine = create_engine(f"sqlite:///{path}")
     config = Config()
-    config.set_main_option("script_location", str(database._MIGRATIONS))
+    config.set_main_option("script_location", str(database.MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

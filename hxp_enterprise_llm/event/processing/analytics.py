@@ -7,6 +7,7 @@ arrived. Events older than the largest window when they arrive count as late and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import compress
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Distinct
 from hxp_enterprise_llm.event.processing.groups import Groups
 from hxp_enterprise_llm.event.processing.metrics import SOURCES, Accumulator, Metric, OneOf
 from hxp_enterprise_llm.event.processing.plan import Plan, Planner
+from hxp_enterprise_llm.event.processing.stored import Kept, Totals, dump, key_of, load
 from hxp_enterprise_llm.event.processing.windows import SlotSeries, Timeline, Times
 
 Values = dict[str, float | None]
@@ -36,15 +38,6 @@ class ByLabelSet(NamedTuple):
 
     values: list[LabelledValue]
     ungrouped: int
-
-
-class Totals(msgspec.Struct):
-    """What has come in since the log began, without the events that the system makes itself."""
-
-    events: int = 0
-    late: int = 0
-    ignored: int = 0
-    """Values that are no numbers where numbers are asked for, and events that cannot be read."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -199,6 +192,31 @@ class Analytics:
         """Go on from what an earlier run had counted."""
         self.totals = totals
         self._since = None if since is None else round(since * self.timeline.per_second)
+
+    def kept(self) -> Kept:
+        """All that is held, to be stored; the totals are those of this moment."""
+        return Kept(
+            self.timeline.per_second,
+            self.timeline.horizon,
+            self.now,
+            self._since,
+            copy(self.totals),
+            any(slot > self.now - self.timeline.horizon for slot in self._added.values()),
+            {key_of(accumulator): series.dump(dump) for accumulator, series in self._series.items()},
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Hold what was stored. Raises ValueError when that is not what the metrics need; nothing has changed then."""
+        if (kept.per_second, kept.horizon) != (self.timeline.per_second, self.timeline.horizon):
+            raise ValueError("the windows are others")
+        if kept.partial:
+            raise ValueError("a metric had begun lately")
+        if not {key_of(accumulator) for accumulator in self._series} <= kept.series.keys():
+            raise ValueError("the metrics are others")
+        found = {a: {slot: load(a, raw) for slot, raw in kept.series[key_of(a)].items()} for a in self._series}
+        for accumulator, slots in found.items():
+            self._series[accumulator].load(slots)
+        self.now, self._since, self.totals = kept.now, kept.since, kept.totals
 
     def _watched_since(self, slot: int) -> None:
         if self._since is None or slot < self._since:

@@ -13,13 +13,15 @@ import structlog
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.types import seconds
-from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, LogError, ReadsNow
+from hxp_enterprise_llm.event.log.model import Batch, Bounds, CursorError, EventLog, LogError, ReadsNow
 from hxp_enterprise_llm.event.model import BEGINNING, rfc3339
 from hxp_enterprise_llm.event.processing.analytics import Analytics
 from hxp_enterprise_llm.event.processing.extras import ExtraGroups, ExtraValues, joined, units
 from hxp_enterprise_llm.event.processing.metrics import Metric, compile_metrics
-from hxp_enterprise_llm.event.processing.rebuild import replay, survey
-from hxp_enterprise_llm.event.processing.snapshot import Snapshot, snapshot_event
+from hxp_enterprise_llm.event.processing.rebuild import Survey, replay, survey, tail
+from hxp_enterprise_llm.event.processing.saving import Content, Saver
+from hxp_enterprise_llm.event.processing.snapshot import Mark, Snapshot, snapshot_event
+from hxp_enterprise_llm.event.processing.stored import FORM, AnalyticsFile, Saved
 from hxp_enterprise_llm.event.processing.ticks import TickSchedule
 from hxp_enterprise_llm.event.processing.windows import Timeline
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -31,6 +33,8 @@ log = structlog.get_logger("analytics")
 
 REBUILD_LIMIT = 5_000_000
 """Most offsets that a rebuild goes back."""
+SAVE_SECONDS = 15.0
+"""Between two saves of the windows, when little comes in."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _JUMP_SECONDS = 2.0
 """A difference between the two clocks that is no drift: the wall clock was set, and windows must not notice."""
@@ -45,12 +49,16 @@ _OFFSET = attrgetter("offset")
 
 
 class AnalyticsEngine:
-    """One engine a log. Spawn `run_follow` and `run_ticks`; `rebuild` first, else `run_follow` does it."""
+    """One engine a log. Spawn `run_follow`, `run_ticks` and `run_saves`; `close` saves for the last time.
+
+    `run_follow` rebuilds the windows first, from the saved ones and what came after them.
+    """
 
     def __init__(
         self,
         config: AnalyticsConfig,
         event_log: EventLog,
+        file: AnalyticsFile,
         *,
         clock: Clock,
         metrics: ProcessingMetrics,
@@ -73,6 +81,9 @@ class AnalyticsEngine:
         self._ready = asyncio.Event()
         self._following = Outage(log, "analytics.follow")
         self._appending = Outage(log, "analytics.append")
+        self._saver = Saver(
+            file, "analytics", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state
+        )
 
     @property
     def ready(self) -> bool:
@@ -101,8 +112,12 @@ class AnalyticsEngine:
             return Part("degraded", f"the log cannot be followed: {self._following.reason}", facts)
         if not self.ready:
             return Part("degraded", "the windows are being rebuilt from the log", facts)
-        if self._appending.reason:
-            return Part("degraded", f"snapshots cannot be stored: {self._appending.reason}", facts)
+        for outage, what in (
+            (self._appending, "snapshots cannot be stored"),
+            (self._saver.outage, "the windows cannot be saved: a restart will take longer"),
+        ):
+            if outage.reason:
+                return Part("degraded", f"{what}: {outage.reason}", facts)
         return Part("ok", "", facts)
 
     def prepare(self, config: AnalyticsConfig) -> Callable[[], None]:
@@ -142,13 +157,8 @@ class AnalyticsEngine:
 
     async def _rebuild(self) -> None:
         bounds = await self._log.bounds()
-        core = Analytics(self._core.metrics, self._core.timeline)
         ahead = self._clock_ahead()
-        core.advance(self._clock.time())
-        oldest = core.timeline.start(core.now - core.timeline.horizon - 1)
-        found = await survey(self._log, bounds, oldest, self._limit)
-        if found.truncated:
-            log.warning("analytics.rebuild_truncated", after=found.start, head=bounds.head)
+        core, found = await self._begun(bounds)
         position = await replay(self._log, bounds, found, core)
         # A reload may have come in between.
         core.adopt(self._core.metrics)
@@ -158,7 +168,38 @@ class AnalyticsEngine:
             self._seq = max(self._seq, found.newest.seq)
             self._newest_at = max(self._newest_at, found.newest.at)
         self._ready.set()
+        self._saver.took(position - found.start)
         log.info("analytics.rebuilt", start=found.start, position=position, epoch=bounds.epoch)
+
+    async def _begun(self, bounds: Bounds) -> tuple[Analytics, Survey]:
+        """The saved windows and what came after them; without such, empty ones and all that belongs into them."""
+        saved = await self._saver.read()
+        core = Analytics(self._core.metrics, self._core.timeline)
+        if saved is not None and self._restored(core, saved, bounds):
+            core.advance(self._clock.time())
+            self._saver.begin(saved.position)
+            self._newest_at = max(self._newest_at, saved.newest_at)
+            return core, await tail(self._log, bounds, _mark(saved, core))
+        core.advance(self._clock.time())
+        self._saver.begin(-1)
+        oldest = core.timeline.start(core.now - core.timeline.horizon - 1)
+        found = await survey(self._log, bounds, oldest, self._limit)
+        if found.truncated:
+            log.warning("analytics.rebuild_truncated", after=found.start, head=bounds.head)
+        return core, found
+
+    def _restored(self, core: Analytics, saved: Saved, bounds: Bounds) -> bool:
+        """Whether the saved windows are of this log and these metrics, and `core` now holds them."""
+        try:
+            if saved.epoch != bounds.epoch or not bounds.first - 1 <= saved.position <= bounds.head:
+                raise ValueError("they are of another log, or of events that it no longer has")
+            if saved.kept.now > core.timeline.slot(self._clock.time()):
+                raise ValueError("the clock was set back since")
+            core.restore(saved.kept)
+        except ValueError as error:
+            log.info("analytics.saved_unfit", reason=str(error), position=saved.position)
+            return False
+        return True
 
     async def run_follow(self) -> None:
         """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
@@ -193,9 +234,30 @@ class AnalyticsEngine:
         events = batch.events[bisect_right(batch.events, self._position, key=_OFFSET) :]
         self._advance()
         self._core.take(events)
+        self._saver.took(len(events))
         self._position, self._head = max(self._position, batch.next), max(self._head, batch.head)
         self._telemetry.processed.inc(len(events))
         self._telemetry.lag.set(self.lag)
+
+    async def run_saves(self) -> None:
+        """Save the windows now and then, for ever."""
+        await self._saver.run(lambda: SAVE_SECONDS)
+
+    async def save(self) -> None:
+        """Save windows and position in one step, when there is something new."""
+        await self._saver.save()
+
+    async def close(self) -> None:
+        """Save for the last time."""
+        await self._saver.close()
+
+    def _content(self) -> Content | None:
+        if not self.ready:
+            return None
+        self._advance()
+        self._catch_up()
+        saved = Saved(self._epoch, self._position, self._clock.time(), self._seq, self._newest_at, self._core.kept())
+        return Content(self._position, FORM.encoded(saved))
 
     def _catch_up(self) -> None:
         """Take in what the log has and whoever follows has not, as far as it is in memory."""
@@ -278,6 +340,13 @@ class AnalyticsEngine:
             ignored=core.totals.ignored,
             since=None if core.since is None else rfc3339(core.since),
         )
+
+
+def _mark(saved: Saved, core: Analytics) -> Mark:
+    """A saved state as what it is to a rebuild: all up to its position is counted, and had arrived by its time."""
+    totals = saved.kept.totals
+    counts = totals.events, totals.late, totals.ignored
+    return Mark(saved.position, saved.at, saved.position, saved.seq, *counts, core.since)
 
 
 def _stretches(batch: Batch) -> Iterator[Batch]:

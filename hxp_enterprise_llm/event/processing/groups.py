@@ -7,7 +7,7 @@ a reader sees the `limit` with the most. So what is shown follows from the slots
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
 from operator import itemgetter
@@ -89,6 +89,14 @@ class Groups:
     def get(self, key: Key) -> Aggregate | None:
         """The aggregate of a label set."""
         return self._kept.get(key)
+
+    def items(self) -> Iterable[tuple[Key, Aggregate]]:
+        """All label sets that are kept, for storage."""
+        return self._kept.items()
+
+    def restore(self, kept: dict[Key, Aggregate], dropped: int) -> None:
+        """Be what was stored."""
+        self._kept, self.dropped = kept, dropped
 
 
 def _joined(earlier: Aggregate, later: Aggregate) -> Aggregate:

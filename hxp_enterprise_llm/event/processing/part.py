@@ -21,6 +21,7 @@ from hxp_enterprise_llm.event.processing.platform import api as platform_api
 from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
 from hxp_enterprise_llm.event.processing.prices.table import shipped
+from hxp_enterprise_llm.event.processing.stored import AnalyticsFile
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
@@ -60,6 +61,7 @@ class Followers:
         return AnalyticsEngine(
             self._config.analytics,
             self._log,
+            AnalyticsFile(self._directory / "analytics" / "state"),
             clock=self._context.clock,
             metrics=metrics,
             extras=[*(each.extras for each in platform), lambda: self._forecaster.values()],
@@ -96,14 +98,17 @@ class Followers:
     def start(self, cleanup: CleanupStack) -> None:
         """Begin to count.
 
-        Analytics fills its windows from the log meanwhile: with a million events that takes seconds, for which nobody
-        who sends events should wait. Until then it says so, and there are no snapshots.
+        Analytics fills its windows meanwhile, from the saved ones and the log: when none are saved that takes seconds
+        with a million events, for which nobody who sends events should wait. Until then it says so, and there are no
+        snapshots.
         """
+        cleanup.push("analytics", self._engine.close)
         cleanup.push("history", self._history.close)
         spawn = self._context.supervisor.spawn
         tasks = [
             spawn("processing.follow", self._engine.run_follow()),
             spawn("processing.ticks", self._engine.run_ticks()),
+            spawn("processing.saves", self._engine.run_saves()),
             spawn("history", self._history.run()),
             spawn("forecast", self._forecaster.run()),
         ]

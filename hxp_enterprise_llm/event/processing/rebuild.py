@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from hxp_enterprise_llm.event.log.model import Bounds, EventLog, Stored
 from hxp_enterprise_llm.event.model import Offset
-from hxp_enterprise_llm.event.processing.analytics import Analytics, Arrival, Totals
+from hxp_enterprise_llm.event.processing.analytics import Analytics, Arrival
 from hxp_enterprise_llm.event.processing.snapshot import SNAPSHOTS, Mark, read_mark
+from hxp_enterprise_llm.event.processing.stored import Totals
 
 FIRST_STEP = 4096
 STEP_GROWTH = 4
@@ -49,6 +50,13 @@ async def survey(log: EventLog, bounds: Bounds, oldest: float, limit: int) -> Su
             after = max(bounds.first - 1, start.position)
             return Survey(Offset(after), tuple(marks[marks.index(start) :]), False)
     return Survey(cursor, tuple(marks), cursor > bounds.first - 1)
+
+
+async def tail(log: EventLog, bounds: Bounds, saved: Mark) -> Survey:
+    """What came after a saved state, which is a mark itself: by its time all up to its position had arrived."""
+    after = await _marks_between(log, bounds.epoch, Offset(saved.position), bounds.head)
+    later = [mark for mark in after if mark.position >= saved.position and mark.at >= saved.at]
+    return Survey(Offset(saved.position), (saved, *later), False)
 
 
 def _steps(bounds: Bounds, limit: int) -> Iterator[tuple[Offset, Offset]]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor
 from typing import Any, Generic, TypeVar
 
+from msgspec import Raw
+
 from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.memo import Memo
@@ -83,11 +85,13 @@ class SlotSeries(Generic[A]):
         self._slots: dict[int, A] = {}
         self._blocks: list[dict[int, A | None]] = []
         self._touched: set[int] = set()
+        self._dumped: dict[int, Raw] = {}
 
     def at(self, slot: int) -> A:
-        """The aggregate of a slot, to update until the next call of `merged`."""
+        """The aggregate of a slot, to update until the next call of `merged` or `dump`."""
         if slot not in self._touched:
             self._touched.add(slot)
+            self._dumped.pop(slot, None)
             for level, blocks in enumerate(self._blocks, start=1):
                 blocks.pop(slot >> level, None)
         aggregate = self._slots.get(slot)
@@ -128,6 +132,21 @@ class SlotSeries(Generic[A]):
         self._slots = {slot + slots: kept for slot, kept in self._slots.items()}
         self._blocks.clear()
         self._touched.clear()
+        self._dumped.clear()
+
+    def dump(self, encode: Callable[[A], Raw]) -> dict[int, Raw]:
+        """All slots, encoded; those that nobody has touched since the last call are not encoded anew."""
+        self._touched.clear()
+        known = self._dumped
+        self._dumped = {slot: known.get(slot) or encode(kept) for slot, kept in self._slots.items()}
+        return self._dumped
+
+    def load(self, slots: dict[int, A]) -> None:
+        """Be what was stored."""
+        self._slots = slots
+        self._blocks.clear()
+        self._touched.clear()
+        self._dumped.clear()
 
     def drop_before(self, oldest: int) -> None:
         """Forget the slots before one."""

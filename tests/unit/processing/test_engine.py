@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.processing.metrics import MetricFault
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
 from .events import NOW, event
-from .virtual import VirtualClock, engine_of, opened, running, settle, until
+from .virtual import NOWHERE, VirtualClock, engine_of, opened, running, settle, until
 
 COUNT = MetricConfig(name="count", types=["bench.*"], kind="count")
 
@@ -122,7 +122,9 @@ async def test_a_log_made_anew_is_read_anew() -> None:
         before = engine.snapshot()
         log.recreate()
         await log.append([event(1, "bench.tick", clock.time())])
-        await clock.advance(2)
+        await clock.advance(1)
+        await until(lambda: engine.ready)
+        await clock.advance(1)
         after = engine.snapshot()
         epoch = (await log.bounds()).epoch
     assert (before.metrics["count"], before.events_total) == (7, 7)
@@ -142,6 +144,7 @@ async def test_a_cursor_that_was_trimmed_away_leads_to_a_rebuild() -> None:
     with capture_logs() as lines:
         async with running(engine):
             await clock.advance(1)
+            await until(lambda: engine.ready)
             assert engine.snapshot().metrics["count"] == 5
     assert "analytics.cursor_lost" in [line["event"] for line in lines]
 
@@ -165,7 +168,7 @@ async def test_lag_and_processed_are_measured() -> None:
     log = await opened(clock)
     registry = CollectorRegistry()
     config = AnalyticsConfig(metrics=[COUNT, MetricConfig(name="mean", types=["*"], kind="mean", field="data.x")])
-    engine = AnalyticsEngine(config, log, clock=clock, metrics=ProcessingMetrics(registry), sleep=clock.sleep)
+    engine = AnalyticsEngine(config, log, NOWHERE, clock=clock, metrics=ProcessingMetrics(registry), sleep=clock.sleep)
     await engine.rebuild()
     await log.append([event(n, "bench.tick") for n in range(2500)])
     follow = asyncio.create_task(engine.run_follow())
@@ -375,6 +378,7 @@ async def test_values_of_others_join_the_snapshot_and_declared_metrics_go_before
     engine = AnalyticsEngine(
         AnalyticsConfig(metrics=[COUNT]),
         log,
+        NOWHERE,
         clock=clock,
         metrics=ProcessingMetrics(CollectorRegistry()),
         sleep=clock.sleep,

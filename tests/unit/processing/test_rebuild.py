@@ -20,7 +20,7 @@ from hxp_enterprise_llm.event.processing.snapshot import read_mark
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
 from .events import NOW, event, stored
-from .virtual import VirtualClock, engine_of, opened, running, settle
+from .virtual import NOWHERE, VirtualClock, engine_of, opened, running, until
 
 CONFIG = AnalyticsConfig(
     metrics=[*default_metrics(), MetricConfig(name="latency_last", types=["*"], kind="last", field="data.latency_ms")]
@@ -84,7 +84,7 @@ async def test_without_snapshots_the_way_back_is_bounded_and_said() -> None:
         await log.append([event(start + n, "bench.tick", clock.time()) for n in range(4000)])
     metrics = ProcessingMetrics(CollectorRegistry())
     config = AnalyticsConfig(metrics=[MetricConfig(name="count", types=["*"], kind="count")])
-    engine = AnalyticsEngine(config, log, clock=clock, metrics=metrics, sleep=clock.sleep, rebuild_limit=5000)
+    engine = AnalyticsEngine(config, log, NOWHERE, clock=clock, metrics=metrics, sleep=clock.sleep, rebuild_limit=5000)
     with capture_logs() as lines:
         await engine.rebuild()
     assert engine.snapshot().metrics["count"] == 5000
@@ -168,9 +168,11 @@ async def test_a_log_that_is_trimmed_meanwhile_is_surveyed_again() -> None:
     await log.open()
     await log.append([event(1, "a")])
     engine = engine_of(log, clock)
-    async with running(engine):
+    async with running(engine, whole=False):
+        await until(lambda: log.gone)
         assert not engine.ready
         await clock.advance(0.2)
+        await until(lambda: engine.ready)
         assert engine.snapshot().events_total == 1
 
 
@@ -205,9 +207,9 @@ async def test_a_reload_during_the_rebuild_is_not_lost() -> None:
     log = await opened(clock)
     await log.append([event(n, "bench.tick") for n in range(3000)])
     engine = engine_of(log, clock)
-    async with running(engine):
+    async with running(engine, whole=False):
         engine.prepare(AnalyticsConfig(metrics=[MetricConfig(name="count", types=["*"], kind="count")]))()
-        await settle()
+        await until(lambda: engine.ready)
     assert set(engine.snapshot().metrics) == {"count"}
 
 

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -14,6 +15,7 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import EventLog, Limits
 from hxp_enterprise_llm.event.processing.engine import AnalyticsEngine
+from hxp_enterprise_llm.event.processing.stored import AnalyticsFile
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 
 from .events import NOW
@@ -76,17 +78,24 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def engine_of(log: EventLog, clock: VirtualClock, config: AnalyticsConfig | None = None) -> AnalyticsEngine:
+NOWHERE = AnalyticsFile(Path("/nowhere/analytics/state"))
+"""Of an engine that never saves."""
+
+
+def engine_of(
+    log: EventLog, clock: VirtualClock, config: AnalyticsConfig | None = None, file: AnalyticsFile = NOWHERE
+) -> AnalyticsEngine:
     """An engine of its own registry on virtual time."""
     metrics = ProcessingMetrics(CollectorRegistry())
-    return AnalyticsEngine(config or AnalyticsConfig(), log, clock=clock, metrics=metrics, sleep=clock.sleep)
+    return AnalyticsEngine(config or AnalyticsConfig(), log, file, clock=clock, metrics=metrics, sleep=clock.sleep)
 
 
 @asynccontextmanager
-async def running(engine: AnalyticsEngine) -> AsyncIterator[AnalyticsEngine]:
-    """The engine with its two tasks; a task that dies fails the test."""
+async def running(engine: AnalyticsEngine, *, whole: bool = True) -> AsyncIterator[AnalyticsEngine]:
+    """The engine with its two tasks, its windows `whole`; a task that dies fails the test."""
     tasks = [asyncio.create_task(engine.run_follow()), asyncio.create_task(engine.run_ticks())]
     try:
+        await until(lambda: engine.ready or not whole or tasks[0].done())
         await settle()
         yield engine
         for task in tasks:

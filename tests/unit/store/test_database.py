@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 
-from hxp_enterprise_llm.store import migrations
-from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreTooNew, StoreUnavailable
+from hxp_enterprise_llm.store import migrations, upgrading
+from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreTooNew, StoreUnavailable, newest_revision
 from hxp_enterprise_llm.store.tables import cursor, metadata
 
 VERSIONS = Path(migrations.__file__).parent / "versions"
@@ -158,6 +159,23 @@ async def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreTooNew, match="was written by a newer release \\(revision 9999\\)"):
         await store.open()
     await store.close()
+
+
+def test_the_newest_revision_is_the_last_of_alembics() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(upgrading.migrations()).get_current_head()
+
+
+async def test_a_store_that_is_up_to_date_has_no_use_for_alembic(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = Store(path)
+    await store.open()
+    await store.close()
+    program = (
+        "import asyncio, pathlib, sys; from hxp_enterprise_llm.store.database import Store;"
+        f"asyncio.run(Store(pathlib.Path({str(path)!r})).open()); sys.exit('alembic' in sys.modules)"
+    )
+    started = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await started.wait() == 0
 
 
 async def test_a_full_disk_is_reported_and_passes(store: Store) -> None:

@@ -29,7 +29,7 @@ def old_store(path: Path) -> None:
     """At the first revision: one delivery sent, one in flight when the process ended, one dead."""
     engine = create_engine(f"sqlite:///{path}")
     config = Config()
-    config.set_main_option("script_location", str(database._MIGRATIONS))
+    config.set_main_option("script_location", str(database.MIGRATIONS))
     payload = json.dumps(msgspec.to_builtins(notification()))
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -14,7 +14,8 @@ from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.history.codec import unpack
 from hxp_enterprise_llm.event.processing.history.database import Meta
 from hxp_enterprise_llm.event.processing.history.memories import absorb
-from hxp_enterprise_llm.event.processing.history.model import TIERS, Cursor, Tier, identity
+from hxp_enterprise_llm.event.processing.history.model import TIERS, Cursor, Tier
+from hxp_enterprise_llm.event.processing.identity import identity
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
 
 Found = dict[Accumulator, dict[int, Aggregate]]

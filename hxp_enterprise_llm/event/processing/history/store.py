@@ -17,14 +17,8 @@ from hxp_enterprise_llm.event.processing.history.codec import pack, unpack
 from hxp_enterprise_llm.event.processing.history.collector import Gathered
 from hxp_enterprise_llm.event.processing.history.database import Budget, Database, Meta, retrying
 from hxp_enterprise_llm.event.processing.history.memories import absorb
-from hxp_enterprise_llm.event.processing.history.model import (
-    DETAIL,
-    TIERS,
-    Cursor,
-    Tier,
-    accumulator_of,
-    identity,
-)
+from hxp_enterprise_llm.event.processing.history.model import DETAIL, TIERS, Cursor, Tier
+from hxp_enterprise_llm.event.processing.identity import accumulator_of, identity
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
 
 Place = tuple[Tier, int]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from operator import attrgetter
 
@@ -24,11 +23,12 @@ from hxp_enterprise_llm.event.log.model import (
 )
 from hxp_enterprise_llm.event.model import BEGINNING, Offset
 from hxp_enterprise_llm.event.processing.analytics import LabelledValue
-from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, Unusable, encoded
+from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, encoded
 from hxp_enterprise_llm.event.processing.platform.measuring import measure
 from hxp_enterprise_llm.event.processing.platform.platform import Platform, Views
 from hxp_enterprise_llm.event.processing.platform.snapshot import snapshot_data, snapshot_event
 from hxp_enterprise_llm.event.processing.prices.table import Snapshot
+from hxp_enterprise_llm.event.processing.saving import Content, Saver
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.outage import Outage
 from hxp_enterprise_llm.telemetry.health import Part
@@ -59,19 +59,18 @@ class PlatformEngine:
         prices: Snapshot,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._log, self._file, self._clock, self._telemetry, self._sleep = event_log, file, clock, metrics, sleep
+        self._log, self._clock, self._telemetry, self._sleep = event_log, clock, metrics, sleep
         self._memory = event_log if isinstance(event_log, ReadsNow) else None
         self._prices = prices
         self._core = Platform(config, prices)
         self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
-        self._saved_position = self._sequence = 0
+        self._sequence = 0
         self._told: tuple[int, int] | None = None
         self._loaded = False
         self._ready = asyncio.Event()
-        self._writer = ThreadPoolExecutor(1, "platform")
         self._following = Outage(log, "platform.follow")
         self._appending = Outage(log, "platform.append")
-        self._saving = Outage(log, "platform.save")
+        self._saver = Saver(file, "platform", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state)
 
     @property
     def ready(self) -> bool:
@@ -93,7 +92,7 @@ class PlatformEngine:
         facts = {"position": self._position, "lag": self.lag}
         for outage, what in (
             (self._following, "the log cannot be followed"),
-            (self._saving, "the state cannot be saved: a restart will take longer"),
+            (self._saver.outage, "the state cannot be saved: a restart will take longer"),
             (self._appending, "snapshots cannot be stored"),
         ):
             if outage.reason:
@@ -150,7 +149,7 @@ class PlatformEngine:
     async def _load(self) -> None:
         """Go on from the saved state, or begin with the first event of the log. Raises LogError."""
         bounds = await self._log.bounds()
-        saved = await asyncio.get_running_loop().run_in_executor(self._writer, self._read)
+        saved = await self._saver.read()
         self._epoch, self._loaded, self._head = bounds.epoch, True, bounds.head
         if saved is None:
             self._position = Offset(bounds.first - 1)
@@ -160,27 +159,16 @@ class PlatformEngine:
         else:
             self._core = Platform(self._core.config, self._prices, saved.state)
             self._position = Offset(saved.position)
-            self._saved_position = saved.position if saved.epoch else -1
+            self._saver.begin(saved.position if saved.epoch else -1)
             log.info("platform.loaded", position=self._position, head=bounds.head, events=saved.state.events)
-
-    def _read(self) -> Saved | None:
-        """The saved state. One that cannot be used is kept aside: the log has what it was made of."""
-        try:
-            return self._file.read()
-        except (Unusable, OSError) as error:
-            log.warning("platform.state_unusable", reason=str(error))
-            with suppress(OSError):
-                self._file.set_aside("unusable")
-            return None
 
     def _begin_anew(self, bounds: Bounds, reason: str) -> None:
         """The log was made anew: what is known of the old one is set aside, and the new one read from its beginning."""
         log.warning("platform.begun_anew", reason=reason, events=self._core.state.events, epoch=bounds.epoch)
-        with suppress(OSError):
-            self._file.set_aside("other-epoch")
+        self._saver.set_aside("other-epoch")
         self._core = Platform(self._core.config, self._prices)
         self._epoch, self._position = bounds.epoch, Offset(bounds.first - 1)
-        self._saved_position = -1
+        self._saver.begin(-1)
         self._ready.clear()
 
     def _skip_to(self, bounds: Bounds) -> None:
@@ -200,6 +188,7 @@ class PlatformEngine:
         events = batch.events[bisect_right(batch.events, self._position, key=_OFFSET) :]
         before, ignored = self._core.state.events, self._core.state.ignored
         self._core.take(events)
+        self._saver.took(len(events))
         self._position, self._head = max(self._position, batch.next), max(self._head, batch.head)
         self._telemetry.events.inc(self._core.state.events - before)
         self._telemetry.ignored.inc(self._core.state.ignored - ignored)
@@ -220,30 +209,20 @@ class PlatformEngine:
 
     async def run_saves(self) -> None:
         """Save the state now and then, for ever."""
-        while True:
-            await self._sleep(self._core.config.save_interval)
-            await self.save()
+        await self._saver.run(lambda: self._core.config.save_interval)
 
     async def save(self) -> None:
         """Save state and position in one step, when there is something new."""
-        if not self._loaded or self._position == self._saved_position:
-            return
-        started, position = self._clock.monotonic(), self._position
-        content = encoded(Saved(self._epoch, position, self._core.settled()))
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, content)
-        except OSError as error:
-            self._saving.failed(error)
-            return
-        self._saving.worked()
-        self._saved_position = position
-        self._telemetry.save_seconds.set(self._clock.monotonic() - started)
-        self._telemetry.state_bytes.set(len(content))
+        await self._saver.save()
 
     async def close(self) -> None:
         """Save for the last time."""
-        await self.save()
-        self._writer.shutdown(wait=False)
+        await self._saver.close()
+
+    def _content(self) -> Content | None:
+        if not self._loaded:
+            return None
+        return Content(self._position, encoded(Saved(self._epoch, self._position, self._core.settled())))
 
     # telling
 

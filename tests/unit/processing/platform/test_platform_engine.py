@@ -180,7 +180,7 @@ async def test_a_damaged_state_is_kept_aside_and_made_anew(bench: Bench, content
     with capture_logs() as lines:
         async with bench.running() as engine:
             assert total(engine) == 1
-    assert "platform.state_unusable" in [line["event"] for line in lines]
+    assert "state.unusable" in [line["event"] for line in lines]
     assert bench.file.path.with_name("state.unusable").read_bytes() == content
 
 
