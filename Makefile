@@ -102,6 +102,7 @@ torture: dev
 	$(BIN)/python -m tests.torture slow 1000
 	$(BIN)/python -m tests.torture partition 30
 	$(BIN)/python -m tests.torture notifications 200
+	$(BIN)/python -m tests.torture load 3600
 
 # These need the system's Python alone, nothing of the development environment.
 install uninstall wheels:

@@ -1,4 +1,4 @@
-"""All built-in aggregations on one core: analytics and the platform's cores, by CPU time of an event; top of a profile.
+"""All built-in aggregations on one core: analytics, the platform, the history; CPU time of an event, top of a profile.
 
 Run it with `python -m tests.performance platform`. It prints figures and judges nothing. CPU time of this process, the
 best of three; events a second is its inverse, what one core would take if it did nothing else.
@@ -10,14 +10,22 @@ import cProfile
 import pstats
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.processing import default_metrics
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import Event, Offset, encode, rfc3339
 from hxp_enterprise_llm.event.processing.analytics import Analytics
+from hxp_enterprise_llm.event.processing.history.collector import Collector
+from hxp_enterprise_llm.event.processing.history.model import ALWAYS, Cursor
+from hxp_enterprise_llm.event.processing.history.store import Keep, Store
 from hxp_enterprise_llm.event.processing.metrics import compile_metrics
 from hxp_enterprise_llm.event.processing.platform.keeping import Saved, encoded
 from hxp_enterprise_llm.event.processing.platform.platform import Platform
@@ -26,6 +34,7 @@ from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.processing.windows import Timeline
 
 NOW = 1_800_000_000.0
+DAY = 86_400
 EVENTS = 60_000
 WINDOWS = {"10s": 10.0, "1m": 60.0, "5m": 300.0}
 MODELS = ("gpt-4o", "gpt-4o-mini", "o3-mini", "gpt-4.1", "own-finetune-7b")
@@ -82,27 +91,59 @@ def load(types: Sequence[str], chance: random.Random) -> list[Stored]:
 
 
 class All:
-    """Both, as the follower of each would feed them."""
+    """The cores of these rooms, as the follower of each would feed them; the history writes to a file."""
 
-    def __init__(self, *, analytics: bool = True, platform: bool = True) -> None:
-        self.analytics = (
-            Analytics(compile_metrics(default_metrics(), WINDOWS), Timeline(WINDOWS)) if analytics else None
-        )
-        self.platform = Platform(PlatformConfig(), PRICES) if platform else None
+    def __init__(self, directory: Path, rooms: Collection[str]) -> None:
+        self.analytics = Analytics(METRICS, Timeline(WINDOWS)) if "analytics" in rooms else None
+        self.platform = Platform(PlatformConfig(), PRICES) if "platform" in rooms else None
+        self.history = Writing(directory) if "history" in rooms else None
         if self.analytics is not None:
             self.analytics.advance(NOW)
 
     def take(self, events: list[Stored], batch: int) -> None:
+        """Take all events in, and book, write and fold what they leave pending."""
         for start in range(0, len(events), batch):
+            # What one commit brings is made one batch of columns, whoever follows.
+            those = StoredColumns.of(events[start : start + batch])
             if self.analytics is not None:
-                self.analytics.take(events[start : start + batch])
+                self.analytics.take(those)
             if self.platform is not None:
-                self.platform.take(events[start : start + batch])
+                self.platform.take(those)
+            if self.history is not None:
+                self.history.take(those)
         if self.platform is not None:
             self.platform.settled()
+        if self.history is not None:
+            self.history.close()
+
+
+class Writing:
+    """The history as its thread works: events are collected, and written once there are many."""
+
+    def __init__(self, directory: Path) -> None:
+        self._collector = Collector([*ALWAYS, *(a for metric in METRICS for a in metric.accumulators)])
+        self._store = Store(directory / f"{uuid4()}.db", 2**31, Keep(7 * DAY, 90 * DAY))
+        self._position = 0
+
+    def take(self, events: StoredColumns) -> None:
+        self._collector.take(events, NOW)
+        self._position = events.offsets[-1]
+        if self._collector.full:
+            self._write()
+
+    def _write(self) -> None:
+        self._store.write(self._collector.drain(), Cursor("e", self._position), NOW)
+
+    def close(self) -> None:
+        self._write()
+        for place in self._store.due(NOW + 2 * DAY):
+            self._store.fold(place)
+        self._store.close()
 
 
 PRICES = shipped()
+METRICS = compile_metrics(default_metrics(), WINDOWS)
+ROOMS = ("analytics", "platform", "history")
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -111,9 +152,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def best(events: list[Stored], batch: int, **which: bool) -> float:
+def best(events: list[Stored], batch: int, rooms: Collection[str]) -> float:
     """Microseconds an event."""
-    return min(timed(lambda: All(**which).take(events, batch)) for _ in range(3)) * 1e6 / len(events)
+    with TemporaryDirectory(prefix="bench-") as directory:
+        found = [timed(partial(All(Path(directory), rooms).take, events, batch)) for _ in range(3)]
+    return min(found) * 1e6 / len(events)
 
 
 def report(name: str, figure: str) -> None:
@@ -125,22 +168,23 @@ def main() -> None:
     for name, types in (("requests alone", [REQUEST]), ("seven types", MIX)):
         events = load(types, chance)
         for batch in (100, 1000):
-            mine, theirs = best(events, batch, analytics=False), best(events, batch, platform=False)
-            both = best(events, batch)
-            report(f"{name}, batches of {batch}: platform", f"{mine:.2f} µs/event")
-            report(f"{name}, batches of {batch}: analytics", f"{theirs:.2f} µs/event")
-            report(f"{name}, batches of {batch}: all on one core", f"{both:.2f} µs/event, {1e3 / both:,.0f} thousand/s")
-        made = All(analytics=False)
-        made.take(events, 1000)
+            for room in ROOMS:
+                report(f"{name}, batches of {batch}: {room}", f"{best(events, batch, [room]):.2f} µs/event")
+            together = best(events, batch, ROOMS)
+            report(
+                f"{name}, batches of {batch}: all on one core",
+                f"{together:.2f} µs/event, {1e3 / together:,.0f} thousand/s",
+            )
         top_five(events)
-    assert made.platform is not None
-    state = made.platform.settled()
+    platform = Platform(PlatformConfig(), PRICES)
+    platform.take(events)
+    state = platform.settled()
     content = encoded(Saved("e", 1, state))
     report(
         "a save: encoding, of " + f"{len(content) / 1e3:.0f} kB",
         f"{1e3 * timed(lambda: encoded(Saved('e', 1, state))):.1f} ms",
     )
-    views = made.platform.views(NOW)
+    views = platform.views(NOW)
     report("a platform.snapshot", f"{1e3 * timed(lambda: snapshot_data(views, NOW, 1)):.1f} ms")
     report("values for analytics.snapshot", f"{1e3 * timed(views.extras):.1f} ms")
 
@@ -148,10 +192,9 @@ def main() -> None:
 def top_five(events: list[Stored]) -> None:
     """Where the time of all of it goes."""
     profile = cProfile.Profile()
-    everything = All()
-    profile.enable()
-    everything.take(events, 1000)
-    profile.disable()
+    with TemporaryDirectory(prefix="bench-") as directory:
+        everything = All(Path(directory), ROOMS)
+        profile.runcall(everything.take, events, 1000)
     found = pstats.Stats(profile).get_stats_profile()
     ranked = sorted(found.func_profiles.items(), key=lambda each: -each[1].tottime)[:5]
     for name, each in ranked:

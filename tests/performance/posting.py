@@ -49,6 +49,12 @@ class Poster:
             self.sock.sendall(request)
         return request is not None
 
+    def post(self, request: bytes) -> None:
+        """Send a request of one's own and wait for the answer. Raises ValueError as `receive` does."""
+        self.sock.sendall(request)
+        while not self.receive():
+            pass
+
     def receive(self) -> bool:
         """Take what has come; answers whether that completes an answer. Raises ValueError on any status but 202."""
         self._answer += self.sock.recv(1 << 18)

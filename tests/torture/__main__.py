@@ -1,7 +1,7 @@
 """Each says its figures, and fails on a finding.
 
 python -m tests.torture cuts COUNT | flips EVERY | kills COUNT | decoders COUNT | endpoints COUNT | faults EVERY |
-    siege TIMES | slow CONNECTIONS | partition HEARTBEAT | notifications KILLS [SEED]
+    siege TIMES | slow CONNECTIONS | partition HEARTBEAT | notifications KILLS [SEED] | load SECONDS [RATE]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.faults import cuts, flips, kills, tellings
 from tests.fuzz.endpoints import all_endpoints
 from tests.fuzz.targets import campaigns
 from tests.integration.daemon import Daemon
-from tests.torture import attacks, daemon
+from tests.torture import attacks, daemon, load
 
 _CUTS_A_RUN = 1000
 _KILLS_A_LINE, _FLIPS_A_LINE = 100, 25_000
@@ -114,6 +114,11 @@ def torture_notifications(count: int, seed: int | None = None) -> int:
     return len(found.faults)
 
 
+def torture_load(seconds: int, rate: int = load.RATE) -> int:
+    """A steady load for so long; memory that grows in the second half is a finding."""
+    return load.run(seconds, say, rate)
+
+
 def say(line: str) -> None:
     """A line at once, also into a file."""
     sys.stdout.write(line + "\n")
@@ -131,6 +136,7 @@ RUNS = {
     "slow": (torture_slow, 1000),
     "partition": (torture_partition, 30),
     "notifications": (torture_notifications, 200),
+    "load": (torture_load, 3600),
 }
 
 

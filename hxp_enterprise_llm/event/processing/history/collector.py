@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Any
 
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.history.memories import empty
@@ -16,6 +16,11 @@ from hxp_enterprise_llm.event.processing.windows import Timeline, Times
 
 Gathered = dict[Accumulator, dict[int, Aggregate]]
 """Memories by second."""
+
+_MOST_EVENTS = 65_536
+"""Writing costs the same however many events a second has: the more of them at once, the less each."""
+_MOST_SECONDS = 2048
+"""What is read again from a log of long ago has few events a second, and a memory of each accumulator for each."""
 
 
 class _Slots:
@@ -43,34 +48,55 @@ class Collector:
         """Take another list, after `drain`."""
         self._series: dict[Accumulator, Any] = {each: _Slots(each) for each in dict.fromkeys(accumulators)}
         self._planner = Planner(self._series)
+        self._begin()
+
+    def _begin(self) -> None:
         self.taken = 0
         """Events that are not drained yet."""
+        self._seconds: set[int] = set()
 
     def take(self, events: Sequence[Stored], now: float) -> None:
         """Take events in. One without a time, or with one in the future, belongs to `now` (wall-clock seconds)."""
         self.taken += len(events)
-        kinds = self._planner.kinds_of([event.type for event in events])
-        touching = frozenset(kind for kind in set(kinds) if self._planner.kinds[kind].touched)
-        wanted = [kind in touching for kind in kinds]
+        columns = StoredColumns.of(events)
+        raws, kinds = columns.raws, self._planner.kinds_of(columns.types)
+        present = set(kinds)
+        touching = frozenset(kind for kind in present if self._planner.kinds[kind].touched)
         if not touching:
             return
+        if len(touching) < len(present):
+            wanted = [kind in touching for kind in kinds]
+            raws, kinds = list(compress(raws, wanted)), list(compress(kinds, wanted))
         plan = self._planner.plan(touching)
-        raws = [event.raw for event in compress(events, wanted)]
-        views, of_views = plan.read(raws, list(compress(kinds, wanted)))
-        slots = self._times.slots(plan.times(views))
-        second = int(now)
-        places: dict[int, tuple[list[Any], list[int]]] = defaultdict(lambda: ([], []))
-        for slot, view, kind in zip(slots, views, of_views, strict=True):
-            those, of_kinds = places[second if slot is None else min(slot, second)]
+        views, of_views = plan.read(raws, kinds)
+        for second, those, of_those in self._by_second(views, of_views, plan.times(views), int(now)):
+            self._seconds.add(second)
+            plan.feed(second, those, of_those)
+
+    def _by_second(
+        self, views: Sequence[Any], kinds: Sequence[int], times: Sequence[Any], now: int
+    ) -> Iterable[tuple[int, Sequence[Any], Sequence[int]]]:
+        """The events of each second with their kinds, in their order."""
+        seconds = {slot: now if slot is None else min(slot, now) for slot in self._times.different(times)}
+        if len(set(seconds.values())) == 1:
+            # Live, most batches are.
+            return [(second, views, kinds) for second in set(seconds.values())]
+        parts: dict[int, tuple[list[Any], list[int]]] = {second: ([], []) for second in seconds.values()}
+        for slot, view, kind in zip(self._times.slots(times), views, kinds, strict=True):
+            those, of_those = parts[seconds[slot]]
             those.append(view)
-            of_kinds.append(kind)
-        for place, (those, of_kinds) in places.items():
-            plan.feed(place, those, of_kinds)
+            of_those.append(kind)
+        return [(second, *part) for second, part in parts.items()]
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to write: what is held grows with the seconds, what is lost by a kill with the events."""
+        return self.taken >= _MOST_EVENTS or len(self._seconds) >= _MOST_SECONDS
 
     def drain(self) -> Gathered:
         """What was taken in; from now on it is somebody else's."""
         found = {accumulator: each.slots for accumulator, each in self._series.items() if each.slots}
         for each in self._series.values():
             each.slots = {}
-        self.taken = 0
+        self._begin()
         return found

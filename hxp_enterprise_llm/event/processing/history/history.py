@@ -38,7 +38,6 @@ log = structlog.get_logger("history")
 
 _WRITE_SECONDS = 2.0
 """Between two writes, when little comes in."""
-_WRITE_EVENTS = 8192
 _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
@@ -162,7 +161,7 @@ class History:
         began = self._clock.monotonic()
         await self._in_writer(lambda: self._collector.take(events, self._clock.time()))
         self._cursor = self._cursor._replace(position=events[-1].offset)
-        if self._collector.taken >= _WRITE_EVENTS:
+        if self._collector.full:
             await self._write()
         if busy:
             await self._sleep(_YIELD * (self._clock.monotonic() - began))

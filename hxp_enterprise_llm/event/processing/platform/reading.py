@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import parse_rfc3339
 
@@ -271,8 +272,9 @@ READERS = {type: Reader(view) for type, view in VIEWS.items()}
 
 def parted(events: Sequence[Stored]) -> dict[str, list[bytes]]:
     """The texts of the events by type, of the types that are read."""
-    parts: dict[str, list[bytes]] = {}
-    for event in events:
-        if event.type in VIEWS:
-            parts.setdefault(event.type, []).append(event.raw)
+    columns = StoredColumns.of(events)
+    parts: dict[str, list[bytes]] = {type: [] for type in dict.fromkeys(columns.types) if type in VIEWS}
+    for type, raw in zip(columns.types, columns.raws, strict=True):
+        if type in parts:
+            parts[type].append(raw)
     return parts

@@ -25,22 +25,27 @@ class Rate(NamedTuple):
     reasoning: Tiers | None = None
     request: int = 0
     """nano-USD for each request besides its tokens."""
-    flat: tuple[int, int] | None = None
-    """Input and output price where there are no tiers: the short way for what is usual."""
+    flat: tuple[int, int, int, int, int] | None = None
+    """The five prices where there are no tiers: the short way for what is usual."""
 
     def cost(self, input: int, output: int, cached: int = 0, written: int = 0, reasoning: int = 0) -> int:
         """Nano-USD of one request, half a nano up. `input` includes what was cached, `output` the reasoning.
 
         A tier holds for all tokens of a request that is larger than where it begins.
         """
-        if self.flat is not None and not (cached or written or reasoning):
-            return (input * self.flat[0] + output * self.flat[1] + _MILLION // 2) // _MILLION + self.request
+        in_, out, read, write, think = self.flat or self._of_size(input)
+        if not (cached or written or reasoning):
+            total = input * in_ + output * out
+        else:
+            total = max(0, input - cached - written) * in_ + cached * read + written * write
+            total += max(0, output - reasoning) * out + reasoning * think
+        return (total + _MILLION // 2) // _MILLION + self.request
+
+    def _of_size(self, input: int) -> tuple[int, int, int, int, int]:
+        """The five prices for a request of so many input tokens."""
         in_, out = _at(self.input, input), _at(self.output, input)
         read, write = _or(self.cache_read, input, in_), _or(self.cache_write, input, in_)
-        think = _or(self.reasoning, input, out)
-        total = max(0, input - cached - written) * in_ + cached * read + written * write
-        total += max(0, output - reasoning) * out + reasoning * think
-        return (total + _MILLION // 2) // _MILLION + self.request
+        return in_, out, read, write, _or(self.reasoning, input, out)
 
 
 def _at(tiers: Tiers, input: int) -> int:
@@ -97,8 +102,9 @@ def make_rate(
     request: int = 0,
 ) -> Rate:
     """A rate that knows whether it is flat."""
-    plain = len(input) <= 1 and len(output) <= 1
-    return Rate(input, output, read, write, reasoning, request, (_at(input, 1), _at(output, 1)) if plain else None)
+    rate = Rate(input, output, read, write, reasoning, request)
+    plain = all(len(tiers) <= 1 for tiers in (input, output, read or (), write or (), reasoning or ()))
+    return rate._replace(flat=rate._of_size(1)) if plain else rate
 
 
 def read_periods(entries: list[dict[str, Any]]) -> ModelPrices:
