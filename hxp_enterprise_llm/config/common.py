@@ -42,6 +42,13 @@ class SecurityConfig(Section, frozen=True, kw_only=True):
     trusted_networks: Annotated[
         list[str], about("Networks (CIDR) whose peers pass without a credential", live=True)
     ] = []
+    service_networks: Annotated[
+        list[str],
+        about(
+            "Those of them in which our other services run: they publish alerts and snapshots without a key",
+            live=True,
+        ),
+    ] = []
     trusted_proxies: Annotated[
         list[str],
         about("Networks (CIDR) of proxies whose X-Forwarded-For is believed: it names the client", live=True),

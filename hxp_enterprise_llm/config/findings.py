@@ -38,8 +38,13 @@ class Check(NamedTuple):
 
 def networks(security: SecurityConfig) -> Iterator[Finding]:
     """Trusted networks are CIDR, written exactly, and never the whole Internet."""
-    for index, text in enumerate(security.trusted_networks):
-        path = f"security.trusted_networks[{index}]"
+    yield from _networks("trusted_networks", security.trusted_networks)
+    yield from _networks("service_networks", security.service_networks)
+
+
+def _networks(key: str, texts: list[str]) -> Iterator[Finding]:
+    for index, text in enumerate(texts):
+        path = f"security.{key}[{index}]"
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:

@@ -239,7 +239,7 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     api_key_file: Annotated[
         str,
         about(
-            "File with the API key sent to event processing, scopes read and publish; empty: "
+            "File with the API key sent to event processing, scopes read, publish and publish:own; empty: "
             "$CREDENTIALS_DIRECTORY/event-log-api-key, else none"
         ),
     ] = ""

@@ -25,7 +25,9 @@ __all__ = ["Policy", "RequestHead", "admit"]
 
 ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
 """What loopback and trusted networks may do without a credential."""
-LOOPBACK_SCOPES = ANONYMOUS_SCOPES | {"silence", "dashboards:write"}
+SERVICE_SCOPES = ANONYMOUS_SCOPES | {"publish:own"}
+"""What our own services on other hosts may do beside: they put alerts and refreshes into the log."""
+LOOPBACK_SCOPES = SERVICE_SCOPES | {"silence", "dashboards:write"}
 """What loopback may do beside: nobody silences an alert or changes a dashboard from elsewhere without a name."""
 
 ENCODINGS = ("gzip", "deflate", "identity")
@@ -214,8 +216,13 @@ def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind
             return key
         expires = math.inf if key.expires is None else key.expires
         return Principal("service", network, head.peer, key.scopes, key.id, expires)
-    scopes = LOOPBACK_SCOPES if network == "loopback" else ANONYMOUS_SCOPES
-    return unwelcome or Principal("anonymous", network, head.peer, scopes)
+    return unwelcome or Principal("anonymous", network, head.peer, _scopes_without_key(head, policy, network))
+
+
+def _scopes_without_key(head: RequestHead, policy: Policy, network: PeerKind) -> frozenset[str]:
+    if network == "loopback":
+        return LOOPBACK_SCOPES
+    return SERVICE_SCOPES if policy.services.classify(head.peer) == "trusted" else ANONYMOUS_SCOPES
 
 
 def _find_key(head: RequestHead, policy: Policy, credentials: Sequence[str]) -> ApiKey | Refusal:

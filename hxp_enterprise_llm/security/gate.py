@@ -16,6 +16,7 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security import cors
 from hxp_enterprise_llm.security.admit import RequestHead, admit, behind_proxies
 from hxp_enterprise_llm.security.body import LEASE
+from hxp_enterprise_llm.security.front.asked import PlainRequest
 from hxp_enterprise_llm.security.local import asker_of
 from hxp_enterprise_llm.security.model import Asked, Handler, Principal, Refusal, Route
 from hxp_enterprise_llm.security.policy import Policy
@@ -64,6 +65,13 @@ def address_of(asked: Asked) -> str:
     if isinstance(asked, web.Request) and PRINCIPAL in asked:
         return asked[PRINCIPAL].address
     return asked.remote or ""
+
+
+def scopes_of(asked: Asked) -> frozenset[str]:
+    """What whoever asks may do."""
+    if isinstance(asked, web.Request):
+        return asked[PRINCIPAL].scopes if PRINCIPAL in asked else frozenset()
+    return asked.scopes if isinstance(asked, PlainRequest) else frozenset()
 
 
 class Gate:

@@ -20,6 +20,7 @@ Scope = Literal[
     "open",  # liveness only: says nothing that an outsider may not know
     "read",  # events, streams, dashboards, state
     "publish",  # put events into the log
+    "publish:own",  # put events into the log of the types that the services make themselves: alerts, snapshots
     "notify",  # send a notification by hand, hand alerts in, acknowledge
     "silence",  # silence alerts
     "dashboards:refresh",

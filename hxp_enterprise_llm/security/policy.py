@@ -14,6 +14,7 @@ from hxp_enterprise_llm.security.networks import Networks
 from hxp_enterprise_llm.security.proxies import Proxies
 
 NO_PROXIES = Proxies()
+NO_NETWORKS = Networks(())
 
 
 class PolicyError(ConfigError):
@@ -40,6 +41,7 @@ class Policy:
     proxies: Proxies = NO_PROXIES
     refused_credentials_per_minute: int = 30
     notify_per_minute: int = 10
+    services: Networks = NO_NETWORKS
 
     @classmethod
     def of(cls, config: SecurityConfig) -> Policy:
@@ -57,14 +59,15 @@ class Policy:
             _proxies(config.trusted_proxies),
             config.refused_credentials_per_minute,
             config.notify_per_minute,
+            _networks(config.service_networks, "service_networks"),
         )
 
 
-def _networks(texts: Sequence[str]) -> Networks:
+def _networks(texts: Sequence[str], key: str = "trusted_networks") -> Networks:
     try:
         return Networks(texts)
     except ValueError as error:
-        raise PolicyError("trusted_networks", str(error)) from None
+        raise PolicyError(key, str(error)) from None
 
 
 def _proxies(texts: Sequence[str]) -> Proxies:

@@ -38,7 +38,7 @@ async def health(session: aiohttp.ClientSession, address: str, key: str) -> dict
 async def test_a_gateway_that_is_not_trusted_follows_with_a_key(tmp_path):
     """Published by key at the gateway, stored by event processing, streamed by the gateway."""
     backend, gateway = new_key("backend"), new_key("gateway")
-    write_keys(tmp_path / "keys.yaml", {backend: ("read", "publish"), gateway: ("read", "publish")})
+    write_keys(tmp_path / "keys.yaml", {backend: ("read", "publish"), gateway: ("read", "publish", "publish:own")})
     (tmp_path / "gateway.key").write_text(gateway + "\n", encoding="utf-8")
     (tmp_path / "gateway.key").chmod(0o600)
     log = Settings(closed(placed(ProcessingConfig(), tmp_path / "log"), tmp_path / "keys.yaml"))

@@ -134,7 +134,7 @@ def _placed(config: Any, host: str, port: int, directory: Path) -> Any:
         config,
         service=replace(config.service, host=host, port=port, timeout=8),
         state=replace(config.state, directory=str(directory)),
-        security=replace(config.security, trusted_networks=[NETWORK]),
+        security=replace(config.security, trusted_networks=[NETWORK], service_networks=[NETWORK]),
     )
 
 

@@ -49,6 +49,7 @@ from hxp_enterprise_llm.event.notifications.rules.snapshots import (
 )
 from hxp_enterprise_llm.event.notifications.rules.telling import Told, Watched
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
+from hxp_enterprise_llm.event.notifications.turns import in_turns
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreUnavailable
@@ -282,8 +283,7 @@ class NotificationEngine:
         """Evaluate, store, and only then believe it. Without a snapshot only the rules are looked at."""
         evaluator, begun = self._evaluator, self._clock.monotonic()
         evaluation = evaluator.begin(self._alerts, snapshot, self._now())
-        for _ in evaluation.stretches():
-            await asyncio.sleep(0)
+        await in_turns(evaluation.stretches())
         result = evaluation.result()
         took = self._clock.monotonic() - begun
         if at is None or result.changed or result.dropped or result.told:
@@ -294,13 +294,13 @@ class NotificationEngine:
                 self._fault("store", str(error))
                 return
             self._fault("store", "")
+            await asyncio.sleep(0)
         self._alerts = result.alerts
         if snapshot is not None:
             evaluator.believe(result)
-            self.monitor.evaluated(at, result, took)
-        self.monitor.show(self._alerts)
-        for _ in self.monitor.say(result.told):
-            await asyncio.sleep(0)
+            await in_turns(self.monitor.evaluated(at, result, took))
+        await in_turns(self.monitor.show(self._alerts))
+        await in_turns(self.monitor.say(result.told))
 
     async def _save(self, result: Evaluation, place: Place | None) -> None:
         now, mono = self._now()

@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.log.model import (
     LogFull,
     LogUnavailable,
 )
-from hxp_enterprise_llm.event.sources.faults import IngestError, Interrupted, Rejected
+from hxp_enterprise_llm.event.sources.faults import SHOWN_FAULTS, IngestError, Interrupted, OwnTypes, Rejected
 from hxp_enterprise_llm.security.problems import Problem
 
 FULL_RETRY_SECONDS = 30
@@ -80,6 +80,20 @@ def _rejected(error: Exception) -> Problem:
     return problem
 
 
+def _own_types(error: Exception) -> Problem:
+    found = cast("OwnTypes", error)
+    items = [{"index": at, "path": "type", "message": f"is {type}"} for at, type in found.found[:SHOWN_FAULTS]]
+    hint = (
+        "take types of your own; alerts come in at POST /notifications/alertmanager, acknowledgements at POST"
+        " /notifications/acknowledge. A service of ours needs a key with the scope publish:own, or a place in"
+        " security.service_networks"
+    )
+    problem = Problem(403, "own_type", str(found), hint, items=items)
+    if found.stored:
+        problem.details["stored"] = appended_json(found.stored)
+    return problem
+
+
 def _interrupted(error: Exception) -> Problem:
     found = cast("Interrupted", error)
     problem = problem_of(found.cause)
@@ -124,6 +138,7 @@ def _retry(code: str, message: str, hint: str, seconds: int, **details: Any) -> 
 
 _ANSWERS: tuple[tuple[type[Exception], Callable[[Exception], Problem]], ...] = (
     (Rejected, _rejected),
+    (OwnTypes, _own_types),
     (Interrupted, _interrupted),
     (CursorError, _cursor),
     (BatchTooLarge, _batch_too_large),

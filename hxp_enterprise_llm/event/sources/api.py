@@ -21,7 +21,7 @@ from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.stream import EventStream
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
-from hxp_enterprise_llm.security.gate import address_of
+from hxp_enterprise_llm.security.gate import address_of, scopes_of
 from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, Begun, LeanPost, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
@@ -88,9 +88,9 @@ class _Api:
             return False
         done, source = partial(self._stored, self._local, told), f"/http/{asked.remote}"
         if body[:1] == b"{":
-            self._gathering.add(body, source, done)
+            self._gathering.add(body, source, done, _may_own(asked))
             return True
-        appending = self._ingest.begin(body, source=source)
+        appending = self._ingest.begin(body, source=source, own=_may_own(asked))
         if appending is None:
             return False
         appending.add_done_callback(lambda appending: done(_outcome(appending)))
@@ -108,7 +108,8 @@ class _Api:
     async def _store(self, asked: Asked, body: bytes, partial: bool) -> tuple[int, bytes]:
         try:
             items = split(body, asked.headers.get("Content-Type", ""), asked.headers)
-            appended = await self._ingest.accept(items, source=f"/http/{address_of(asked)}", partial=partial)
+            source = f"/http/{address_of(asked)}"
+            appended = await self._ingest.accept(items, source=source, partial=partial, own=_may_own(asked))
             bounds = await self._log.bounds()
         except JsonFault as fault:
             raise Problem(400, "invalid_json", str(fault), "send the whole of it as JSON in UTF-8") from None
@@ -147,6 +148,11 @@ class _Api:
             "limits": self._log.limits._asdict(),
         }
         return json_response(answer)
+
+
+def _may_own(asked: Asked) -> bool:
+    """Whether whoever asks may publish what the services make themselves."""
+    return "publish:own" in scopes_of(asked)
 
 
 def _outcome(appending: asyncio.Future[Sequence[Appended]]) -> Sequence[Appended] | LogError:

@@ -2,6 +2,7 @@
 
 IngestError
 ├── Rejected      events that are not valid
+├── OwnTypes      events that only the services themselves may publish
 └── Interrupted   the log refused the rest of a submission, a part of which is stored
 """
 
@@ -59,6 +60,23 @@ class Rejected(IngestError):
         fate = f"the first {len(self.stored):,} are stored" if self.stored else "nothing was stored"
         verb = "is" if self.faulty == 1 else "are"
         return f"{self.faulty:,} of {self.seen:,} events {verb} not valid; {fate}"
+
+
+class OwnTypes(IngestError):
+    """Events of the types that the services make themselves, from somebody else: `found` are their indices and types.
+
+    `stored`: answers for those that were stored before them (partial submissions).
+    """
+
+    def __init__(self, found: Sequence[tuple[int, str]], seen: int, stored: Sequence[Appended] = ()) -> None:
+        super().__init__(tuple(found), seen, tuple(stored))
+        self.found, self.seen, self.stored = tuple(found), seen, tuple(stored)
+
+    def __str__(self) -> str:
+        fate = f"the first {len(self.stored):,} are stored" if self.stored else "nothing was stored"
+        verb, own = ("is", "a type") if len(self.found) == 1 else ("are", "types")
+        which = f"{len(self.found):,} of {self.seen:,} events {verb} of {own} that the services make themselves"
+        return f"{which} ({self.found[0][1]}); {fate}"
 
 
 class Interrupted(IngestError):

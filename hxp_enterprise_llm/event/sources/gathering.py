@@ -25,18 +25,18 @@ class _Waiting(NamedTuple):
 
 
 class Gathering:
-    """Collects events by the source that they have if they name none."""
+    """Collects events by the source that they have if they name none, and by whether they may be of our own types."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._waiting: dict[tuple[str, bool], list[_Waiting]] = {}
         self._events = self._bytes = self._under_way = 0
 
-    def add(self, body: bytes, source: str, done: Done) -> None:
-        """Take an event in, as JSON text of one object."""
+    def add(self, body: bytes, source: str, done: Done, own: bool = False) -> None:
+        """Take an event in, as JSON text of one object; source and `own` as with Ingest."""
         if not self._events and not self._under_way:
             self._hand_on_soon()
-        self._waiting.setdefault(source, []).append(_Waiting(body, done))
+        self._waiting.setdefault((source, own), []).append(_Waiting(body, done))
         self._events += 1
         self._bytes += len(body)
         if self._events == SLICE_EVENTS or self._bytes > SLICE_BYTES:
@@ -49,18 +49,18 @@ class Gathering:
     def _hand_on(self) -> None:
         gathered, self._waiting = self._waiting, {}
         self._events = self._bytes = 0
-        for source, waiting in gathered.items():
-            if not self._begin(waiting, source):
+        for (source, own), waiting in gathered.items():
+            if not self._begin(waiting, source, own):
                 # One that is unusual in any way must not hold up the others.
                 for each in waiting:
-                    if not self._begin([each], source):
+                    if not self._begin([each], source, own):
                         asyncio.get_running_loop().call_soon(each.done, None)
 
-    def _begin(self, waiting: list[_Waiting], source: str) -> bool:
+    def _begin(self, waiting: list[_Waiting], source: str, own: bool) -> bool:
         if len(waiting) == 1:
-            appending = self._ingest.begin(waiting[0].body, source=source)
+            appending = self._ingest.begin(waiting[0].body, source=source, own=own)
         else:
-            appending = self._ingest.begin_texts([each.body for each in waiting], source=source)
+            appending = self._ingest.begin_texts([each.body for each in waiting], source=source, own=own)
         if appending is None:
             return False
         self._under_way += 1

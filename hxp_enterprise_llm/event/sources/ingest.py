@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.config.processing import IngestConfig
+from hxp_enterprise_llm.config.processing import OWN_TYPES, IngestConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import (
     Appended,
@@ -23,7 +23,15 @@ from hxp_enterprise_llm.event.log.model import (
 from hxp_enterprise_llm.event.model import Encoded, EncodedColumns, rfc3339
 from hxp_enterprise_llm.event.sources.batch import decode_array, decode_texts
 from hxp_enterprise_llm.event.sources.decode import Decoded, Item, Terms, decode_item
-from hxp_enterprise_llm.event.sources.faults import SHOWN_FAULTS, Fault, Finding, Interrupted, Invalid, Rejected
+from hxp_enterprise_llm.event.sources.faults import (
+    SHOWN_FAULTS,
+    Fault,
+    Finding,
+    Interrupted,
+    Invalid,
+    OwnTypes,
+    Rejected,
+)
 from hxp_enterprise_llm.event.sources.forms import Elements
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.event.sources.typed import TypedReader
@@ -33,6 +41,8 @@ from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 SLICE_EVENTS = 256
 SLICE_BYTES = 128 * 1024
 """Events, and bytes of them, decoded between two turns of the event loop; a larger event has a turn of its own."""
+_OWN = tuple(pattern.removesuffix("*") for pattern in (*OWN_TYPES, "stream.*"))
+"""How the types begin that the services make themselves: whoever could publish them could ring, or hush, an alarm."""
 
 
 class _Rules(NamedTuple):
@@ -99,15 +109,16 @@ class Ingest:
         return self._rules.config.max_body_bytes
 
     async def accept(
-        self, items: Iterable[Item], *, source: str, partial: bool = False, way: str = "http"
+        self, items: Iterable[Item], *, source: str, partial: bool = False, way: str = "http", own: bool = False
     ) -> list[Appended]:
         """Store the events; answers in their order, after the commit.
 
         `source` is that of events without one, `way` the label of the way in. `partial`: more than one append may
-        carry is stored in order in several records. Raises Rejected, Interrupted, and what the log's append raises.
+        carry is stored in order in several records. `own`: they may be of the types that the services make themselves.
+        Raises Rejected, OwnTypes, Interrupted, and what the log's append raises.
         """
         terms, stored = self._terms(source), list[Appended]()
-        if isinstance(items, Elements) and (events := self._at_once(items.body, terms)) is not None:
+        if isinstance(items, Elements) and (events := self._at_once(items.body, terms, own)) is not None:
             await self._store(events, stored, partial)
             self._metrics.received.labels(way).inc(len(stored))
             return stored
@@ -116,7 +127,10 @@ class Ingest:
             piece = list(islice(rest, self._log.limits.max_batch_events))
             if not partial:
                 self._check_is_all(piece, rest)
-            await self._store(await self._decode(piece, terms, stored), stored, partial)
+            decoded = await self._decode(piece, terms, stored)
+            if not own:
+                self._check_types(decoded, stored)
+            await self._store(decoded, stored, partial)
             if not partial or len(piece) < self._log.limits.max_batch_events:
                 self._metrics.received.labels(way).inc(len(stored))
                 return stored
@@ -144,20 +158,22 @@ class Ingest:
         largest = max(len(event.raw) for event in events)
         return largest <= self._log.limits.max_event_bytes and self._rules.accepts([e.type for e in events], datas)
 
-    def begin(self, body: bytes, *, source: str, way: str = "http") -> asyncio.Future[Sequence[Appended]] | None:
+    def begin(
+        self, body: bytes, *, source: str, way: str = "http", own: bool = False
+    ) -> asyncio.Future[Sequence[Appended]] | None:
         """`accept` for a small body of JSON, one event or an array of them, that takes no task.
 
         None: it is to be given to `accept`, which says what is wrong with it if anything is; nothing was stored. The
         future raises what the log's append raises.
         """
         terms = self._terms(source)
-        events = self._at_once(body, terms) if body[:1] == b"[" else self._single(body, terms)
+        events = self._at_once(body, terms, own) if body[:1] == b"[" else self._single(body, terms, own)
         if events is None:
             return None
         return self._begin_append(events, way)
 
     def begin_texts(
-        self, texts: Sequence[bytes], *, source: str, way: str = "http"
+        self, texts: Sequence[bytes], *, source: str, way: str = "http", own: bool = False
     ) -> asyncio.Future[Sequence[Appended]] | None:
         """`begin` for several events, each a JSON text of its own."""
         limits = self._log.limits
@@ -165,25 +181,26 @@ class Ingest:
             return None
         events = self._rules.read_texts(texts, self._terms(source))
         # What was missing has been filled in: they may be more now than one append takes.
-        if events is None or sum(map(len, events.raws)) > limits.max_batch_bytes:
+        if events is None or sum(map(len, events.raws)) > limits.max_batch_bytes or not (own or _foreign(events.types)):
             return None
         return self._begin_append(events, way)
 
-    def _single(self, body: bytes, terms: Terms) -> Sequence[Encoded] | None:
+    def _single(self, body: bytes, terms: Terms, own: bool) -> Sequence[Encoded] | None:
         if len(body) > min(SLICE_BYTES, self._log.limits.max_event_bytes):
             return None
         try:
-            read = self._rules.reader.read_one(body, terms)
-            return (read or _validated(decode_item(body, terms), self._rules),)
+            read = self._rules.reader.read_one(body, terms) or _validated(decode_item(body, terms), self._rules)
         except Invalid:
             return None
+        return (read,) if own or _foreign((read.type,)) else None
 
-    def _at_once(self, body: bytes, terms: Terms) -> EncodedColumns | None:
+    def _at_once(self, body: bytes, terms: Terms, own: bool) -> EncodedColumns | None:
         """The events of a small array without a fault; None for any other."""
         limits = self._log.limits
         if len(body) > min(SLICE_BYTES, limits.max_event_bytes):
             return None
-        return self._rules.read_array(body, limits.max_batch_events, terms)
+        events = self._rules.read_array(body, limits.max_batch_events, terms)
+        return None if events is None or not (own or _foreign(events.types)) else events
 
     def _begin_append(self, events: Sequence[Encoded], way: str) -> asyncio.Future[Sequence[Appended]]:
         if self._beginner is not None:
@@ -215,6 +232,12 @@ class Ingest:
         if more:
             self._metrics.rejected.labels("batch_too_large").inc(len(piece) + more)
             raise BatchTooLarge(self._log.limits.max_batch_events, len(piece) + more, "events")
+
+    def _check_types(self, events: Sequence[Encoded], stored: Sequence[Appended]) -> None:
+        found = [(at, event.type) for at, event in enumerate(events, len(stored)) if not _foreign((event.type,))]
+        if found:
+            self._metrics.rejected.labels("own_type").inc(len(found))
+            raise OwnTypes(found, len(stored) + len(events), stored)
 
     async def _decode(self, items: Sequence[Item], terms: Terms, stored: Sequence[Appended]) -> list[Encoded]:
         events: list[Encoded] = []
@@ -265,6 +288,11 @@ class Ingest:
             if stored:
                 raise Interrupted(error, stored) from error
             raise
+
+
+def _foreign(types: Iterable[str]) -> bool:
+    """Whether none of these types is made by the services themselves."""
+    return not any(type.startswith(_OWN) for type in set(types))
 
 
 def _slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -25,12 +25,14 @@ class Peer(NamedTuple):
 class PlainRequest:
     """Has the members of `Asked`."""
 
-    __slots__ = ("_head", "match_info", "peer", "transport")
+    __slots__ = ("_head", "match_info", "peer", "scopes", "transport")
 
     def __init__(
         self, head: PlainHead, match_info: Mapping[str, str], peer: Peer, transport: asyncio.Transport
     ) -> None:
         self._head, self.match_info, self.peer, self.transport = head, match_info, peer, transport
+        self.scopes: frozenset[str] = frozenset()
+        """What whoever asks may do; nothing until that is decided."""
 
     @property
     def method(self) -> str:

@@ -98,6 +98,7 @@ class Door:
         decision = self._gate.admit(asked.head(self._clock.time()), route)
         if isinstance(decision, Refusal):
             return None
+        asked.scopes = decision.scopes
         if decision.address != peer.address:
             asked.peer = peer._replace(address=decision.address)
         if isinstance(route.lean, LeanPost):

@@ -77,6 +77,20 @@ def test_loopback_and_trusted_networks_pass_without_a_credential(peer: str, netw
     assert ("silence" in decision.scopes) is (network == "loopback")
 
 
+def test_only_this_host_and_our_own_services_publish_what_the_services_make_themselves() -> None:
+    policy = Policy.of(SecurityConfig(trusted_networks=["192.168.10.0/24"], service_networks=["192.168.10.9/32"]))
+    for peer, may in (("127.0.0.1", True), ("192.168.10.9", True), ("192.168.10.10", False)):
+        decision = decide(head(peer=peer), READ, policy)
+        assert isinstance(decision, Principal)
+        assert ("publish:own" in decision.scopes) is may
+        assert ("silence" in decision.scopes) is (peer == "127.0.0.1")
+
+
+def test_a_service_network_opens_nothing_by_itself() -> None:
+    policy = Policy.of(SecurityConfig(service_networks=["192.168.10.9/32"]))
+    assert refused(head(peer="192.168.10.9"), READ, policy).code == "not_trusted"
+
+
 def test_a_trusted_network_silences_nothing_without_a_key() -> None:
     silence = Route("POST", "/api/v2/silences", nothing, "silence", "", body=("application/json",))
     found = refused(head(peer="192.168.10.9", method="POST"), silence)

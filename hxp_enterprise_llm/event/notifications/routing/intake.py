@@ -31,6 +31,8 @@ class Intake:
         self._ways: dict[str, list[Way]] = {}
         self._homes: dict[str, list[str]] | None = None
         self._everything = False
+        self._members: dict[str, set[str]] = {}
+        """Of the groups that alerts have come to in this pass: thousands may come to one."""
 
     def take(self, notification: Notification, choice: str, expires: float | None = None) -> bool:
         """An alert begins or ends. False: its end is of no concern, because nobody knew of it."""
@@ -80,7 +82,11 @@ class Intake:
                 labels=way.labels,
                 began=self.now.steady,
             )
-            if known.fingerprint not in group.members:
+            members = self._members.get(way.id)
+            if members is None:
+                members = self._members[way.id] = set(group.members)
+            if known.fingerprint not in members:
+                members.add(known.fingerprint)
                 group = msgspec.structs.replace(group, members=(*group.members, known.fingerprint))
                 text = f"route {way.path.key}, group {way.key}"
                 self._decide(known, "route", "grouped", text, group)

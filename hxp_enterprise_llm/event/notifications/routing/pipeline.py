@@ -7,7 +7,8 @@ Pure: a pass reads a state and writes a draft; the draft becomes the state once 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -31,7 +32,14 @@ _REASONS = {
     "all_resolved": "all alerts of the group ended",
 }
 GROUPS_AT_ONCE = 25
+ALERTS_AT_ONCE = 200
+"""Of one group; both are a millisecond or two."""
 _MOVED = "the routes no longer lead here"
+
+
+T = TypeVar("T")
+Stretches = Generator[None, None, T]
+"""Work that answers something; where it yields others may run."""
 
 
 class _View:
@@ -66,28 +74,34 @@ class Pass(Intake):
         touched = [group.id for group in self.draft.all_groups()] if self._everything else list(self._touched)
         for number, id in enumerate(touched, 1):
             group = self.draft.group(id)
-            self.wakes[id] = None if group is None else self._settle(group, suppression)
+            self.wakes[id] = None if group is None else (yield from self._settle(group, suppression))
             if number % GROUPS_AT_ONCE == 0:
                 yield
         self._forget()
 
-    def _settle(self, group: Group, suppression: Suppression) -> float | None:
+    def _settle(self, group: Group, suppression: Suppression) -> Stretches[float | None]:
         """Bring one group up to date; answers when it is due next."""
         while True:
-            view = self._view(group, suppression)
+            view = yield from self._view(group, suppression)
             found = agenda(view.group, view.path, view.standing, view.visible, self.now)
-            after = self._act(view, found)
+            after = yield from self._act(view, found)
             if after is None or not _due(found.next, self.now):
                 return None if after is None else found.next
             group = after
 
-    def _view(self, group: Group, suppression: Suppression) -> _View:
+    def _view(self, group: Group, suppression: Suppression) -> Stretches[_View]:
         members = [known for known in map(self.draft.alert, group.members) if known is not None]
-        paths = {known.fingerprint: self._path(known, group) for known in members}
+        paths: dict[str, Path | None] = {}
+        for number, known in enumerate(members, 1):
+            paths[known.fingerprint] = self._path(known, group)
+            if number % ALERTS_AT_ONCE == 0:
+                yield
         firing = [known for known in members if known.fires]
         path = next((each for each in paths.values() if each is not None), None)
         view = _View(group, path, firing, [known for known in members if not known.fires])
-        for known in firing:
+        for number, known in enumerate(firing, 1):
+            if number % ALERTS_AT_ONCE == 0:
+                yield
             own = paths[known.fingerprint]
             hold = None if own is None else suppression.holds(known, own)
             if own is None:
@@ -106,13 +120,13 @@ class Pass(Intake):
         elif hold is None and before is not None and before != _MOVED:
             self._decide(known, "dedup", "released", f"no longer: {before}", group)
 
-    def _act(self, view: _View, found: Agenda) -> Group | None:
+    def _act(self, view: _View, found: Agenda) -> Stretches[Group | None]:
         if _due(found.change, self.now) and found.why:
-            return self._flush(view, found.why, _REASONS[found.why])
+            return (yield from self._flush(view, found.why, _REASONS[found.why]))
         if _due(found.repeat, self.now):
-            return self._flush(view, found.why or "repeat", self._repeat_reason(view))
+            return (yield from self._flush(view, found.why or "repeat", self._repeat_reason(view)))
         if _due(found.escalation, self.now):
-            return self._escalate(view)
+            return (yield from self._escalate(view))
         group = view.group
         heard = tuple(fp for fp in group.members if fp in view.visible or fp in view.held or fp in group.told)
         self._drop_unheard(view)
@@ -147,7 +161,8 @@ class Pass(Intake):
         seconds = view.path.pace.repeat if view.path else 0
         return f"it still fires {seconds:g} s after it was last told"
 
-    def _flush(self, view: _View, why: str, reason: str) -> Group | None:
+    def _flush(self, view: _View, why: str, reason: str) -> Stretches[Group | None]:
+        yield from _pause(view.group.members)
         standing, group = view.standing, view.group
         over = standing.over  # made anew each time that it is asked for
         self._drop_unheard(view)
@@ -171,14 +186,14 @@ class Pass(Intake):
             held=view.held,
         )
         if firing or ended:
-            self._queue(group, firing, ended, why, reason, to, standing.new | over)
+            yield from self._queue(group, firing, ended, why, reason, to, standing.new | over)
         return self._keep(view.group, group if group.told else _at_rest(group))
 
     def _thread(self, group: Group, firing: list[Known]) -> str:
         episode = min(firing, key=lambda known: (known.changed, known.fingerprint)).alert.episode
         return episode if group.route == self._table.default.key else f"{episode}.{group.id[:6]}"
 
-    def _escalate(self, view: _View) -> Group | None:
+    def _escalate(self, view: _View) -> Stretches[Group | None]:
         group = view.group
         step = step_of(group, view.path) if view.path else None
         if step is None:
@@ -194,7 +209,7 @@ class Pass(Intake):
         state = "nobody has acknowledged it" if step.unacked else "it still fires"
         reason = f"{step.after:g} s after the first notification {state}"
         aimed = msgspec.structs.replace(group, receiver=step.receiver)
-        self._queue(aimed, firing, [], "escalation", reason, tuple(to), frozenset(), "escalate")
+        yield from self._queue(aimed, firing, [], "escalation", reason, tuple(to), frozenset(), "escalate")
         return self._keep(view.group, group)
 
     def _queue(
@@ -207,26 +222,29 @@ class Pass(Intake):
         to: tuple[Recipient, ...],
         changed: frozenset[str],
         stage: Stage = "notify",
-    ) -> None:
+    ) -> Stretches[None]:
+        yield from _pause(firing, ended)
         streams = tuple(each for each in to if each[0] in STREAMS)
         for known in (*firing, *ended):
             if streams and (known.fingerprint in changed or why == "first"):
                 self.draft.queue.append(Queued(known.notification, streams))
+        yield from _pause(firing, ended)
         people = tuple(each for each in to if each[0] not in (*STREAMS, *MACHINES))
         if people:
             self.draft.queue.append(Queued(tell(group, firing, ended, why, self.now), people))
         machines = tuple(each for each in to if each[0] in MACHINES)
-        here, gone = self._passed_on(firing), self._passed_on(ended)
+        here, gone = _passed_on(firing), _passed_on(ended)
         if machines and (here or gone):
-            self.draft.queue.append(Queued(tell(group, here, gone, why, self.now), machines))
+            told = marked(tell(group, here, gone, why, self.now), self._instance)
+            self.draft.queue.append(Queued(told, machines))
+        yield from _pause(firing, ended)
         whom = ", ".join(f"{channel} {target}".strip() for channel, target in to)
         absence = whom or f"nobody: {self._receivers.absence(group.receiver)}"
-        for known in (*firing, *ended):
-            self._decide(known, stage, "told" if to else "unheard", f"{why}: {reason}; to {absence}", group)
-
-    def _passed_on(self, alerts: list[Known]) -> list[Known]:
-        """For programs: without what came from another daemon, and marked, so that nothing goes in circles."""
-        return [marked(known, self._instance) for known in alerts if HOP_LABEL not in known.labels]
+        text = f"{why}: {reason}; to {absence}"
+        for number, known in enumerate((*firing, *ended), 1):
+            self._decide(known, stage, "told" if to else "unheard", text, group)
+            if number % ALERTS_AT_ONCE == 0:
+                yield
 
     def _forget(self) -> None:
         """Alerts that have ended and that no group waits for are gone."""
@@ -240,6 +258,17 @@ class Pass(Intake):
 
     def _path(self, known: Known, group: Group) -> Path | None:
         return next((way.path for way in self._ways_of(known) if way.id == group.id), None)
+
+
+def _pause(*worked_on: Sequence[object]) -> Iterator[None]:
+    """Others may run, where there is enough to do for that to be worth while."""
+    if sum(map(len, worked_on)) > ALERTS_AT_ONCE:
+        yield
+
+
+def _passed_on(alerts: Sequence[Known]) -> list[Known]:
+    """For programs: without what came from another daemon, so that nothing goes in circles."""
+    return [known for known in alerts if HOP_LABEL not in known.labels]
 
 
 def _due(at: float | None, now: Instant) -> bool:

@@ -20,6 +20,7 @@ from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import Receivers
 from hxp_enterprise_llm.event.notifications.routing.standing import count
 from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable
+from hxp_enterprise_llm.event.notifications.turns import in_turns
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store, StoreUnavailable
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
@@ -154,9 +155,8 @@ class Router:
         await self.taken_up()
         async with self._lock:
             work = self._begin(also is not None)
-            for stretches in (fill(work) if fill is not None else None, work.settling()):
-                for _ in stretches or ():
-                    await asyncio.sleep(0)
+            await in_turns((fill(work) if fill is not None else None) or ())
+            await in_turns(work.settling())
             draft, now = work.draft, work.now
             prune = self._unpruned + len(draft.decisions) >= _PRUNE_EVERY
             most = self._in_force.config.decisions

@@ -19,7 +19,8 @@ _RANK: tuple[Priority, ...] = ("critical", "warning", "info")
 
 def tell(group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str, now: Instant) -> Notification:
     """The notification; at least one alert is in it."""
-    told = (*_sorted(firing), *_sorted(ended))
+    firing, ended = _sorted(firing), _sorted(ended)
+    told = (*firing, *ended)
     concerned = [known.alert for known in firing or ended]
     base = told[0].notification if len(told) == 1 else _joined(group, firing, ended)
     return msgspec.structs.replace(
@@ -40,11 +41,11 @@ def tell(group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str
     )
 
 
-def marked(known: Known, instance: str) -> Known:
-    """The alert with the name of the daemon that passes it on to a program."""
+def marked(notification: Notification, instance: str) -> Notification:
+    """The notification for a program: its alerts carry the name of the daemon that passes them on."""
     replace = msgspec.structs.replace
-    alert = replace(known.alert, labels={**known.labels, HOP_LABEL: instance})
-    return replace(known, notification=replace(known.notification, alerts=(alert,)))
+    alerts = (replace(alert, labels={**alert.labels, HOP_LABEL: instance}) for alert in notification.alerts)
+    return replace(notification, alerts=tuple(alerts))
 
 
 def _sorted(alerts: Sequence[Known]) -> list[Known]:
@@ -56,6 +57,7 @@ def _place(known: Known) -> tuple[int, float, str]:
 
 
 def _joined(group: Group, firing: Sequence[Known], ended: Sequence[Known]) -> Notification:
+    """What they have in common; both are sorted."""
     first = (firing or ended)[0].notification
     rules = {known.notification.rule for known in (*firing, *ended)}
     same = len(rules) == 1
@@ -87,6 +89,6 @@ def _text(firing: Sequence[Known], ended: Sequence[Known]) -> str:
 def _part(alerts: Sequence[Known], verb: str) -> str:
     if not alerts:
         return ""
-    lines = [known.notification.text or known.notification.title for known in _sorted(alerts)[:_SHOWN]]
+    lines = [known.notification.text or known.notification.title for known in alerts[:_SHOWN]]
     more = f", and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
     return f"{len(alerts)} {verb}: {', '.join(lines)}{more}"

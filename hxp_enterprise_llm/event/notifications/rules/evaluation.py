@@ -25,6 +25,8 @@ from hxp_enterprise_llm.event.notifications.rules.telling import (
 
 STRETCH = 256
 """Most evaluations without a pause: about a millisecond."""
+_TELLING = 8
+"""To tell of an alert takes as long as so many evaluations."""
 ERRORS_IN_A_ROW = 10
 """So many failed evaluations of a rule are told."""
 
@@ -123,22 +125,26 @@ class Round:
         self._reconcile()
         if self._snapshot is None:
             return
+        yield
         values = self._snapshot.values
         self._numbers = {name: number(values.get(name)) for name in self._evaluator.readers}
         yield
         inputs = Inputs(self._numbers)
         yield
-        places = self._plain_rules()
-        for done, place in enumerate(places):
-            if done % STRETCH == 0:
+        plain = (self._plain(self._evaluator.rules[place], inputs) for place in self._plain_rules())
+        yield from self._paused(plain)
+        yield
+        by_label_set = (self._by_label_set(self._evaluator.rules[place]) for place in self._evaluator.by_label_set)
+        yield from self._paused(by_label_set)
+
+    def _paused(self, evaluations: Iterator[int]) -> Iterator[None]:
+        """Do these, each of which says how many it was, with pauses."""
+        done, told = 0, len(self._told)
+        for count in evaluations:
+            done += count
+            if done + _TELLING * (len(self._told) - told) >= STRETCH:
+                done, told = 0, len(self._told)
                 yield
-            self._plain(self._evaluator.rules[place], inputs)
-        done = STRETCH
-        for place in self._evaluator.by_label_set:
-            if done >= STRETCH:
-                done = 0
-                yield
-            done += self._by_label_set(self._evaluator.rules[place])
 
     def result(self) -> Evaluation:
         """What came of it."""
@@ -167,9 +173,7 @@ class Round:
                 if alert.rule == ENGINE_ALERT:
                     self._told_failing.add(alert.labels["rule"])
                 else:
-                    labels = alert.labels
-                    place = tuple(labels[name] for name in rule.by) if set(rule.by) <= labels.keys() else ()
-                    self._live.setdefault(rule.name, {})[place] = alert
+                    self._live.setdefault(rule.name, {})[_key(rule, alert)] = alert
             else:
                 self._end(alert)
 
@@ -194,16 +198,18 @@ class Round:
         waits = self._live.keys() | self._errors.keys()
         return sorted(places | {evaluator.place[name] for name in waits if name in evaluator.place})
 
-    def _plain(self, rule: Rule, inputs: Inputs) -> None:
+    def _plain(self, rule: Rule, inputs: Inputs) -> int:
+        """Evaluate a rule that has no label sets; answers how many evaluations that took."""
         live = self._live.get(rule.name)
         alert = live.get(()) if live else None
         outcome = rule.decide(inputs, alert is not None and alert.state.open)
         if alert is None and outcome is False:
             if rule.name in self._evaluator.unwell:
                 self._note(rule, False)
-            return
+            return 1
         self._note(rule, outcome)
         self._step(rule, (), alert, outcome, self._numbers)
+        return 2
 
     def _by_label_set(self, rule: Rule) -> int:
         """Evaluate a rule for each of its label sets; answers how many evaluations that took."""
@@ -306,6 +312,12 @@ class Round:
                 alert = alert._replace(notification=told)
                 self._told.append(Told(told, "all"))
         self._keep(alert, state.phase != "ok")
+
+
+def _key(rule: Rule, alert: Watched) -> Key:
+    """Which label set of its rule an alert is about; that none reports is about none."""
+    labels = alert.labels
+    return tuple(labels[name] for name in rule.by) if rule.by and set(rule.by) <= labels.keys() else ()
 
 
 def _differs(alert: Watched, before: Watched | None) -> bool:

@@ -23,8 +23,9 @@ log = structlog.get_logger("notifications")
 _PHASES = ("ok", "pending", "firing", "recovering")
 _MOST_LINES = 20
 """Lines of log about the health of rules in one evaluation; the rest is a number."""
-_LINES_AT_ONCE = 50
-"""A few milliseconds."""
+_LINES_AT_ONCE = 10
+_RULES_AT_ONCE = 1000
+"""A millisecond, as the lines."""
 
 
 class Health(NamedTuple):
@@ -66,8 +67,11 @@ class RuleMonitor:
             self._begun[new] = self._rounds
         self._rules = names
 
-    def evaluated(self, at: float | None, result: Evaluation, took: float) -> None:
-        """The rules were evaluated, in so many seconds, over a snapshot of that time; None: over the want of one."""
+    def evaluated(self, at: float | None, result: Evaluation, took: float) -> Iterator[None]:
+        """The rules were evaluated, in so many seconds, over a snapshot of that time; None: over the want of one.
+
+        Others may run where it yields.
+        """
         now = self._clock.monotonic()
         self._rounds += 1
         self._numbers = result.numbers
@@ -81,11 +85,13 @@ class RuleMonitor:
         for name in result.failed:
             if name in self._rules:  # else gone by a reload while the evaluation was stored
                 self._failures[name] += 1
-        self._note(result.outcomes)
+        yield from self._note(result.outcomes)
 
-    def _note(self, outcomes: Mapping[str, Outcome]) -> None:
+    def _note(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
         said = 0
-        for name, outcome in outcomes.items():
+        for count, (name, outcome) in enumerate(outcomes.items(), 1):
+            if count % _RULES_AT_ONCE == 0:
+                yield
             if name not in self._rules:
                 continue
             before, health = self._health.get(name, _OK), _health(outcome)
@@ -97,11 +103,14 @@ class RuleMonitor:
         if said > _MOST_LINES:
             log.warning("rule.health_of_more", rules=said - _MOST_LINES)
 
-    def show(self, alerts: Mapping[str, Watched]) -> None:
-        """Bring metrics up to date with the alerts."""
-        self._phases = {}
-        for alert in alerts.values():
-            self._phases.setdefault(alert.rule, Counter())[alert.state.phase] += 1
+    def show(self, alerts: Mapping[str, Watched]) -> Iterator[None]:
+        """Bring metrics up to date with the alerts; others may run where it yields."""
+        phases: dict[str, Counter[str]] = {}
+        for number, alert in enumerate(alerts.values(), 1):
+            if number % _RULES_AT_ONCE == 0:
+                yield
+            phases.setdefault(alert.rule, Counter())[alert.state.phase] += 1
+        self._phases = phases
 
     def say(self, told: Sequence[Told]) -> Iterator[None]:
         """A line of log for each alert that changed; others may run where it yields."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
+from hxp_enterprise_llm.event.notifications.routing.pipeline import ALERTS_AT_ONCE
 from tests.unit.notifications.routing.ways import Told, Ways
 
 AM = {"group_by": ["alertname"], "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
@@ -302,3 +305,14 @@ def test_two_daemons_end_after_one_hop() -> None:
     count = len(ways.queue)
     ways.fire("b", choice="webhook", citadel_hop="another")
     assert len(ways.queue) == count
+
+
+def test_one_group_of_thousands_is_worked_on_in_stretches() -> None:
+    ways = Ways(grouping={"group_by": [], "group_wait": "0s", "group_interval": "0s"})
+    work = ways.taken(*(f"a/{number:04}" for number in range(2000)))
+    decided = [len(work.draft.decisions), *(len(work.draft.decisions) for _ in work.settling())]
+    decided.append(len(work.draft.decisions))
+    told = {each.episode for each in work.draft.decisions if each.outcome == "told"}
+    assert (len(told), len(work.draft.queue)) == (2000, 1)
+    assert len(decided) > 3 * 2000 / ALERTS_AT_ONCE  # looked at, told, looked at once more
+    assert max(after - before for before, after in pairwise(decided)) <= ALERTS_AT_ONCE

@@ -117,13 +117,18 @@ class Ways:
     def change(
         self, firing: tuple[str, ...] = (), ended: tuple[str, ...] = (), choice: str = "slack", **labels: str
     ) -> list[Told]:
-        before, work = len(self.told), self.begin()
-        for name in firing:
-            work.take(self._notification(name, "firing", labels), choice)
+        before, work = len(self.told), self.taken(*firing, choice=choice, **labels)
         for name in ended:
             work.take(self._notification(name, "resolved", labels), choice)
         self.settle(work)
         return self.told[before:]
+
+    def taken(self, *firing: str, choice: str = "slack", **labels: str) -> Pass:
+        """A pass that has taken these alerts in, and is not settled."""
+        work = self.begin()
+        for name in firing:
+            work.take(self._notification(name, "firing", labels), choice)
+        return work
 
     def _notification(self, name: str, kind: Any, labels: dict[str, str]) -> Notification:
         """`name` is `alertname` or `alertname/instance`."""
