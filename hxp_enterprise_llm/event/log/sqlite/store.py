@@ -276,6 +276,9 @@ class Store:
         if not self._full or self.fatal or now - self._space_checked < _SPACE_CHECK_SECONDS:
             return
         self._space_checked = now
+        # A budget that was lowered makes room. Appends are refused meanwhile: nobody waits for it.
+        while self._drop_due and self._guarded(lambda: self._drop_oldest(self._segments.head)):
+            pass
         if self._guarded(self._reserve.hold):
             self._guarded(self._note_head)
             self._full = ""
