@@ -29,6 +29,8 @@ printf '[Unit]\nRequires=basic.target dbus.service\nAfter=basic.target dbus.serv
 mkdir -p "$root/etc/systemd/journald.conf.d"
 # A test asks the journal for what it has just caused.
 printf '[Journal]\nRateLimitIntervalSec=0\nStorage=volatile\n' >"$root/etc/systemd/journald.conf.d/box.conf"
+# Without a machine's id, as an image may be, a first boot would ask questions and start what presets name.
+[ -s "$root/etc/machine-id" ] || tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 rm -rf "$root/opt/citadel" "$root/var/lib/citadel" "$root"/etc/systemd/system/citadel*
 exec systemd-nspawn --quiet --directory="$root" --machine="$name" --register=no --keep-unit --private-network \
     --link-journal=no --bind-ro="$source:/src" --bind="$share:/share" --boot --console=pipe \

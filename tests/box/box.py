@@ -91,8 +91,16 @@ class Box:
             time.sleep(0.05)
         raise Failed(
             f"the box did not boot within {BOOT_SECONDS} s: systemd says {state!r}, {self._outer.poll()=}.\n"
-            f"{host.hindrance()}\n{(self.share / 'console').read_text(errors='replace')}"
+            f"{host.hindrance()}\n{(self.share / 'console').read_text(errors='replace')}\n{self._standstill()}"
         )
+
+    def _standstill(self) -> str:
+        """What a systemd waits for that does not come up, and what it has said."""
+        if not self._leader:
+            return ""
+        looks = ("list-jobs", "--failed", "status --lines=0 'dbus*'")
+        lines = [f"timeout 5 systemctl --no-pager {look} 2>&1 || true" for look in looks]
+        return self.run(*lines, "ps axf", "timeout 5 journalctl --no-pager --lines=100 2>&1 || true", status=None)
 
     def _find_leader(self) -> int:
         """The first process of the box, as this machine numbers it; 0 as long as there is none.

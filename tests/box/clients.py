@@ -55,7 +55,7 @@ def offset(cursor: str) -> int:
 
 
 async def stay(opened: asyncio.Event) -> bytes:
-    """A WebSocket that answers no goodbye: the service has to wait for it, and then cuts it off."""
+    """A WebSocket that answers no goodbye, nor the end of the stream: the service waits for it, then cuts it off."""
     reader, writer = await asyncio.open_connection("192.168.10.29", 9102)
     writer.write(
         b"GET /ws/events HTTP/1.1\r\nHost: 192.168.10.29:9102\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -64,8 +64,11 @@ async def stay(opened: asyncio.Event) -> bytes:
     answer = await reader.readuntil(b"\r\n\r\n")
     opened.set()
     with suppress(ConnectionError):
-        await reader.read()
-    writer.close()
+        while True:
+            # Written into the open half of the connection: an empty, masked pong, until nobody is there to get it.
+            writer.write(b"\x8a\x80\0\0\0\0")
+            await writer.drain()
+            await asyncio.sleep(0.05)
     return answer[:12]
 
 

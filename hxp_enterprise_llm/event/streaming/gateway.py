@@ -125,13 +125,15 @@ class Gateway:
     async def farewell(self, within: float) -> None:
         """Let nobody in, and ask all clients, spread over the drain time, to connect again.
 
-        Who has not left after so many seconds, or two seconds after the last was asked, is cut off.
+        Who has not left two seconds after the last was asked, or after `within` seconds, is cut off.
         """
         self._leaving = True
-        seconds = drain_time(self.config.service.drain_seconds, within)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
         try:
-            async with asyncio.timeout(min(within, seconds + GOODBYE_SECONDS)):
-                await self._send_all_away(seconds)
+            async with asyncio.timeout_at(end) as bound:
+                await self._send_all_away(drain_time(self.config.service.drain_seconds, within))
+                bound.reschedule(min(end, loop.time() + GOODBYE_SECONDS))
                 for places in self.places.values():
                     while len(places):
                         await places.left.wait()

@@ -12,8 +12,10 @@ from typing import Protocol
 
 import pytest
 
+from hxp_enterprise_llm.config.processing import LogConfig
 from hxp_enterprise_llm.event.log import SqliteLog
 from hxp_enterprise_llm.event.log.model import LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.sqlite import store
 from hxp_enterprise_llm.event.log.sqlite.segment import SegmentWriter, segment_paths
 from hxp_enterprise_llm.event.model import BEGINNING
 from tests.unit.log.support import (
@@ -113,6 +115,25 @@ async def test_a_full_disk_and_room_again(small_disk: SmallDisk) -> None:
     answer = await log.append(events(0, 1010))
     assert [appended.duplicate for appended in answer].count(True) == len(stored)
     assert failures == []
+    await log.close()
+
+
+async def test_a_lower_budget_makes_room_on_a_full_disk(small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the log that fills the disk: after the reload its oldest segments go, and appends work again."""
+    monkeypatch.setattr(store, "_LEAST_SEGMENT_BYTES", 100_000)
+    log = sqlite_log(small_disk.directory, segment_bytes=100_000, reserve_bytes=100_000)
+    await log.open()
+    for start in range(0, 200, 10):
+        await log.append(events(start, 10, size=4000))
+    small_disk.fill()
+    with pytest.raises(LogFull):
+        await append_without_end(log)
+    log.reconfigure(LogConfig(disk_budget_bytes=400_000))
+    async with asyncio.timeout(5):
+        while (await log.health()).status != "ok":
+            await asyncio.sleep(0.02)
+    await log.append([event("new")])
+    assert sum(path.stat().st_size for path in segment_paths(small_disk.directory)) <= 500_000
     await log.close()
 
 

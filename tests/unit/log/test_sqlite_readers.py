@@ -52,6 +52,19 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made.close()
 
 
+def test_the_budget_holds_where_every_commit_fills_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under load there is one piece of upkeep after each commit: it has to do for both."""
+    monkeypatch.setattr(store_module, "_LEAST_SEGMENT_BYTES", 1)
+    made = Store(tmp_path / "log", Sizes(1, 100_000, 0), IdentityWindow(1000, 600.0), SystemClock())
+    made.open()
+    for number in range(20):
+        made.commit([batch(number)])
+        made.maintain()
+    sizes = [path.stat().st_size for path in (tmp_path / "log").glob("*.db")]
+    assert sum(sizes) <= 100_000 + 2 * max(sizes)
+    made.close()
+
+
 def test_a_commit_while_somebody_reads_hides_nothing_from_it(store: Store) -> None:
     """The segment that is written is read with its write-ahead log, however often it changed meanwhile."""
     head = store.view().bounds.head

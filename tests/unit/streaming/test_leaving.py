@@ -18,7 +18,8 @@ from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig, 
 from hxp_enterprise_llm.event.streaming import gateway as gateways
 from hxp_enterprise_llm.event.streaming import leaving
 from hxp_enterprise_llm.event.streaming.leaving import STEP_SECONDS, drain_time, slices
-from tests.unit.streaming.gateways import serving
+from tests.unit.streaming.gateways import serving, until
+from tests.unit.streaming.test_websocket import handshake
 
 
 @given(st.integers(0, 3000), st.sampled_from([0.0, 0.01, 1.0, 5.0]))
@@ -70,6 +71,18 @@ async def test_who_stays_still_gets_events_and_who_comes_is_told_to_come_later(
         assert all(offsets == [offset] for offsets in with_event)
         assert served.open == 0
         assert [code for _, code in got] == [1012] * 30
+
+
+async def test_who_ignores_the_goodbye_is_cut_off_soon_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drain time is for many: a few that stay do not get all of it."""
+    monkeypatch.setattr(gateways, "GOODBYE_SECONDS", 0.1)
+    config = StreamingConfig(service=StreamingServiceConfig(drain_seconds=60.0))
+    async with serving(config) as served:
+        _, _, writer = await handshake(served)
+        async with asyncio.timeout(4.0):  # a link by itself waits five
+            await served.gateway.farewell(90.0)
+            await until(lambda: served.open == 0)
+        writer.close()
 
 
 async def to_the_end(client: ClientConnection) -> tuple[list[int], int]:

@@ -202,12 +202,13 @@ class Store:
         """Do the next piece of upkeep, small enough that an append can wait for it. Raises LogFull, LogUnavailable."""
         with self._writing:
             self._require_writable()
+            if not (self._roll_due or self._drop_due) and self._since_checkpoint:
+                self._guarded(self._checkpoint)
+            # Both at once: where every commit fills a segment, the oldest would else never be dropped.
+            if self._drop_due:
+                self._guarded(lambda: self._drop_oldest(self._segments.head))
             if self._roll_due:
                 self._guarded(self._roll)
-            elif self._drop_due:
-                self._guarded(lambda: self._drop_oldest(self._segments.head))
-            elif self._since_checkpoint:
-                self._guarded(self._checkpoint)
             return self.view()
 
     def _checkpoint(self) -> None:
@@ -275,6 +276,9 @@ class Store:
         if not self._full or self.fatal or now - self._space_checked < _SPACE_CHECK_SECONDS:
             return
         self._space_checked = now
+        # A budget that was lowered makes room. Appends are refused meanwhile: nobody waits for it.
+        while self._drop_due and self._guarded(lambda: self._drop_oldest(self._segments.head)):
+            pass
         if self._guarded(self._reserve.hold):
             self._guarded(self._note_head)
             self._full = ""
