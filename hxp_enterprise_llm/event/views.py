@@ -27,7 +27,11 @@ PLATFORM_VIEWS = (
     View(
         "/api/v2/memory/tier-stats",
         "Memory tiers: hit rates, latencies, cost; `?window_hours=24`",
-        (("window_hours", "Whole hours back, 1 to 168; 24 when left out"),),
+        (
+            ("window_hours", "Whole hours back, 1 to 168; 24 when left out"),
+            ("from", "Instead: the whole hours from here; RFC 3339, Unix seconds, or how long ago: -6h"),
+            ("to", "Likewise, and up to here; without it now"),
+        ),
     ),
     View("/api/v2/tokens", "Tokens by agent, model, tool, user, query, day and hour"),
     View("/api/v2/costs", "Money spent and projected, budgets, requests without a known price"),
@@ -49,7 +53,7 @@ HISTORY_VIEWS = (
             ("metric", "Name of a declared metric"),
             ("from", "RFC 3339, Unix seconds, or how long ago: -6h. Without it an hour before `to`"),
             ("to", "Likewise; without it now"),
-            ("step", "Seconds or a duration that each value stands for: 60, 5m, 1h"),
+            ("step", "Seconds or a duration that each value stands for: 60, 5m, 1h; all: the whole range"),
             ("by", "Labels of a breakdown of the metric: model"),
         ),
     ),
@@ -68,9 +72,25 @@ RANGE_VIEW, FORECAST_VIEW = HISTORY_VIEWS
 SOURCE_VIEWS = (
     View("/sources/status", "Sources that are asked: state, last answer, next try"),
     View("/sources/{name}/retry", "Ask a source at once", method="POST", scope="publish"),
+    View(
+        "/sources/{name}/settings",
+        "Switch a source off and on, and set how it is asked again; `?live=false`",
+        (
+            ("live", "true or false: whether it is asked"),
+            (
+                "first_pause",
+                "Seconds until the first try after a failure, 0.05 to 3600; it doubles with each further one",
+            ),
+            ("longest_pause", "Seconds that a pause grows to, 0.05 to 3600"),
+            ("failures", "Failures in a row after which it is away, 1 to 1000"),
+            ("tries", "Failures in a row after which it is given up, to 100000; 0: never"),
+        ),
+        method="POST",
+        scope="publish",
+    ),
 )
 """The sources that are asked."""
-STATUS_VIEW, RETRY_VIEW = SOURCE_VIEWS
+STATUS_VIEW, RETRY_VIEW, SETTINGS_VIEW = SOURCE_VIEWS
 
 EXPORT_VIEW = View(
     "/api/v2/export/analytics",

@@ -124,6 +124,35 @@ async def test_a_source_is_asked_at_once_when_somebody_wants_it(tmp_path):
             assert refused["hint"] == "there are: gateway"
 
 
+async def test_a_source_is_switched_off_and_on_by_hand_and_stays_so_after_a_restart(tmp_path):
+    async with serving() as peer, aiohttp.ClientSession() as session:
+        config = settings(tmp_path, analytics_engine=engine_of(peer))
+        async with running(config) as program:
+            base, gateway = url(program, "processing"), url(program, "streaming")
+            await until_state(session, base, "engine_system", "ok")
+            change = f"{gateway}/sources/engine_system/settings"
+            async with session.post(change, params={"live": "false", "first_pause": "0.5", "tries": "9"}) as answer:
+                assert answer.status == 202
+                said = await answer.json()
+            wished = {"live": False, "first_pause": 0.5, "longest_pause": 3.0, "failures": 3, "tries": 9}
+            assert said == {"name": "engine_system", "state": "off", "settings": wished}
+            async with session.post(change, params={"tries": "many"}) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (400, "bad_setting")
+            async with session.post(f"{base}/sources/moon/settings") as answer:
+                assert answer.status == 404
+        peer.asked.clear()
+        async with running(config) as program:
+            base = url(program, "processing")
+            await until_state(session, base, "engine_memory", "away")
+            off = (await status_of(session, base))["engine_system"]
+            assert (off["state"], off["next_try"], off["settings"]) == ("off", None, wished)
+            assert "/system" not in peer.asked
+            async with session.post(f"{base}/sources/engine_system/settings?live=true") as answer:
+                assert answer.status == 202
+            back = await until_state(session, base, "engine_system", "ok")
+            assert [each["state"] for each in back["history"]] == ["starting", "off", "starting", "ok"]
+
+
 async def test_a_reload_asks_whom_the_configuration_names_now(tmp_path):
     async with serving() as peer, aiohttp.ClientSession() as session:
         peer.answers["/health"] = "fine"

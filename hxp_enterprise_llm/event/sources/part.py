@@ -68,6 +68,7 @@ class WaysIn:
         return Pollers(
             Egress(deny_private=self._config.security.egress.deny_private),
             self._log.append,
+            self._directory / "sources.json",
             clock=context.clock,
             metrics=SourceMetrics(context.registry),
             jitter=context.random.random,
@@ -105,7 +106,7 @@ class WaysIn:
 
     def views(self) -> list[Route]:
         """The routes that a gateway answers as well."""
-        return pollers_api.routes(lambda: self._pollers.running, self._context.clock)
+        return pollers_api.routes(self._pollers, self._context.clock)
 
     def health(self) -> Mapping[str, Part]:
         """How the sources are that are asked, when there are any."""

@@ -9,7 +9,7 @@ from multidict import MultiMapping
 
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import parse_rfc3339
-from hxp_enterprise_llm.event.processing.history.ranges import Asked
+from hxp_enterprise_llm.event.processing.history.ranges import WHOLE, Asked
 from hxp_enterprise_llm.event.processing.metrics import Breakdown, Metric
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.text import clean
@@ -123,4 +123,5 @@ def range_of(query: Query, metrics: Sequence[Metric], now: float) -> Asked:
     """The whole query of a range. Raises Problem."""
     chosen = metric(query, metrics)
     begin, end = span(query, now)
-    return Asked(chosen, breakdown(query, chosen), begin, end, step(query), now)
+    length = WHOLE if query.get("step") == "all" else step(query)
+    return Asked(chosen, breakdown(query, chosen), begin, end, length, now)

@@ -21,6 +21,8 @@ from hxp_enterprise_llm.event.processing.metrics import Accumulator, Breakdown, 
 Read = Callable[[Sequence[Accumulator], Tier, int, int], Mapping[Accumulator, Mapping[int, Aggregate]]]
 """Memories of slots first … last of a tier."""
 
+WHOLE = 0
+"""A step as long as the range: one value for all of it."""
 MOST_VALUES = 100_000
 """Values of one answer: points times label sets."""
 _CHUNK_SLOTS = 1440
@@ -28,6 +30,8 @@ _TICK_SLOTS = 60
 """So far ahead is looked for a tick that has watched the slots before it."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _USUAL_POINTS = 500
+_WHOLE_SLOTS = 60
+"""A range as one step is cut to a tier of which it has so many slots at least."""
 
 EXACTNESS = {
     "quantile": "within 1 %",
@@ -55,12 +59,12 @@ class Asked(NamedTuple):
     begin: int
     end: int
     step: int | None
-    """None: whatever gives a few hundred points."""
+    """None: whatever gives a few hundred points; WHOLE: one for the whole range."""
     now: float
 
 
 class Plan(NamedTuple):
-    """How it is answered: steps of so many seconds, aligned to UTC, out of one tier."""
+    """How it is answered: steps of so many seconds out of one tier, aligned to UTC; one step for all begins with it."""
 
     tier: Tier
     step: int
@@ -74,6 +78,10 @@ class Plan(NamedTuple):
         """How many steps."""
         return (self.end - self.begin) // self.step
 
+    def number(self, slot: int) -> int:
+        """Which of the steps a slot of the tier is in, counted from 0."""
+        return (slot * self.tier.seconds - self.begin) // self.step
+
 
 class Line(msgspec.Struct, frozen=True):
     """One series: a value for each time, null where there is none."""
@@ -86,6 +94,8 @@ def plan(asked: Asked, floors: Sequence[int], most: int) -> Plan:
     """Choose tier and step. `floors`: the first second that each tier still has. Raises RangeFault."""
     lines = asked.breakdown.source.limit + 1 if asked.breakdown else 1
     most = max(1, min(most, MOST_VALUES // lines))
+    if asked.step == WHOLE:
+        return _whole(asked, floors)
     step = asked.step or _usual(asked.end - asked.begin, most)
     chosen = _tier(step, asked.begin - asked.begin % step, floors)
     made = _aligned(asked, chosen, max(step, chosen.seconds))
@@ -98,6 +108,16 @@ def plan(asked: Asked, floors: Sequence[int], most: int) -> Plan:
             max_points=most,
         )
     return made
+
+
+def _whole(asked: Asked, floors: Sequence[int]) -> Plan:
+    """One step, its ends moved outwards to slots of a tier."""
+    span = asked.end - asked.begin
+    reaching = [tier for tier in TIERS if floors[tier.number] <= asked.begin] or [TIERS[-1]]
+    tier = next((tier for tier in reversed(reaching) if span >= _WHOLE_SLOTS * tier.seconds), reaching[0])
+    begin = asked.begin - asked.begin % tier.seconds
+    end = -(-asked.end // tier.seconds) * tier.seconds
+    return Plan(tier, end - begin, begin, end, False)
 
 
 def _usual(span: int, most: int) -> int:
@@ -212,20 +232,20 @@ def _steps(asked: Asked, made: Plan, read: Read) -> Iterator[Step]:
         by_step = {accumulator: _by_step(found[accumulator], made) for accumulator in wanted}
         seconds: dict[int, float] = {}
         for slot, length in watched.items():
-            start = slot * made.tier.seconds // made.step
+            start = made.number(slot)
             seconds[start] = seconds.get(start, 0.0) + length
-        for start in range(first // made.step, last // made.step):
+        for start in range((first - made.begin) // made.step, (last - made.begin) // made.step):
             memories = {a: slots[start] for a, slots in by_step.items() if start in slots}
-            length = max(1.0, min(made.step, asked.now - start * made.step))
+            length = max(1.0, min(made.step, asked.now - made.begin - start * made.step))
             yield Step(memories, seconds.get(start, 0.0), length)
 
 
 def _by_step(slots: Mapping[int, Aggregate], made: Plan) -> dict[int, Any]:
     if made.step == made.tier.seconds:
-        return dict(slots)
+        return {made.number(slot): memory for slot, memory in slots.items()}
     found: dict[int, Any] = {}
     for slot in sorted(slots):
-        absorb(found, slot * made.tier.seconds // made.step, slots[slot])
+        absorb(found, made.number(slot), slots[slot])
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from hxp_enterprise_llm.event.processing.history import asking
 from hxp_enterprise_llm.event.processing.platform.described import described
 from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.memory import MOST_HOURS
@@ -22,7 +24,7 @@ Answering = Callable[[Views, web.Request], dict[str, Any]]
 _ANSWERS: dict[str, Answering] = {
     "/api/v2/agents/active": lambda views, _: views.active_agents(),
     "/api/v2/agents": lambda views, _: views.agents(),
-    "/api/v2/memory/tier-stats": lambda views, request: views.tier_stats(_hours(request)),
+    "/api/v2/memory/tier-stats": lambda views, request: views.tier_stats(_tier_hours(request)),
     "/api/v2/tokens": lambda views, _: views.tokens(),
     "/api/v2/costs": lambda views, _: views.costs(),
     "/api/v2/knowledge": lambda views, _: views.knowledge(),
@@ -66,6 +68,17 @@ def _refuse_unknown(request: web.Request, path: str, known: list[str]) -> None:
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise Problem(400, "unknown_parameter", f"{name!r} is no parameter of {path}", takes, allowed=known)
+
+
+def _tier_hours(request: web.Request) -> tuple[int, int] | int:
+    """The hours from `from` to `to`, or how many back from now."""
+    query = request.query
+    if "from" not in query and "to" not in query:
+        return _hours(request)
+    if "window_hours" in query:
+        raise Problem(400, "bad_parameter", "window_hours together with from and to", "send one or the other")
+    begin, end = asking.span(query, time.time())
+    return begin // 3600, (end - 1) // 3600
 
 
 def _hours(request: web.Request) -> int:

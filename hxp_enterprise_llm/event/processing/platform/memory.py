@@ -90,12 +90,11 @@ class Memory(msgspec.Struct):
         """Drop hours that are too old when the newest event is of this time."""
         drop_before(self.hours, int(newest) // 3600 - MOST_HOURS)
 
-    def joined(self, hours: int, now: float) -> dict[str, Tier]:
-        """Each tier over so many whole hours and the one that has begun."""
-        last = int(now) // 3600
+    def joined(self, first: int, last: int) -> dict[str, Tier]:
+        """Each tier over the hours from the first to the last, numbered since 1970."""
         total = {name: Tier() for name in TIERS}
         for hour, tiers in self.hours.items():
-            if last - hours <= hour <= last:
+            if first <= hour <= last:
                 for name, tier in tiers.items():
                     total[name].absorb(tier)
         return total
@@ -181,15 +180,17 @@ def cost_usd(name: str, tier: Tier, costs: Mapping[str, float]) -> float | None:
     return (tier.nano_usd + round((price or 0.0) * NANO) * tier.unpriced) / NANO
 
 
-def view(memory: Memory, costs: Mapping[str, float], hours: int, now: float) -> dict[str, Any]:
+def view(memory: Memory, costs: Mapping[str, float], first: int, last: int) -> dict[str, Any]:
     """What GET /api/v2/memory/tier-stats answers. Hit rates are shares of what was answered: they add up to 1."""
-    tiers = memory.joined(hours, now)
+    tiers = memory.joined(first, last)
     answered = sum(tier.hits for tier in tiers.values())
     return {
         "tier_hit_rates": {name: tier.hits / answered if answered else None for name, tier in tiers.items()},
         "average_latencies_ms": {name: _mean(tier) for name, tier in tiers.items()},
         "cost_by_tier": {name: cost_usd(name, tier, costs) for name, tier in tiers.items()},
-        "window_hours": hours,
+        "window_hours": last - first + 1,
+        "from": hour_name(first),
+        "to": hour_name(last + 1),
         "answered": answered,
         "tiers": {name: _detail(tier) for name, tier in tiers.items()},
         "flow": [{"from": step.source, "to": step.target, "count": step.queries} for step in flow(tiers)],

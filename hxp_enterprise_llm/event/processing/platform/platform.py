@@ -244,9 +244,12 @@ class Views:
         """GET /api/v2/agents."""
         return agents.all_view(self._state.agents, self._now, self._settings.active_within, self._settings.task_timeout)
 
-    def tier_stats(self, hours: int = 24) -> dict[str, Any]:
-        """GET /api/v2/memory/tier-stats."""
-        return memory.view(self._state.memory, self._settings.config.memory_costs, hours, self._now)
+    def tier_stats(self, hours: int | tuple[int, int] = 24) -> dict[str, Any]:
+        """GET /api/v2/memory/tier-stats: so many hours back, or the hours from the first to the last."""
+        last = int(self._now) // 3600
+        first, last = hours if isinstance(hours, tuple) else (last - hours, last)
+        found = memory.view(self._state.memory, self._settings.config.memory_costs, first, last)
+        return found if isinstance(hours, tuple) else found | {"window_hours": hours}
 
     def tokens(self) -> dict[str, Any]:
         """GET /api/v2/tokens."""
@@ -299,7 +302,8 @@ class Views:
 
     def recommendations(self) -> dict[str, Any]:
         """GET /api/v2/recommendations."""
-        tiers = self._state.memory.joined(24, self._now)
+        last = int(self._now) // 3600
+        tiers = self._state.memory.joined(last - 24, last)
         costs = {name: memory.cost_usd(name, tier, self._settings.config.memory_costs) for name, tier in tiers.items()}
         evidence = recommendations.Evidence(
             self._state.tokens,

@@ -1,7 +1,8 @@
-"""GET /sources/status and POST /sources/{name}/retry."""
+"""GET /sources/status, POST /sources/{name}/retry and POST /sources/{name}/settings."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,22 +10,31 @@ from aiohttp import web
 
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.sources.pollers import described
+from hxp_enterprise_llm.event.sources.pollers.model import Settings
 from hxp_enterprise_llm.event.sources.pollers.poller import Poller
-from hxp_enterprise_llm.event.views import RETRY_VIEW, STATUS_VIEW
+from hxp_enterprise_llm.event.sources.pollers.running import Pollers
+from hxp_enterprise_llm.event.views import RETRY_VIEW, SETTINGS_VIEW, STATUS_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from hxp_enterprise_llm.telemetry.text import clean
 
 _SHOWN_ITEMS = 20
+_PAUSES = (0.05, 3600.0)
+_COUNTS = {"failures": (1, 1000), "tries": (0, 100_000)}
+_FLAGS = {"true": True, "false": False}
 
 
-def routes(pollers: Callable[[], Mapping[str, Poller]], clock: Clock) -> list[Route]:
-    """The routes of sources that are asked; `pollers` by name, those that run now."""
+def routes(pollers: Pollers, clock: Clock) -> list[Route]:
+    """The routes of sources that are asked."""
     api = _Api(pollers, clock)
     return [
-        Route("GET", STATUS_VIEW.path, api.status, STATUS_VIEW.scope, STATUS_VIEW.summary, described=described.STATUS),
-        Route("POST", RETRY_VIEW.path, api.retry, RETRY_VIEW.scope, RETRY_VIEW.summary, described=described.RETRY),
+        Route(view.method, view.path, handler, view.scope, view.summary, described=about)
+        for view, handler, about in (
+            (STATUS_VIEW, api.status, described.STATUS),
+            (RETRY_VIEW, api.retry, described.RETRY),
+            (SETTINGS_VIEW, api.settings, described.SETTINGS),
+        )
     ]
 
 
@@ -39,7 +49,8 @@ def state_of(poller: Poller, clock: Clock) -> dict[str, Any]:
         "failures": poller.failures,
         "stale": poller.stale,
         "last_answer": None if poller.last_at is None else rfc3339(poller.last_at),
-        "next_try": rfc3339(now + max(0.0, wait)),
+        "next_try": None if math.isinf(wait) else rfc3339(now + max(0.0, wait)),
+        "settings": breaker.settings._asdict(),
         "data": [{"type": item.type, **item.data} for item in poller.last[:_SHOWN_ITEMS]],
         "items": len(poller.last),
         "history": [
@@ -49,20 +60,87 @@ def state_of(poller: Poller, clock: Clock) -> dict[str, Any]:
 
 
 class _Api:
-    def __init__(self, pollers: Callable[[], Mapping[str, Poller]], clock: Clock) -> None:
+    def __init__(self, pollers: Pollers, clock: Clock) -> None:
         self._pollers, self._clock = pollers, clock
 
     async def status(self, request: web.Request) -> web.Response:
         """All sources that are configured."""
-        found = {name: state_of(poller, self._clock) for name, poller in self._pollers().items()}
+        found = {name: state_of(poller, self._clock) for name, poller in self._pollers.running.items()}
         return json_response({"sources": found})
 
     async def retry(self, request: web.Request) -> web.Response:
         """202: the source is being asked."""
-        pollers, name = self._pollers(), request.match_info["name"]
-        poller = pollers.get(name)
-        if poller is None:
-            running = ", ".join(pollers) or "none; configure one under `sources`"
-            raise Problem(404, "unknown_source", f"no source {clean(name, 64)!r} is asked", f"there are: {running}")
+        name, poller = self._found(request)
         poller.retry()
         return json_response({"name": name, "state": poller.breaker.state}, status=202)
+
+    async def settings(self, request: web.Request) -> web.Response:
+        """202: it goes by these from now on, and after a restart."""
+        name, poller = self._found(request)
+        settings = changed(poller.breaker.settings, request.query)
+        try:
+            await self._pollers.change(name, settings)
+        except OSError as error:
+            hint = "look at the disk of the state directory; nothing was changed"
+            raise Problem(503, "not_kept", f"the settings cannot be written: {error.strerror}", hint) from error
+        state = poller.breaker.state
+        return json_response({"name": name, "state": state, "settings": settings._asdict()}, status=202)
+
+    def _found(self, request: web.Request) -> tuple[str, Poller]:
+        name = request.match_info["name"]
+        if poller := self._pollers.running.get(name):
+            return name, poller
+        running = ", ".join(self._pollers.running) or "none; configure one under `sources`"
+        raise Problem(404, "unknown_source", f"no source {clean(name, 64)!r} is asked", f"there are: {running}")
+
+
+def changed(settings: Settings, asked: Mapping[str, str]) -> Settings:
+    """The settings with what was asked for. Raises Problem for what cannot be."""
+    for name in asked:
+        if name not in Settings._fields:
+            raise Problem(400, "unknown_parameter", f"{clean(name, 64)!r} is no setting of a source", _hint())
+    made = Settings(**settings._asdict() | {name: _READ[name](name, text) for name, text in asked.items()})
+    if made.first_pause > made.longest_pause:
+        raise _bad("first_pause", f"{made.first_pause:g}", f"at most longest_pause, {made.longest_pause:g}")
+    return made
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in _FLAGS:
+        raise _bad(name, text, "true or false")
+    return _FLAGS[text]
+
+
+def _pause(name: str, text: str) -> float:
+    least, most = _PAUSES
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise _bad(name, text, f"a number from {least:g} to {most:g}")
+    return number
+
+
+def _count(name: str, text: str) -> int:
+    least, most = _COUNTS[name]
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise _bad(name, text, f"a whole number from {least} to {most}")
+    return int(text)
+
+
+_READ: dict[str, Callable[[str, str], Any]] = {
+    "live": _flag,
+    "first_pause": _pause,
+    "longest_pause": _pause,
+    "failures": _count,
+    "tries": _count,
+}
+
+
+def _bad(name: str, text: str, must: str) -> Problem:
+    return Problem(400, "bad_setting", f"{name}: {clean(text, 64)!r}, and that must be {must}", _hint())
+
+
+def _hint() -> str:
+    return f"it takes {', '.join(Settings._fields)}"

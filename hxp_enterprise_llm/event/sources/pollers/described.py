@@ -16,8 +16,19 @@ class Entered(TypedDict):
     reason: str
 
 
+class SourceSettings(TypedDict):
+    """Whether a source is asked, and how again after a failure. Pauses in seconds; `tries` 0: it is never given up."""
+
+    live: bool
+    first_pause: float
+    longest_pause: float
+    failures: int
+    tries: int
+
+
 class SourceState(TypedDict):
-    """A source now. `data`: the first 20 of the `items` of its last good answer; `stale`: they are old."""
+    """A source now. `data`: the first 20 of the `items` of its last good answer; `stale`: they are old; `next_try` is
+    null while it is off."""
 
     state: State
     since: str
@@ -25,7 +36,8 @@ class SourceState(TypedDict):
     failures: int
     stale: bool
     last_answer: str | None
-    next_try: str
+    next_try: str | None
+    settings: SourceSettings
     data: list[dict[str, Any]]
     items: int
     history: list[Entered]
@@ -37,6 +49,14 @@ class AllSources(TypedDict):
     sources: dict[str, SourceState]
 
 
+class Changed(TypedDict):
+    """A source, how it is now, and what holds for it."""
+
+    name: str
+    state: State
+    settings: SourceSettings
+
+
 class Retried(TypedDict):
     """A source that is being asked, and how it was."""
 
@@ -46,3 +66,4 @@ class Retried(TypedDict):
 
 STATUS = Described(answers=(Answer("The sources", AllSources),))
 RETRY = Described(answers=(Answer("It is being asked", Retried, status=202),), refusals=(404,))
+SETTINGS = Described(answers=(Answer("What holds now", Changed, status=202),), refusals=(400, 404, 503))

@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from hxp_enterprise_llm.security.fetch import FetchError
 
-State = Literal["starting", "ok", "failing", "away"]
+State = Literal["starting", "ok", "failing", "away", "off"]
 """starting: nothing has come yet; failing: it is asked again soon; away: it is looked after now and then, and what it
-said last is stale."""
+said last is stale; off: it is not asked, because somebody has switched it off or its tries are used up."""
 
 
 PollError = FetchError
@@ -47,6 +47,20 @@ class Source(NamedTuple):
     failures: int
     ask: Ask
     fallback: Fallback
+
+
+class Settings(NamedTuple):
+    """Whether a source is asked, and how it is asked again after a failure. Changed while it runs."""
+
+    live: bool
+    first_pause: float
+    """Seconds until the first try after a failure; each further pause is twice the one before."""
+    longest_pause: float
+    """Seconds that a pause grows to."""
+    failures: int
+    """Failures in a row after which it is away."""
+    tries: int
+    """Failures in a row after which it is no longer asked; 0: it is never given up."""
 
 
 class Change(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ import structlog
 from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.event.model import Encoded, Event, encode, rfc3339
 from hxp_enterprise_llm.event.sources.pollers.breaker import Breaker
-from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Source
+from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Settings, Source
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.outage import Outage
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
@@ -44,25 +45,37 @@ class Poller:
     @property
     def stale(self) -> bool:
         """Whether the last good answer is no longer to be taken for what is now."""
-        return self.breaker.state == "away" and self.last_at is not None
+        return self.breaker.state in ("away", "off") and self.last_at is not None
 
     def retry(self) -> None:
-        """Ask at once, whatever the breaker says."""
+        """Ask at once, however long the breaker would wait."""
         self.breaker.hurry()
+        self._woken.set()
+
+    def apply(self, settings: Settings, reason: str = "switched off") -> None:
+        """Go by these from now on: whether it is asked, and how after a failure."""
+        switched = settings.live != self.breaker.settings.live
+        self.breaker.apply(settings, reason)
+        if switched:
+            self.failures = 0
+            change = self._metrics.begin if settings.live else self._metrics.end
+            change(self.source.name)
+            log.info("sources.switched", source=self.source.name, live=settings.live)
         self._woken.set()
 
     async def run(self) -> None:
         """Ask for ever."""
         while True:
             await self._turn()
-            await self.poll()
+            if self.breaker.state != "off":
+                await self.poll()
 
     async def _turn(self) -> None:
         self._woken.clear()
         wait = self.breaker.due - self._clock.monotonic()
         if wait > 0:
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(None if math.isinf(wait) else wait):
                     await self._woken.wait()
 
     async def poll(self) -> None:
@@ -75,6 +88,8 @@ class Poller:
             return
         finally:
             self._metrics.duration.labels(self.source.name).observe(self._clock.monotonic() - began)
+        if not self.breaker.settings.live:
+            return
         self.last, self.last_at = reading.items, self._clock.time()
         self._metrics.succeeded(self.source.name, self.last_at)
         self._note(reading.problem)
@@ -84,12 +99,20 @@ class Poller:
         await self._publish(reading.items)
 
     async def _failed(self, reason: str) -> None:
+        if not self.breaker.settings.live:
+            return
         if not self.failures:
             log.warning("sources.failing", source=self.source.name, reason=reason)
         self.failures += 1
         self._metrics.failed(self.source.name)
-        if self.breaker.failed(reason):
+        was = self.breaker.state
+        if not self.breaker.failed(reason):
+            return
+        if self.breaker.state == "off":
+            log.error("sources.given_up", source=self.source.name, reason=reason, failures=self.failures)
+        else:
             log.error("sources.away", source=self.source.name, reason=reason, failures=self.failures)
+        if was != "away":
             since = "" if self.last_at is None else rfc3339(self.last_at)
             await self._publish(self.source.fallback(self.last, since))
 

@@ -118,6 +118,28 @@ async def test_every_kind_of_metric_is_what_the_events_say(tmp_path: Path, step:
             assert latency is None
 
 
+@pytest.mark.parametrize(("length", "tier", "slot"), [(900, "1s", 1), (4 * 3600, "1m", 60), (4 * DAY, "1h", 3600)])
+async def test_a_whole_range_is_one_value_from_its_own_beginning(
+    tmp_path: Path, length: int, tier: str, slot: int
+) -> None:
+    """A quantile of the range is that of all its requests, and what lies beside it does not count."""
+    begin, end = NOW - length - 333, NOW - 333
+    begin, end = begin - begin % slot, end - end % slot
+    inside = requests(random.Random(length), 400, begin=begin, seconds=end - begin)
+    beside = requests(random.Random(1), 300, begin=end, seconds=333, start=5000)
+    filled(tmp_path, [*inside, *beside, *snapshots(begin, int(end - begin), tick=slot)], fold=False)
+    bodies = [msgspec.json.decode(event.raw) for event in inside]
+    async with served(tmp_path) as client:
+        whole = {"from": str(begin), "to": str(end), "step": "all"}
+        rate, latency = [await asked(client, metric=name, **whole) for name in ("request_rate", "latency")]
+        models = await asked(client, metric="requests", by="model", **whole)
+    assert (rate["tier"], rate["step_s"], rate["times"]) == (tier, end - begin, [begin])
+    assert rate["series"][0]["values"] == [pytest.approx(400 / (end - begin))]
+    exact = nearest_rank([body["data"]["latency_ms"] for body in bodies], 0.95)
+    assert latency["series"][0]["values"] == [pytest.approx(exact, rel=0.0101)]
+    assert sum(line["values"][0] for line in models["series"]) == 400
+
+
 async def test_a_gap_is_a_gap_and_a_quiet_time_is_a_zero(tmp_path: Path) -> None:
     events = requests(random.Random(1), 5, begin=NOW - 600, seconds=59)
     filled(tmp_path, [*events, *snapshots(NOW - 600, 120), *snapshots(NOW - 180, 180, start=2_000_000)], fold=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.event.processing.platform.api import routes
+from hxp_enterprise_llm.event.processing.platform.days import hour_name
 from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
 from hxp_enterprise_llm.event.streaming.relay import Relay
@@ -76,6 +78,21 @@ async def test_the_window_is_in_hours(tmp_path: Path) -> None:
             error = (await answer.json())["error"]
             assert error["code"] == "bad_window"
             assert error["message"] == f"window_hours: {wrong!r} is no number of hours from 1 to 168"
+
+
+async def test_the_tiers_of_a_time_that_is_over_are_those_of_its_whole_hours(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        get = partial(client.get, "/api/v2/memory/tier-stats")
+        hour = int(NOW) // 3600 * 3600
+        found = await (await get(params={"from": str(hour + 60), "to": str(hour + 120)})).json()
+        whole = hour_name(hour // 3600), hour_name(hour // 3600 + 1)
+        assert (found["window_hours"], found["from"], found["to"]) == (1, *whole)
+        assert found["tier_hit_rates"]["redis"] == 1.0
+        before = await (await get(params={"from": str(hour - 7200), "to": str(hour)})).json()
+        assert (before["window_hours"], before["answered"], before["flow"]) == (2, 0, [])
+        both = await get(params={"from": "-6h", "window_hours": "3"})
+        assert (both.status, (await both.json())["error"]["code"]) == (400, "bad_parameter")
+        assert (await get(params={"to": "soon"})).status == 400
 
 
 async def test_until_the_state_is_whole_it_says_so(tmp_path: Path) -> None:

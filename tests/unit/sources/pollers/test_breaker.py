@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +103,37 @@ def test_recovery_is_noticed_within_the_longest_pause(outcomes: list[bool], inte
         assert it.due - time.now <= (interval if well else LONGEST_PAUSE) + 1e-6
         assert len(it.history) <= 20
         assert (it.state == "ok") is well
+
+
+def test_one_that_is_switched_off_is_not_asked_until_it_is_switched_on(time: Time) -> None:
+    it = breaker(time)
+    ask(it, time, well=True)
+    it.apply(it.settings._replace(live=False), "switched off")
+    assert (it.state, it.reason, it.due) == ("off", "switched off", math.inf)
+    it.hurry()
+    assert (it.state, it.due) == ("off", math.inf)
+    time.now += 60
+    it.apply(it.settings._replace(live=True), "")
+    assert (it.state, it.due) == ("starting", time.now)
+
+
+def test_tries_that_are_used_up_end_it_and_a_try_by_hand_begins_anew(time: Time) -> None:
+    it = breaker(time)
+    it.apply(it.settings._replace(tries=4), "")
+    assert [ask(it, time, well=False) for _ in range(4)] == [False, False, True, True]
+    assert (it.state, it.reason, it.due) == ("off", "given up after 4 tries: no", math.inf)
+    it.hurry()
+    assert (it.state, it.due) == ("starting", time.now)
+    assert [ask(it, time, well=False) for _ in range(4)] == [False, False, True, True]
+
+
+def test_pauses_are_those_that_are_set_and_hold_at_once(time: Time) -> None:
+    it = breaker(time)
+    it.apply(it.settings._replace(first_pause=2.0, longest_pause=5.0, failures=1), "")
+    pauses = []
+    for _ in range(4):
+        assert ask(it, time, well=False) == (not pauses)
+        pauses.append(it.due - time.now)
+    assert pauses == [2.0, 4.0, 5.0, 5.0]
+    it.apply(it.settings._replace(longest_pause=2.0), "")
+    assert it.due - time.now == 2.0

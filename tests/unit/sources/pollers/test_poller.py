@@ -398,3 +398,38 @@ async def test_the_gateway_is_up_or_down(peer: Peer) -> None:
     assert (up["metric"], up["value"], up["poller"]) == ("api_gateway_up", 1.0, "gateway")
     assert up["latency_ms"] > 0
     assert down == {"metric": "api_gateway_up", "value": 0.0, "poller": "gateway"}
+
+
+async def test_what_comes_after_it_was_switched_off_is_not_taken(peer: Peer) -> None:
+    async with house(engine(peer.url)) as it:
+        poller = it.pollers["engine_system"]
+        await poller.poll()
+        poller.apply(poller.breaker.settings._replace(live=False))
+        for mode in ("well", "broken"):
+            peer.mode = mode
+            await poller.poll()
+        assert (poller.breaker.state, poller.stale, poller.failures) == ("off", True, 0)
+        assert it.log.data == [SYSTEM]
+        with pytest.raises(AssertionError):
+            it.metric("citadel_source_up", source="engine_system")
+        poller.apply(poller.breaker.settings._replace(live=True))
+        peer.mode = "well"
+        await poller.poll()
+        assert poller.breaker.state == "ok"
+        assert it.metric("citadel_source_up", source="engine_system") == 1
+
+
+async def test_one_that_is_given_up_says_so_and_stays_down_for_prometheus(peer: Peer) -> None:
+    async with house(engine(peer.url)) as it:
+        poller = it.pollers["engine_system"]
+        poller.apply(poller.breaker.settings._replace(tries=5))
+        await poller.poll()
+        peer.mode = "garbage"
+        with capture_logs() as lines:
+            for _ in range(5):
+                await poller.poll()
+        assert [line["event"] for line in lines] == ["sources.failing", "sources.away", "sources.given_up"]
+        assert poller.breaker.state == "off"
+        # Its last data is told once more as old, once.
+        assert [data.get("stale", False) for data in it.log.data] == [False, True]
+        assert it.metric("citadel_source_up", source="engine_system") == 0
