@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace as with_fields
@@ -15,6 +16,8 @@ from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConf
 from hxp_enterprise_llm.config.streaming import ChannelConfig
 from hxp_enterprise_llm.event.log import RemoteLog
 from hxp_enterprise_llm.event.log.mirror import Mirror
+from hxp_enterprise_llm.event.log.model import LogLocked
+from hxp_enterprise_llm.event.log.sqlite.files import DirectoryLock
 from hxp_enterprise_llm.event.processing.part import Followers
 from hxp_enterprise_llm.orchestration.server import ServiceServer
 from hxp_enterprise_llm.orchestration.workers.control import Control, Message, ReloadAggregation, StartAggregation
@@ -36,6 +39,9 @@ _CATCH_UP_SECONDS = 2.0
 """How long a question waits for the log to be here up to that head."""
 
 
+_LOOK_SECONDS = 0.05
+
+
 class AggregationService:
     """The followers of a log that another process has."""
 
@@ -45,16 +51,31 @@ class AggregationService:
         # What is appended is counted where the log is.
         self._mirror = Mirror(RemoteLog("http://localhost", session=self._session, clock=context.clock))
         self.followers = Followers(config, context, self._mirror, ProcessingMetrics(context.registry))
+        self._lock = DirectoryLock(Path(config.state.directory) / "aggregation.lock")
         self._cleanup = CleanupStack()
 
     async def start(self) -> None:
         """Reach the log, follow it and count. Raises LogError."""
         self._cleanup.push("session", self._session.close)
+        await self._wait_for_predecessor()
         self._cleanup.push("log", partial(self._mirror.close, 5.0))
         await self._mirror.open()
         mirroring = self._context.supervisor.spawn("log.mirror", self._mirror.run())
         self._cleanup.push("log.mirror", partial(cancel, mirroring))
         self.followers.start(self._cleanup)
+
+    async def _wait_for_predecessor(self) -> None:
+        """Two that write one history would count twice: one whose first process was killed may still be ending."""
+        while True:
+            try:
+                self._lock.acquire()
+                break
+            except LogLocked:
+                await asyncio.sleep(_LOOK_SECONDS)
+        self._cleanup.push("lock", self._let_go)
+
+    async def _let_go(self) -> None:
+        self._lock.release()
 
     async def farewell(self, within: float) -> None:
         """Nobody is connected but the first process."""
