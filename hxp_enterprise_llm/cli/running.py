@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import uvloop
 from rich.console import Console
@@ -55,7 +56,7 @@ def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | N
             say_failure(str(error))
             return EX_CONFIG
         except LogCorrupt as error:
-            say_failure(f"{error}. Run `hxp log check` on the log's directory; `hxp log repair` keeps what is whole.")
+            say_failure(_what_to_do(error, settings))
             return EX_CANTCREAT
         except StoreTooNew as error:
             say_failure(str(error))
@@ -63,6 +64,17 @@ def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | N
         except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
             return EX_CANTCREAT
+
+
+def _what_to_do(error: LogCorrupt, settings: Settings) -> str:
+    """The very commands: to go on without knowing the newest events would store their repeats as new ones."""
+    directory = Path(settings.processing.state.directory if settings.processing else ".", "log").absolute()
+    return (
+        f"the log cannot be opened, nothing was changed: {error}\n"
+        f"what would be lost: hxp log check {directory}\n"
+        f"to keep what is whole and start again: hxp log repair {directory}\n"
+        "or put a backup back: hxp restore (docs/runbooks/CitadelLogDamaged.md)"
+    )
 
 
 async def _serve(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | None, records: logs.Logs) -> int:

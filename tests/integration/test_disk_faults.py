@@ -111,6 +111,6 @@ async def test_a_log_that_is_not_what_it_was_is_told_in_health(tmp_path: Path) -
         assert await daemon.end() == 0
     segment = min((data / "processing" / "log").glob("*.db"))
     segment.write_bytes(b"no database" * 1000)
-    with pytest.raises(AssertionError, match="`hxp log repair` keeps what is whole"):
+    with pytest.raises(AssertionError, match="to keep what is whole and start again: hxp log repair /"):
         await daemon.start()
     assert await status_of(daemon) == EX_CANTCREAT

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from operator import attrgetter
 
 import structlog
 
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.types import seconds
-from hxp_enterprise_llm.event.log.model import Batch, Bounds, CursorError, EventLog, LogError, ReadsNow
-from hxp_enterprise_llm.event.model import BEGINNING, rfc3339
+from hxp_enterprise_llm.event.log.model import Batch, Bounds, CursorError, EventLog, LogError, Stored
+from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.processing.analytics import Analytics
 from hxp_enterprise_llm.event.processing.extras import ExtraGroups, ExtraValues, joined, units
+from hxp_enterprise_llm.event.processing.follower import FIRST_PAUSE, Follower
 from hxp_enterprise_llm.event.processing.metrics import Metric, compile_metrics
 from hxp_enterprise_llm.event.processing.rebuild import Survey, replay, survey, tail
 from hxp_enterprise_llm.event.processing.saving import Content, Saver
@@ -35,17 +33,11 @@ REBUILD_LIMIT = 5_000_000
 """Most offsets that a rebuild goes back."""
 SAVE_SECONDS = 15.0
 """Between two saves of the windows, when little comes in."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _JUMP_SECONDS = 2.0
 """A difference between the two clocks that is no drift: the wall clock was set, and windows must not notice."""
-_STRETCH = 1024
-"""Most events that are taken in without a pause: one or two milliseconds."""
 _REST_SECONDS = 0.02
 """Pause at the head of the log. Many small commits are then taken in at once, by column; nobody sees the delay, as
 whoever asks for a snapshot is answered from all that the log has."""
-_CATCH_UP_READS = 8
-"""Most reads that a snapshot waits for, each as long as a stretch. Who is further behind says so by its position."""
-_OFFSET = attrgetter("offset")
 
 
 class AnalyticsEngine:
@@ -70,16 +62,17 @@ class AnalyticsEngine:
         """`extras`, `extra_groups`: values of others that join each snapshot. Raises MetricFault."""
         self._extras, self._extra_groups = tuple(extras), tuple(extra_groups)
         self._tick, self._log, self._clock, self._telemetry = config.tick, event_log, clock, metrics
-        self._memory = event_log if isinstance(event_log, ReadsNow) else None
         self._sleep, self._limit = sleep, rebuild_limit
         self._windows = {label: seconds(label) for label in config.windows}
         self._core = Analytics(compile_metrics(config.metrics, self._windows), Timeline(self._windows))
         self._ahead = self._clock_ahead()
-        self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
         self._seq, self._newest_at = 0, 0.0
         self._ungrouped: dict[str, int] = {}
+        self._took_at = 0.0
         self._ready = asyncio.Event()
-        self._following = Outage(log, "analytics.follow")
+        self._follower = Follower(
+            event_log, Outage(log, "analytics.follow"), self._take, lag_is=metrics.lag.set, sleep=sleep
+        )
         self._appending = Outage(log, "analytics.append")
         self._saver = Saver(
             file, "analytics", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state
@@ -103,13 +96,13 @@ class AnalyticsEngine:
     @property
     def lag(self) -> int:
         """Distance from the head of the log when it was last read, in offsets."""
-        return max(0, self._head - self._position)
+        return self._follower.lag
 
     def health(self) -> Part:
         """How analytics is."""
-        facts = {"position": self._position, "lag": self.lag}
-        if self._following.reason:
-            return Part("degraded", f"the log cannot be followed: {self._following.reason}", facts)
+        facts = {"position": self._follower.position, "lag": self.lag}
+        if reason := self._follower.outage.reason:
+            return Part("degraded", f"the log cannot be followed: {reason}", facts)
         if not self.ready:
             return Part("degraded", "the windows are being rebuilt from the log", facts)
         for outage, what in (
@@ -153,7 +146,7 @@ class AnalyticsEngine:
                 return await self._rebuild()
             except CursorError as error:
                 log.warning("analytics.rebuild_again", reason=str(error))
-                await self._sleep(_FIRST_PAUSE)
+                await self._sleep(FIRST_PAUSE)
 
     async def _rebuild(self) -> None:
         bounds = await self._log.bounds()
@@ -162,8 +155,8 @@ class AnalyticsEngine:
         position = await replay(self._log, bounds, found, core)
         # A reload may have come in between.
         core.adopt(self._core.metrics)
-        self._ahead = ahead
-        self._core, self._epoch, self._position, self._head = core, bounds.epoch, position, bounds.head
+        self._ahead, self._core = ahead, core
+        self._follower.move(bounds.epoch, position, bounds.head)
         if found.newest:
             self._seq = max(self._seq, found.newest.seq)
             self._newest_at = max(self._newest_at, found.newest.at)
@@ -203,41 +196,30 @@ class AnalyticsEngine:
 
     async def run_follow(self) -> None:
         """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
-        pause, took_at = _FIRST_PAUSE, self._clock.monotonic() - _REST_SECONDS
-        while True:
-            try:
-                if not self.ready:
-                    await self.rebuild()
-                async for batch in self._log.follow(self._position, epoch=self._epoch):
-                    self._following.worked()
-                    pause = _FIRST_PAUSE
-                    for stretch in _stretches(batch):
-                        # Whoever delivers to people was woken by the same commit, and goes first.
-                        await asyncio.sleep(0)
-                        self._take(stretch)
-                    # Where commits come thick and fast, several are taken in together; a lone one is taken in at once.
-                    soon = self._clock.monotonic() - took_at < _REST_SECONDS
-                    if batch.events and batch.next == batch.head and soon:
-                        await self._sleep(_REST_SECONDS)
-                    took_at = self._clock.monotonic()
-            except CursorError as error:
-                log.warning("analytics.cursor_lost", reason=str(error))
-                self._ready.clear()
-                await self._sleep(_FIRST_PAUSE)
-            except LogError as error:
-                self._following.failed(error)
-                await self._sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+        self._took_at = self._clock.monotonic() - _REST_SECONDS
+        await self._follower.run(self._whole, self._taken, self._lost)
 
-    def _take(self, batch: Batch) -> None:
-        """Take in what is new: a snapshot may have been ahead of whoever follows."""
-        events = batch.events[bisect_right(batch.events, self._position, key=_OFFSET) :]
+    async def _whole(self) -> None:
+        if not self.ready:
+            await self.rebuild()
+
+    async def _taken(self, batch: Batch) -> None:
+        """Where commits come thick and fast, several are taken in together; a lone one is taken in at once."""
+        soon = self._clock.monotonic() - self._took_at < _REST_SECONDS
+        if batch.events and batch.next == batch.head and soon:
+            await self._sleep(_REST_SECONDS)
+        self._took_at = self._clock.monotonic()
+
+    async def _lost(self, error: CursorError) -> None:
+        log.warning("analytics.cursor_lost", reason=str(error))
+        self._ready.clear()
+        await self._sleep(FIRST_PAUSE)
+
+    def _take(self, events: Sequence[Stored]) -> None:
         self._advance()
         self._core.take(events)
         self._saver.took(len(events))
-        self._position, self._head = max(self._position, batch.next), max(self._head, batch.head)
         self._telemetry.processed.inc(len(events))
-        self._telemetry.lag.set(self.lag)
 
     async def run_saves(self) -> None:
         """Save the windows now and then, for ever."""
@@ -256,20 +238,19 @@ class AnalyticsEngine:
             return None
         self._advance()
         self._catch_up()
-        saved = Saved(self._epoch, self._position, self._clock.time(), self._seq, self._newest_at, self._core.kept())
-        return Content(self._position, FORM.encoded(saved))
+        saved = Saved(
+            self._follower.epoch,
+            self._follower.position,
+            self._clock.time(),
+            self._seq,
+            self._newest_at,
+            self._core.kept(),
+        )
+        return Content(self._follower.position, FORM.encoded(saved))
 
     def _catch_up(self) -> None:
-        """Take in what the log has and whoever follows has not, as far as it is in memory."""
-        if self._memory is None or not self.ready:
-            return
-        # What is wrong with the log is found and said by whoever follows.
-        with suppress(LogError):
-            for _ in range(_CATCH_UP_READS):
-                batch = self._memory.read_nowait(self._position, epoch=self._epoch)
-                if batch is None or batch.next == self._position:
-                    return
-                self._take(batch)
+        if self.ready:
+            self._follower.catch_up()
 
     def _advance(self) -> None:
         ahead = self._clock_ahead()
@@ -310,7 +291,9 @@ class AnalyticsEngine:
         for name, value in snapshot.metrics.items():
             self._telemetry.value.labels(name).set(float("nan") if value is None else value)
         try:
-            await self._log.append([snapshot_event(snapshot, self._epoch, again=again)], deadline=max(self._tick, 1.0))
+            await self._log.append(
+                [snapshot_event(snapshot, self._follower.epoch, again=again)], deadline=max(self._tick, 1.0)
+            )
         except LogError as error:
             self._appending.failed(error)
         else:
@@ -329,7 +312,7 @@ class AnalyticsEngine:
             at=rfc3339(at),
             tick_s=self._tick,
             seq=self._seq,
-            position=self._position,
+            position=self._follower.position,
             metrics=extras | {metric.name: windows[metric.window][metric.name] for metric in core.metrics},
             windows=windows,
             groups=joined(self._extra_groups) | {name: found.values for name, found in groups.items() if found.values},
@@ -347,11 +330,3 @@ def _mark(saved: Saved, core: Analytics) -> Mark:
     totals = saved.kept.totals
     counts = totals.events, totals.late, totals.ignored
     return Mark(saved.position, saved.at, saved.position, saved.seq, *counts, core.since)
-
-
-def _stretches(batch: Batch) -> Iterator[Batch]:
-    """The batch in parts between which the loop may turn; each is as good a place for a snapshot as a whole batch."""
-    events = batch.events
-    for end in range(_STRETCH, len(events), _STRETCH):
-        yield Batch(events[end - _STRETCH : end], events[end - 1].offset, batch.head)
-    yield batch._replace(events=events[max(0, len(events) - 1) // _STRETCH * _STRETCH :])

@@ -42,7 +42,7 @@ _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
 _YIELD = 4
-"""While more comes in than is taken in, it rests so many times as long as it works."""
+"""While more comes in than is taken in, or others have more urgent work, it rests so many times as long as it works."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
 _PATIENCE_SECONDS = 2.0
@@ -73,12 +73,14 @@ class History:
         clock: Clock,
         telemetry: HistoryMetrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        gives_way: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`path` is that of the file, whose directory is made."""
+        """`path` is that of the file, whose directory is made. `gives_way`: whether others have more urgent work."""
         self.config, self.metrics = config, tuple(metrics)
         self._log, self._path, self._clock, self._telemetry, self._sleep = event_log, path, clock, telemetry, sleep
         self._writer = ThreadPoolExecutor(1, "history-writer")
         self._reader_thread = ThreadPoolExecutor(1, "history-reader")
+        self._gives_way = gives_way
         self._collector = Collector(_wanted(self.metrics))
         self._store: Store | None = None
         self._reader: Reader | None = None
@@ -163,7 +165,7 @@ class History:
         self._cursor = self._cursor._replace(position=events[-1].offset)
         if self._collector.full:
             await self._write()
-        if busy:
+        if busy or self._gives_way():
             await self._sleep(_YIELD * (self._clock.monotonic() - began))
 
     async def _write(self) -> None:

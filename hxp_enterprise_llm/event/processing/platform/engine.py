@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from operator import attrgetter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from hxp_enterprise_llm.config.extras import EXTRA_METRICS, FORECAST_EXTRAS
 from hxp_enterprise_llm.config.platform import PlatformConfig
-from hxp_enterprise_llm.event.log.model import (
-    Batch,
-    Bounds,
-    CursorError,
-    EventLog,
-    Gone,
-    LogError,
-    ReadsNow,
-)
-from hxp_enterprise_llm.event.model import BEGINNING, Offset
+from hxp_enterprise_llm.event.log.model import Batch, Bounds, CursorError, EventLog, Gone, LogError, Stored
 from hxp_enterprise_llm.event.processing.analytics import LabelledValue
+from hxp_enterprise_llm.event.processing.follower import Follower
 from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, encoded
 from hxp_enterprise_llm.event.processing.platform.measuring import measure
 from hxp_enterprise_llm.event.processing.platform.platform import Platform, Views
@@ -36,11 +25,8 @@ from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 
 log = structlog.get_logger("platform")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _REST_SECONDS = 0.05
 """Pause at the head of the log: many small commits are taken in at once. Who asks is answered from all there is."""
-_CATCH_UP_READS = 8
-_OFFSET = attrgetter("offset")
 _EXTRAS = tuple(name for name in EXTRA_METRICS if name not in FORECAST_EXTRAS)
 """Those of EXTRA_METRICS that are computed here."""
 
@@ -60,15 +46,15 @@ class PlatformEngine:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._log, self._clock, self._telemetry, self._sleep = event_log, clock, metrics, sleep
-        self._memory = event_log if isinstance(event_log, ReadsNow) else None
         self._prices = prices
         self._core = Platform(config, prices)
-        self._epoch, self._position, self._head = "", BEGINNING, BEGINNING
         self._sequence = 0
         self._told: tuple[int, int] | None = None
         self._loaded = False
         self._ready = asyncio.Event()
-        self._following = Outage(log, "platform.follow")
+        self._follower = Follower(
+            event_log, Outage(log, "platform.follow"), self._take, lag_is=metrics.lag.set, sleep=sleep
+        )
         self._appending = Outage(log, "platform.append")
         self._saver = Saver(file, "platform", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state)
 
@@ -80,18 +66,18 @@ class PlatformEngine:
     @property
     def position(self) -> int:
         """Offset up to which the log is taken in."""
-        return self._position
+        return self._follower.position
 
     @property
     def lag(self) -> int:
         """Distance from the head of the log when it was last read, in offsets."""
-        return max(0, self._head - self._position)
+        return self._follower.lag
 
     def health(self) -> Part:
         """How it is."""
-        facts = {"position": self._position, "lag": self.lag}
+        facts = {"position": self._follower.position, "lag": self.lag}
         for outage, what in (
-            (self._following, "the log cannot be followed"),
+            (self._follower.outage, "the log cannot be followed"),
             (self._saver.outage, "the state cannot be saved: a restart will take longer"),
             (self._appending, "snapshots cannot be stored"),
         ):
@@ -122,88 +108,69 @@ class PlatformEngine:
 
     async def run_follow(self) -> None:
         """Take in what comes, for ever. A log that is away is asked again; one that was made anew is read anew."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                if not self._loaded:
-                    await self._load()
-                async for batch in self._log.follow(self._position, epoch=self._epoch):
-                    self._following.worked()
-                    pause = _FIRST_PAUSE
-                    # Whoever delivers to people was woken by the same commit, and goes first.
-                    await asyncio.sleep(0)
-                    self._take(batch)
-                    if batch.next >= batch.head:
-                        self._is_whole()
-                        if batch.events:
-                            await self._sleep(_REST_SECONDS)
-            except Gone as error:
-                self._skip_to(error.bounds)
-            except CursorError as error:
-                self._begin_anew(error.bounds, str(error))
-            except LogError as error:
-                self._following.failed(error)
-                await self._sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+        await self._follower.run(self._load, self._taken, self._lost)
+
+    async def _taken(self, batch: Batch) -> None:
+        if batch.next >= batch.head:
+            self._is_whole()
+            if batch.events:
+                await self._sleep(_REST_SECONDS)
+
+    async def _lost(self, error: CursorError) -> None:
+        if isinstance(error, Gone):
+            self._skip_to(error.bounds)
+        else:
+            self._begin_anew(error.bounds, str(error))
 
     async def _load(self) -> None:
-        """Go on from the saved state, or begin with the first event of the log. Raises LogError."""
+        """Once: go on from the saved state, or begin with the first event of the log. Raises LogError."""
+        if self._loaded:
+            return
         bounds = await self._log.bounds()
         saved = await self._saver.read()
-        self._epoch, self._loaded, self._head = bounds.epoch, True, bounds.head
+        self._loaded = True
         if saved is None:
-            self._position = Offset(bounds.first - 1)
-            log.info("platform.begun", position=self._position, head=bounds.head)
+            self._follower.move(bounds.epoch, bounds.first - 1, bounds.head)
+            log.info("platform.begun", position=self.position, head=bounds.head)
         elif saved.epoch and saved.epoch != bounds.epoch:
             self._begin_anew(bounds, f"the log had epoch {saved.epoch} and has {bounds.epoch}")
         else:
             self._core = Platform(self._core.config, self._prices, saved.state)
-            self._position = Offset(saved.position)
+            self._follower.move(bounds.epoch, saved.position, bounds.head)
             self._saver.begin(saved.position if saved.epoch else -1)
-            log.info("platform.loaded", position=self._position, head=bounds.head, events=saved.state.events)
+            log.info("platform.loaded", position=self.position, head=bounds.head, events=saved.state.events)
 
     def _begin_anew(self, bounds: Bounds, reason: str) -> None:
         """The log was made anew: what is known of the old one is set aside, and the new one read from its beginning."""
         log.warning("platform.begun_anew", reason=reason, events=self._core.state.events, epoch=bounds.epoch)
         self._saver.set_aside("other-epoch")
         self._core = Platform(self._core.config, self._prices)
-        self._epoch, self._position = bounds.epoch, Offset(bounds.first - 1)
+        self._follower.move(bounds.epoch, bounds.first - 1, bounds.head)
         self._saver.begin(-1)
         self._ready.clear()
 
     def _skip_to(self, bounds: Bounds) -> None:
         """The log has dropped events that were not taken in: go on with the first that it has."""
-        lost = bounds.first - 1 - self._position
-        log.warning("platform.events_lost", offsets=lost, position=self._position, first=bounds.first)
+        lost = bounds.first - 1 - self._follower.position
+        log.warning("platform.events_lost", offsets=lost, position=self._follower.position, first=bounds.first)
         self._telemetry.lost.inc(max(0, lost))
-        self._position = Offset(bounds.first - 1)
+        self._follower.move(bounds.epoch, bounds.first - 1, bounds.head)
 
     def _is_whole(self) -> None:
         if not self.ready:
             self._ready.set()
-            log.info("platform.ready", position=self._position, events=self._core.state.events)
+            log.info("platform.ready", position=self._follower.position, events=self._core.state.events)
 
-    def _take(self, batch: Batch) -> None:
-        """Take in what is new: whoever asked may have been ahead of the follower."""
-        events = batch.events[bisect_right(batch.events, self._position, key=_OFFSET) :]
+    def _take(self, events: Sequence[Stored]) -> None:
         before, ignored = self._core.state.events, self._core.state.ignored
         self._core.take(events)
         self._saver.took(len(events))
-        self._position, self._head = max(self._position, batch.next), max(self._head, batch.head)
         self._telemetry.events.inc(self._core.state.events - before)
         self._telemetry.ignored.inc(self._core.state.ignored - ignored)
-        self._telemetry.lag.set(self.lag)
 
     def _catch_up(self) -> None:
-        if self._memory is None or not self.ready:
-            return
-        # What is wrong with the log is found and said by whoever follows.
-        with suppress(LogError):
-            for _ in range(_CATCH_UP_READS):
-                batch = self._memory.read_nowait(self._position, epoch=self._epoch)
-                if batch is None or batch.next == self._position:
-                    return
-                self._take(batch)
+        if self.ready:
+            self._follower.catch_up()
 
     # saving
 
@@ -222,7 +189,9 @@ class PlatformEngine:
     def _content(self) -> Content | None:
         if not self._loaded:
             return None
-        return Content(self._position, encoded(Saved(self._epoch, self._position, self._core.settled())))
+        return Content(
+            self._follower.position, encoded(Saved(self._follower.epoch, self._follower.position, self._core.settled()))
+        )
 
     # telling
 
@@ -241,9 +210,9 @@ class PlatformEngine:
         changed = self._core.state.events, views.active_count()
         if changed == self._told:
             return
-        data = snapshot_data(views, now, self._position)
+        data = snapshot_data(views, now, self._follower.position)
         self._sequence += 1
-        event = snapshot_event(data, self._epoch, f"{now:.3f}/{self._sequence}")
+        event = snapshot_event(data, self._follower.epoch, f"{now:.3f}/{self._sequence}")
         try:
             await self._log.append([event], deadline=max(self._core.config.tick, 1.0))
         except LogError as error:
