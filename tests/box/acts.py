@@ -34,6 +34,17 @@ def get(box: Box, path: str, port: int = 9102) -> str:
     return box.run(f"curl --silent --show-error --fail '{BASE}:{port}{path}'")
 
 
+def placed(box: Box) -> list[int]:
+    """The numbers of all orders in the log, page by page: one may end before there was anything to find."""
+    numbers: list[int] = []
+    after, head = 0, 1
+    while after < head:
+        page = json.loads(get(box, f"/events?after={after}&type=order.placed", 9100))
+        numbers += [event["data"]["number"] for event in page["events"]]
+        after, head = page["next"], page["head"]
+    return numbers
+
+
 def rules(box: Box) -> list[str]:
     return [rule["name"] for rule in json.loads(get(box, "/notifications/status"))["rules"]]
 

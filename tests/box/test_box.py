@@ -22,6 +22,7 @@ from tests.box.acts import (
     drop_in,
     edit,
     get,
+    placed,
     restart_under_load,
     rules,
     start_prometheus,
@@ -112,8 +113,7 @@ def test_the_target_starts_everything_with_the_data_in_place(box):
     """Ready means serving: the store is migrated with a copy kept, the events of before are there, all ports answer."""
     box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
     assert box.show(f"{GATEWAY}.service", "StatusText").startswith("Serving data-streaming-api on 0.0.0.0:9102, ")
-    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
-    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS))
+    assert placed(box) == list(range(last_release.EVENTS))
     assert '"ops@x"' in get(box, "/notifications/dead")
     box.run("test -s /var/lib/citadel/data-streaming-api/state.db.revision-0001")
     assert rules(box)[0] == last_release.OWN_RULE
@@ -246,8 +246,7 @@ def test_the_next_release_and_back_again(box):
     assert "was written by a newer release" in box.run(f"journalctl --unit={GATEWAY} --priority=err --output=cat")
     box.run(*(line.replace("NUMBER", revision) for line in copy), start)
     assert f"hxp, version {__version__}" in box.run("hxp --version")
-    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
-    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS + 1))
+    assert placed(box) == list(range(last_release.EVENTS + 1))
     assert '"ops@x"' in get(box, "/notifications/dead")
     box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
     assert "store.whole" in box.run("hxp doctor", status=None)
@@ -265,6 +264,19 @@ def test_everything_stops_in_time(box):
         assert "process: stopped" in box.journal(unit)
     assert box.run("ss --listening --tcp --no-header 'sport = :9102 or sport = :9100 or sport = :8501'") == ""
     stream.communicate(timeout=10)
+
+
+def test_an_installation_elsewhere_is_staged(box, share):
+    """DESTDIR and PREFIX: nothing outside of the stage, every path the final one, and it runs once it is there."""
+    stage = "DESTDIR=/tmp/stage PREFIX=/srv/citadel"
+    box.run(f"make --silent -C /src install {stage} PYTHON=/usr/bin/python3 WHEELS=/src/build/wheels", within=200)
+    assert box.run("grep -rIl -e /opt/citadel /tmp/stage/etc /tmp/stage/srv/citadel/env/bin || true") == ""
+    assert box.run("grep -rIl /tmp/stage /tmp/stage || true") == ""
+    box.run("test ! -e /srv/citadel", "mv /tmp/stage/srv/citadel /srv/")
+    assert f"hxp, version {__version__}" in box.run("/srv/citadel/env/bin/hxp --version")
+    box.run("mv /srv/citadel /tmp/stage/srv/", f"make --silent -C /src uninstall {stage}")
+    assert box.run("find /tmp/stage -type f") == ""
+    box.run("rm -r /tmp/stage")
 
 
 def test_uninstall_keeps_what_is_the_operators(box):
@@ -292,7 +304,7 @@ def test_the_package_installs_upgrades_and_is_purged(box, deb, share):
     assert box.run("systemctl is-active citadel.target", status=None).strip() == "inactive"
     assert box.run("systemctl is-enabled citadel.target", status=None).strip() == "disabled"
     box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
-    assert '"number":24' in get(box, "/events?after=0&type=order.placed", 9100)
+    assert placed(box) == list(range(last_release.EVENTS + 1))
     assert rules(box)[0] == "renamed_rule"
     process = box.show(PROCESSING, "MainPID")
 
