@@ -21,7 +21,7 @@ help:
 	@echo "make test         lint, types, import floors, all tests"
 	@echo "make lint types floors web unit integration    one part of it"
 	@echo "make page         build the live page anew, if web/ changed"
-	@echo "make box          installation, units, package and runbooks under a real systemd; root"
+	@echo "make box          installation, units, package and every runbook under a real systemd; root"
 	@echo "make coverage     the same tests, with what they cover; at least 90 %"
 	@echo "make sim            the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
 	@echo "make install      below PREFIX=$(PREFIX) with systemd units, or upgrade what is there; make uninstall (DESTDIR, WHEELS)"

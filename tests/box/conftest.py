@@ -12,13 +12,35 @@ import pytest
 from tests.box import host
 from tests.box.installing import ENVIRON, WHEELS, make
 
+HERE = Path(__file__).parent
+HINDRANCE = pytest.StashKey[str]()
+"""Why this machine boots no box; empty when it does."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[HINDRANCE] = host.hindrance()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a machine that boots boxes nothing here can be tested: left out and told, unless it is required."""
+    ours = [item for item in items if item.path.parent == HERE]
+    if config.stash[HINDRANCE] and ours and os.environ.get(host.REQUIRED) != "required":
+        items[:] = [item for item in items if item not in ours]
+        config.hook.pytest_deselected(items=ours)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if why := config.stash[HINDRANCE]:
+        terminalreporter.section("no real systemd")
+        terminalreporter.line(f"tests/box was left out, this machine cannot boot a box: {why}")
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _a_machine_that_boots_boxes() -> None:
-    """Without one nothing here can be tested: told plainly, and a failure where it is required (as on CI)."""
-    if why := host.hindrance():
-        told = pytest.fail if os.environ.get(host.REQUIRED) == "required" else pytest.skip
-        told(f"tests/box cannot run on this machine: {why}")
+def _a_machine_that_boots_boxes(request: pytest.FixtureRequest) -> None:
+    """Where they are required, as on CI, a machine without boxes is a failure."""
+    if why := request.config.stash[HINDRANCE]:
+        pytest.fail(f"tests/box cannot run on this machine: {why}")
 
 
 @pytest.fixture(scope="module")

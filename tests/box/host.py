@@ -13,7 +13,7 @@ HIERARCHIES = tuple(map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys
 PREFIX = "hxp-box-"
 """Each box has a control group of its own: this, and the process that it belongs to."""
 REQUIRED = "HXP_BOX"
-"""With the value `required` a machine that cannot boot a box fails the tests, else they are skipped with the reason."""
+"""With the value `required` a machine that cannot boot a box fails the tests, else they are left out, and why."""
 WATCHES = 12
 """inotify instances that a booted box takes, and some to spare."""
 TRIAL = """set -e

@@ -16,16 +16,24 @@ import pytest
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.store.database import newest_revision
 from tests.box import last_release, next_release
+from tests.box.acts import (
+    BASE,
+    STREAMING_YAML,
+    drop_in,
+    edit,
+    get,
+    placed,
+    restart_under_load,
+    rules,
+    start_prometheus,
+    validate,
+)
 from tests.box.box import GATEWAY, PROCESSING, ROOT, Box
 from tests.box.installing import ENVIRON, install, make
-from tests.box.validation import COMMANDS
 
 pytestmark = pytest.mark.timeout(400)
 
-BASE = "http://192.168.10.29"
-STREAMING_YAML = "/opt/citadel/config/services/data-streaming-api.yaml"
 STATE = "/var/lib/citadel/data-streaming-api"
-DROP_INS = f"/run/systemd/system/{GATEWAY}.service.d"
 
 
 @pytest.fixture(scope="module")
@@ -52,47 +60,10 @@ def box(share: Path, deb: object) -> Iterator[Box]:
         yield box
 
 
-def edit(box: Box, old: str, new: str, file: str = STREAMING_YAML) -> None:
-    box.run(f"grep -qF '{old}' {file}", f"sed -i 's|{old}|{new}|' {file}")
-
-
-def drop_in(box: Box, name: str, *lines: str) -> None:
-    """Settings of the gateway's unit for some time; without any the ones of this name go."""
-    file = f"{DROP_INS}/{name}.conf"
-    if lines:
-        box.run(f"mkdir -p {DROP_INS}", *(f"echo '{line}' >>{file}" for line in ("[Service]", *lines)))
-    else:
-        box.run(f"rm {file}")
-    box.run("systemctl daemon-reload")
-
-
-def get(box: Box, path: str, port: int = 9102) -> str:
-    return box.run(f"curl --silent --show-error --fail '{BASE}:{port}{path}'")
-
-
-def rules(box: Box) -> list[str]:
-    return [rule["name"] for rule in json.loads(get(box, "/notifications/status"))["rules"]]
-
-
 def operations(heading: str) -> list[str]:
     """The commands below a heading of the page for operators."""
     section = (ROOT / "docs/operations.md").read_text().partition(f"{heading}\n")[2].partition("\n##")[0]
     return re.findall(r"^    (\S.*)$", section, re.MULTILINE)
-
-
-def open_load(box: Box, path: str, rate: int) -> subprocess.Popen[str]:
-    """Connections at a steady rate, until `end_load`."""
-    command = box.command(f"exec python3 /src/tests/box/load.py 192.168.10.29 9102 {path} {rate}")
-    load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert load.stdout is not None
-    assert load.stdout.readline() == "begun\n"
-    return load
-
-
-def end_load(load: subprocess.Popen[str]) -> dict[str, int]:
-    """What became of the connections."""
-    output, _ = load.communicate("\n", timeout=60)
-    return json.loads(output)
 
 
 def test_an_upgrade_in_place_keeps_what_was_edited_and_starts_nothing(box):
@@ -142,8 +113,7 @@ def test_the_target_starts_everything_with_the_data_in_place(box):
     """Ready means serving: the store is migrated with a copy kept, the events of before are there, all ports answer."""
     box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
     assert box.show(f"{GATEWAY}.service", "StatusText").startswith("Serving data-streaming-api on 0.0.0.0:9102, ")
-    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
-    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS))
+    assert placed(box) == list(range(last_release.EVENTS))
     assert '"ops@x"' in get(box, "/notifications/dead")
     box.run("test -s /var/lib/citadel/data-streaming-api/state.db.revision-0001")
     assert rules(box)[0] == last_release.OWN_RULE
@@ -154,10 +124,7 @@ def test_the_target_starts_everything_with_the_data_in_place(box):
     # Each process of the gateway has a queue of its own, as deep as the unit says.
     queues = box.run("ss --listening --tcp --numeric --no-header 'sport = :9102'").splitlines()
     assert [line.split()[2] for line in queues] == ["4096", "4096"]
-    box.run(
-        "systemd-run --quiet --unit=metrics-server --working-directory=/opt/citadel/config/prometheus prometheus"
-        " --config.file=prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=192.168.10.37:9090"
-    )
+    start_prometheus(box)
 
 
 def test_a_good_reload_is_taken_and_a_bad_one_is_refused_by_systemctl(box):
@@ -177,19 +144,11 @@ def test_a_good_reload_is_taken_and_a_bad_one_is_refused_by_systemctl(box):
 
 def test_a_restart_under_load_refuses_nobody_and_streams_resume(box):
     """200 new connections a second; not ready is told first, streams end with 1012 and a spread retry, and go on."""
-    clients = subprocess.Popen(
-        box.command("exec /opt/citadel/env/bin/python -P /src/tests/box/clients.py"), stdout=subprocess.PIPE, text=True
-    )
-    assert clients.stdout is not None
-    assert clients.stdout.readline() == "open\n"
-    load, looks = open_load(box, "/health/live", 200), open_load(box, "/health/ready", 20)
-    box.run(f"systemctl restart {GATEWAY}")
-    answers, ready = end_load(load), end_load(looks)
-    assert set(answers) == {"200"}, answers
-    assert set(ready) == {"200", "503"}, ready
-    found = json.loads(clients.communicate(timeout=30)[0])
-    assert 5000 <= found.pop("retry") <= 10000
-    assert found == {"close_code": 1012, "reset": False, "went on": True, "stayed": "HTTP/1.1 101"}
+    found = restart_under_load(box, rate=200)
+    assert found.answers == {"200"}
+    assert found.ready == {"200", "503"}
+    assert 5000 <= found.clients.pop("retry") <= 10000
+    assert found.clients == {"close_code": 1012, "reset": False, "went on": True, "stayed": "HTTP/1.1 101"}
 
 
 def test_secrets_are_given_and_everything_else_is_denied(box):
@@ -264,14 +223,7 @@ def test_ports_of_systemd_that_are_not_configured_are_told(box):
 
 def test_the_validation_commands_of_the_task(box):
     """One after the other, as they stand in the task."""
-    box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
-    box.until("curl --silent '192.168.10.37:9090/api/v1/query?query=data_streaming_latency'", '"value"', within=60)
-    faults = []
-    for command, expected in COMMANDS:
-        output = box.run(command)
-        if not re.search(expected, output, re.DOTALL):
-            faults.append(f"{command}\nshould answer {expected}, answers {output[:600]}")
-    assert not faults, "\n".join(faults)
+    assert validate(box) == ""
 
 
 def test_the_next_release_and_back_again(box):
@@ -294,8 +246,7 @@ def test_the_next_release_and_back_again(box):
     assert "was written by a newer release" in box.run(f"journalctl --unit={GATEWAY} --priority=err --output=cat")
     box.run(*(line.replace("NUMBER", revision) for line in copy), start)
     assert f"hxp, version {__version__}" in box.run("hxp --version")
-    events = json.loads(get(box, "/events?after=0&type=order.placed", 9100))["events"]
-    assert [event["data"]["number"] for event in events] == list(range(last_release.EVENTS + 1))
+    assert placed(box) == list(range(last_release.EVENTS + 1))
     assert '"ops@x"' in get(box, "/notifications/dead")
     box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
     assert "store.whole" in box.run("hxp doctor", status=None)
@@ -313,6 +264,19 @@ def test_everything_stops_in_time(box):
         assert "process: stopped" in box.journal(unit)
     assert box.run("ss --listening --tcp --no-header 'sport = :9102 or sport = :9100 or sport = :8501'") == ""
     stream.communicate(timeout=10)
+
+
+def test_an_installation_elsewhere_is_staged(box, share):
+    """DESTDIR and PREFIX: nothing outside of the stage, every path the final one, and it runs once it is there."""
+    stage = "DESTDIR=/tmp/stage PREFIX=/srv/citadel"
+    box.run(f"make --silent -C /src install {stage} PYTHON=/usr/bin/python3 WHEELS=/src/build/wheels", within=200)
+    assert box.run("grep -rIl -e /opt/citadel /tmp/stage/etc /tmp/stage/srv/citadel/env/bin || true") == ""
+    assert box.run("grep -rIl /tmp/stage /tmp/stage || true") == ""
+    box.run("test ! -e /srv/citadel", "mv /tmp/stage/srv/citadel /srv/")
+    assert f"hxp, version {__version__}" in box.run("/srv/citadel/env/bin/hxp --version")
+    box.run("mv /srv/citadel /tmp/stage/srv/", f"make --silent -C /src uninstall {stage}")
+    assert box.run("find /tmp/stage -type f") == ""
+    box.run("rm -r /tmp/stage")
 
 
 def test_uninstall_keeps_what_is_the_operators(box):
@@ -340,7 +304,7 @@ def test_the_package_installs_upgrades_and_is_purged(box, deb, share):
     assert box.run("systemctl is-active citadel.target", status=None).strip() == "inactive"
     assert box.run("systemctl is-enabled citadel.target", status=None).strip() == "disabled"
     box.run("systemctl start citadel.target", f"systemctl start {GATEWAY} {PROCESSING}")
-    assert '"number":24' in get(box, "/events?after=0&type=order.placed", 9100)
+    assert placed(box) == list(range(last_release.EVENTS + 1))
     assert rules(box)[0] == "renamed_rule"
     process = box.show(PROCESSING, "MainPID")
 

@@ -20,9 +20,6 @@ from tests.box.runbooks.watch import configure, watch
 
 pytestmark = pytest.mark.timeout(400)
 
-NOT_HERE = {"CitadelHubLagHigh", "CitadelProcessingLagHigh"}
-"""They take minutes of more events than the machine can handle; docs/testing.md says how they are tested."""
-
 
 @pytest.fixture(scope="module")
 def box(share: Path, wheels: Path) -> Iterator[Box]:
@@ -45,7 +42,7 @@ def test_in_the_end_all_is_over(box: Box) -> None:
 
 def test_every_alert_has_its_night() -> None:
     nights = [fault.alert for faults in NIGHTS.values() for fault in faults]
-    assert sorted([*nights, *NOT_HERE]) == sorted(alerts())
+    assert sorted(nights) == sorted(alerts())
 
 
 def test_a_minute_is_a_second() -> None:

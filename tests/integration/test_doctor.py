@@ -40,6 +40,7 @@ async def test_a_running_installation(tmp_path: Path) -> None:
         assert [each for each in own if each["level"] != "ok"] == []
         names = {each["name"] for each in own}
         assert {"service.healthy", "log.holds", "store.whole", "trust.who", "configuration.good"} <= names
+        assert {"platform.whole", "history.whole"} <= names
 
         (data / "streaming/state.db").chmod(0o644)
         status, findings = await looked_at(*options)

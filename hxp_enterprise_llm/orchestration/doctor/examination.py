@@ -52,6 +52,8 @@ def examine(installation: Installation, environ: Mapping[str, str], now: float) 
     for directory in (installation.processing_state, installation.streaming_state):
         yield from look_at_state(directory)
     yield from state.look_at_log(installation.log)
+    yield from state.look_at_platform(installation.platform)
+    yield from state.look_at_history(installation.history)
     yield from state.look_at_store(installation.store)
     yield from _running(installation)
 
@@ -69,12 +71,18 @@ def _nearest(path: Path) -> Path:
 
 def _disks(installation: Installation) -> Iterator[Finding]:
     table = Path("/proc/self/mounts").read_text()
-    budget = installation.processing.config.log.disk_budget_bytes if installation.processing else 0
-    used = files.size_of_all(installation.log)
+    config = installation.processing.config if installation.processing else None
+    budget = config.log.disk_budget_bytes + config.history.disk_budget_bytes if config else 0
+    used = files.size_of_all(installation.log) + sum(each.stat().st_size for each in _databases(installation.history))
     for what, directory in (("the log", installation.log), ("the store", installation.store)):
         at = _nearest(directory)
         yield from host.look_at_durability(what, host.mount_of(at, table))
         yield from host.look_at_disk(what, host.Room.of(at), used=used, budget=budget if what == "the log" else 0)
+
+
+def _databases(path: Path) -> Iterator[Path]:
+    """A database and the files beside it, as far as they are there."""
+    return path.parent.glob(path.name + "*")
 
 
 def _limits(installation: Installation) -> Iterator[Finding]:

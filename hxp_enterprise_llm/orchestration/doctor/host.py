@@ -166,7 +166,7 @@ class Room(NamedTuple):
 
 
 def look_at_disk(what: str, room: Room, *, used: int = 0, budget: int = 0) -> Iterator[Finding]:
-    """Whether there is room now, and for all that the log may come to hold."""
+    """Whether there is room now, and for all that log and history may come to hold."""
     if room.bytes < _LEAST_FREE or room.inodes < _LEAST_INODES:
         yield Finding(
             "disk.full",
@@ -178,8 +178,9 @@ def look_at_disk(what: str, room: Room, *, used: int = 0, budget: int = 0) -> It
         yield Finding(
             "disk.budget",
             "warning",
-            f"{what}: log.disk_budget_bytes is {budget:,}, the disk has {room.bytes + used:,} for it",
-            "lower log.disk_budget_bytes, or give the log a larger disk",
+            f"{what}: log.disk_budget_bytes and history.disk_budget_bytes are {budget:,} together, the disk has"
+            f" {room.bytes + used:,} for them",
+            "lower one of them, or give the log a larger disk",
         )
     else:
         yield Finding("disk.room", "ok", f"{what}: {room.bytes:,} bytes are free")

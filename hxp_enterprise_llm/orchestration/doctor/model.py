@@ -35,6 +35,14 @@ class Installation(NamedTuple):
         return self.processing_state / "log"
 
     @property
+    def platform(self) -> Path:
+        return self.processing_state / "platform" / "state"
+
+    @property
+    def history(self) -> Path:
+        return self.processing_state / "history" / "history.db"
+
+    @property
     def store(self) -> Path:
         return self.streaming_state / "state.db"
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 from hxp_enterprise_llm.event.log.model import LogCorrupt
 from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, segment_paths
+from hxp_enterprise_llm.event.processing.history.database import Meta
+from hxp_enterprise_llm.event.processing.platform.keeping import StateFile, Unusable
 from hxp_enterprise_llm.orchestration.doctor.model import Finding
 from hxp_enterprise_llm.store.database import newest_revision
 from hxp_enterprise_llm.store.keeping import kept_path
@@ -89,17 +91,57 @@ def newest_record(directory: Path) -> float | None:
     return None
 
 
+def look_at_platform(path: Path) -> Iterator[Finding]:
+    """Whether what is known of the platform can be read."""
+    try:
+        saved = StateFile(path).read()
+    except (Unusable, OSError) as error:
+        yield Finding(
+            "platform.unusable",
+            "warning",
+            f"what is known of the platform: {error}",
+            "nothing, if the log still has everything: the next start makes it anew of it; else hxp restore a backup",
+        )
+        return
+    reached = "nothing is known of the platform yet" if saved is None else f"{path} is whole, up to {saved.position:,}"
+    yield Finding("platform.whole", "ok", reached)
+
+
+def look_at_history(path: Path) -> Iterator[Finding]:
+    """Whether the history can be read. Its content is not looked through: it may be gigabytes."""
+    if not path.exists():
+        yield Finding("history.none", "ok", f"there is no history at {path} yet")
+        return
+    try:
+        with closing(_reading(path)) as connection:
+            (series,) = connection.execute("SELECT count(*) FROM series").fetchone()
+            position = Meta(connection).cursor.position
+            yield Finding("history.whole", "ok", f"{path}: {series:,} series, up to {position:,}")
+    except sqlite3.Error as error:
+        yield Finding(
+            "history.damaged",
+            "warning",
+            f"{path}: {error}",
+            "nothing: it is put aside, and a new one filled from the log (see docs/runbooks/CitadelHistoryErrors.md)",
+        )
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """Changes nothing, nor the files beside it. Raises sqlite3.Error."""
+    # Without a write-ahead file nobody has it open; to open it as a shared one would make files beside it.
+    alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro{alone}", uri=True, timeout=5.0)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
 def look_at_store(path: Path) -> Iterator[Finding]:
     """Whether the store is whole and of this release, and whether notifications wait or were given up in it."""
     if not path.exists():
         yield Finding("store.none", "ok", f"there is no store at {path} yet")
         return
-    # Without a write-ahead file nobody has it open; to open it as a shared one would make files beside it.
-    alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
     try:
-        uri = f"file:{quote(str(path))}?mode=ro{alone}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
-            connection.execute("PRAGMA query_only=ON")
+        with closing(_reading(path)) as connection:
             yield from _store(path, connection)
     except sqlite3.Error as error:
         yield _damaged(path, str(error))

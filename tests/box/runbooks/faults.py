@@ -18,8 +18,11 @@ PROCESSING_YAML = f"{CONFIG}/services/event-processing.yaml"
 BOARD = f"{CONFIG}/dashboards/system_health.json"
 STATE = "/var/lib/citadel"
 LOG = "/var/lib/citadel/event-processing/log"
+HISTORY = "/var/lib/citadel/event-processing/history"
 RELOAD = f"sudo systemctl reload {GATEWAY}"
 RESTART = f"sudo systemctl restart {GATEWAY}"
+RELOAD_PROCESSING = f"sudo systemctl reload {PROCESSING}"
+RESTART_PROCESSING = f"sudo systemctl restart {PROCESSING}"
 ZERO = "== 0"
 NOISE = unit("noise", "noise.py messages email webhook")
 
@@ -101,7 +104,7 @@ EVALUATION = (
         (unit("models", "noise.py models 40"),),
         (
             Hand(put("limit: 25", "limit: 100", PROCESSING_YAML)),
-            f"sudo systemctl reload {PROCESSING}",
+            RELOAD_PROCESSING,
             Hand("sleep 2; systemctl stop models"),
         ),
         (ZERO,),
@@ -165,15 +168,15 @@ DOWN = (
             Hand(put('port: "91O0"', "port: 9100", PROCESSING_YAML)),
             "hxp check-config /opt/citadel/config/services/*.yaml",
             "sudo systemctl reset-failed 'citadel-*'",
-            f"sudo systemctl restart {PROCESSING}",
+            RESTART_PROCESSING,
         ),
         ('"status":"(healthy|degraded)"', '"status":"(healthy|degraded)"'),
     ),
-    Fault("CitadelRulesNotEvaluated", (), (f"sudo systemctl restart {PROCESSING}",), ("< 5",)),
+    Fault("CitadelRulesNotEvaluated", (), (RESTART_PROCESSING,), ("< 5",)),
     Fault(
         "CitadelLogAppendErrors",
         (unit("notes", "noise.py messages websocket"),),
-        (f"sudo systemctl restart {PROCESSING}", Hand("systemctl stop notes")),
+        (RESTART_PROCESSING, Hand("systemctl stop notes")),
         (r"\d+", ZERO),
     ),
 )
@@ -185,6 +188,7 @@ FULL = (
         (r"\d+", ZERO),
     ),
     Fault("CitadelLogNotGrowing", (), (), (r"\d+", "> 0")),
+    Fault("CitadelHistoryErrors", (), (), ('"history":{"status":"ok"',)),
     # The log has given its reserve away meanwhile.
     Fault(
         "CitadelStoreErrors",
@@ -262,10 +266,98 @@ SLOW = (
         (ZERO,),
     ),
 )
+MANY = (
+    "{name: many_$i, types: [llm.request.completed], kind: quantile, field: data.latency_ms,"
+    " by: [data.model, data.agent], limit: 100}"
+)
+MANY_METRICS = (
+    f'for i in $(seq 200); do echo "    - {MANY}"; done >/root/many',
+    f"sed -i '/^  metrics:$/r /root/many' {PROCESSING_YAML}",
+    RELOAD_PROCESSING,
+)
+FEWER_METRICS = (Hand(f"sed -i '/name: many_/d' {PROCESSING_YAML}"), RELOAD_PROCESSING)
+FLOODED = (
+    Fault(
+        "CitadelProcessingLagHigh",
+        (*MANY_METRICS, unit("flood", "senders.py flood 10")),
+        (*FEWER_METRICS, Hand("systemctl stop flood")),
+        ("< 1000",),
+    ),
+    Fault("CitadelHistoryLagging", (), (), ("< 100000",)),
+    Fault(
+        "CitadelHubLagHigh",
+        (unit("many", "crowd.py 10 9102 /ws/events"), unit("burden", f"heavy.py {GATEWAY}")),
+        (Hand("systemctl stop burden many"),),
+        ("< 1000",),
+    ),
+    # The log drops what has not been counted.
+    Fault(
+        "CitadelPlatformEventsLost",
+        (),
+        (Hand(put("disk_budget_bytes: 33554432", "disk_budget_bytes: 41943040", PROCESSING_YAML)), RELOAD_PROCESSING),
+        (ZERO,),
+        lasts=True,
+    ),
+)
+SENDERS = (
+    Fault(
+        "CitadelHistoryFull",
+        (
+            f"systemctl stop {PROCESSING} citadel-event-processing.socket",
+            f"python3 {HERE}/past.py {HISTORY}/history.db 20000000 && chown -R citadel: {HISTORY}",
+            f"systemctl start {PROCESSING}",
+        ),
+        (
+            Hand(put("disk_budget_bytes: 16777216", "disk_budget_bytes: 2147483648", PROCESSING_YAML)),
+            RELOAD_PROCESSING,
+        ),
+        (ZERO,),
+        lasts=True,
+    ),
+    # Nobody serves the other addresses of the shipped configuration here.
+    Fault(
+        "CitadelSourceDown",
+        (),
+        (
+            Hand(unit("api", f"peers.py http 8000 {ANSWERS}")),
+            Hand(put("192.168.10.29:8000", "127.0.0.1:8000", PROCESSING_YAML)),
+            Hand(f"sed -i '/^  scrape:$/,+1d' {PROCESSING_YAML}"),
+            RELOAD_PROCESSING,
+        ),
+        ("== 1",),
+    ),
+    Fault("CitadelOtlpRefused", (unit("idless", "senders.py idless"),), (Hand("systemctl stop idless"),), (ZERO,)),
+    Fault(
+        "CitadelOtlpTracesCutShort",
+        (
+            put("    quiet: 30s", "&\\n    max_spans: 20000", PROCESSING_YAML),
+            f"systemctl restart {PROCESSING}",
+            unit("traces", "senders.py traces"),
+        ),
+        (Hand(put("max_spans: 20000", "max_spans: 200000", PROCESSING_YAML)), RESTART_PROCESSING),
+        (ZERO,),
+    ),
+    Fault(
+        "CitadelPlatformNamesFolded",
+        (
+            f"echo '  limits: {{agents: 5}}' >/root/limits && sed -i '/^platform:$/r /root/limits' {PROCESSING_YAML}",
+            RELOAD_PROCESSING,
+            unit("agents", "senders.py agents"),
+        ),
+        (
+            Hand("systemctl stop agents"),
+            Hand(f"sed -i '/limits: {{agents: 5}}/d' {PROCESSING_YAML}"),
+            RELOAD_PROCESSING,
+        ),
+        ("< 1",),
+    ),
+)
 NIGHTS = {
     "deliveries fail and figures cannot be computed": (*DELIVERY, *EVALUATION),
     "the machine is slow": SLOW,
     "too many come": LIMITS,
+    "senders and sources are not what they should be": SENDERS,
+    "more comes than the machine can take": FLOODED,
     "event processing is down": DOWN,
     "the disk is full": FULL,
     "a record of the log is damaged": DAMAGED,

@@ -43,6 +43,8 @@ def configure(box: Box) -> None:
     processing = processing.replace(
         "  segment_bytes: 268435456", "  scrub_bytes_per_second: 0\n  reserve_bytes: 4194304\n  segment_bytes: 1048576"
     )
+    processing = processing.replace("disk_budget_bytes: 21474836480", "disk_budget_bytes: 33554432")
+    processing = processing.replace("disk_budget_bytes: 2147483648", "disk_budget_bytes: 16777216")
     head, metrics = processing.split("#  metrics:\n")
     commented, _, rest = metrics.partition("\n\n")
     processing = head + "  metrics:\n" + re.sub(r"(?m)^#", "", commented) + "\n\n" + rest

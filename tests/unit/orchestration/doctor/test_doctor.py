@@ -26,6 +26,9 @@ from hxp_enterprise_llm.config.loader import load
 from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
+from hxp_enterprise_llm.event.processing.history.database import Budget, Database, Meta
+from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, encoded
+from hxp_enterprise_llm.event.processing.platform.platform import State
 from hxp_enterprise_llm.orchestration import doctor
 from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state
 from hxp_enterprise_llm.orchestration.doctor.files import (
@@ -301,6 +304,38 @@ class TestStore:
         content[start : start + 4096] = b"\xff" * 4096
         store.write_bytes(content)
         assert names(state.look_at_store(store)) == {"store.damaged"}
+
+
+class TestPlatformAndHistory:
+    def test_platform(self, tmp_path: Path) -> None:
+        path = tmp_path / "platform" / "state"
+        assert names(state.look_at_platform(path)) == {"platform.whole"}
+        StateFile(path).write(encoded(Saved("e", 1234, State())))
+        (finding,) = state.look_at_platform(path)
+        assert (finding.level, finding.what) == ("ok", f"{path} is whole, up to 1,234")
+
+    def test_a_state_of_the_platform_that_is_none(self, tmp_path: Path) -> None:
+        path = tmp_path / "state"
+        path.write_bytes(encoded(Saved("e", 1234, State()))[:-1])
+        (finding,) = state.look_at_platform(path)
+        assert (finding.name, finding.level) == ("platform.unusable", "warning")
+        assert "hxp restore a backup" in finding.mend
+
+    def test_history(self, tmp_path: Path) -> None:
+        """Also while the service has it open."""
+        path = tmp_path / "history" / "history.db"
+        assert names(state.look_at_history(path)) == {"history.none"}
+        database = Database(path, Budget(16 << 20))
+        with database.transaction() as connection:
+            Meta(connection).put("position", 77)
+        (finding,) = state.look_at_history(path)
+        database.connection.close()
+        assert (finding.name, finding.what) == ("history.whole", f"{path}: 0 series, up to 77")
+
+    def test_a_history_that_is_none(self, tmp_path: Path) -> None:
+        path = tmp_path / "history.db"
+        path.write_bytes(b"no database" * 1000)
+        assert names(state.look_at_history(path)) == {"history.damaged"}
 
 
 @contextmanager
