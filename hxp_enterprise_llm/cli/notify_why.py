@@ -12,7 +12,7 @@ import click
 
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
-from hxp_enterprise_llm.client import notification_log
+from hxp_enterprise_llm.client.notify import Explanation, explanation, rule_states
 from hxp_enterprise_llm.telemetry.text import clean
 
 _EPISODE = re.compile(r"[0-9a-f]{16}-[0-9]+")
@@ -27,6 +27,14 @@ _VERBS = {
     "acknowledged": "was acknowledged",
     "lapsed": "is acknowledged no longer",
 }
+_STATES = {
+    "queued": "not yet sent",
+    "in_flight": "being sent",
+    "retry": "failed, will be tried again",
+    "merged": "told by another message",
+    "dead": "given up (hxp notify dead)",
+}
+_NAMES = 20
 
 
 @click.command()
@@ -40,17 +48,48 @@ def why(what: str, since: str, limit: int, url: str, key_file: str) -> None:
     key = "episode" if _EPISODE.fullmatch(what) else "alertname"
     asked = {key: what, "limit": str(limit)} | ({"since": since} if since else {})
     with failures("hxp up"):
-        decisions = asyncio.run(_ask(url, asked, credentials(key_file)))
-    if not decisions:
+        found, rules = asyncio.run(_ask(url, asked, credentials(key_file)))
+    if not found.decisions:
         click.echo(f"Nothing has been decided about {clean(what)}: it has not fired, or too long ago.", err=True)
+        click.echo(_hint(what, rules), err=True)
         raise SystemExit(1)
-    for line in explained(decisions):
+    for line in (*explained(found.decisions), *delivered(found.deliveries)):
         click.echo(line)
 
 
-async def _ask(url: str, asked: dict[str, str], headers: dict[str, str]) -> list[dict[str, Any]]:
+async def _ask(
+    url: str, asked: dict[str, str], headers: dict[str, str]
+) -> tuple[Explanation, Sequence[dict[str, Any]]]:
+    """The explanation; where there is none, the rules as well."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), headers=headers) as session:
-        return await notification_log(session, url, asked)
+        found = await explanation(session, url, asked)
+        return found, [] if found.decisions else await rule_states(session, url)
+
+
+def _hint(what: str, rules: Sequence[dict[str, Any]]) -> str:
+    """What there is to know of a rule that has not fired; of another name, which rules there are."""
+    rule = next((each for each in rules if each.get("name") == what), None)
+    if rule is None:
+        names = ", ".join(clean(str(each.get("name"))) for each in rules[:_NAMES])
+        more = f" and {len(rules) - _NAMES} more" if len(rules) > _NAMES else ""
+        return f"hint: no rule has this name; rules are: {names or 'none'}{more}"
+    values = ", ".join(f"{clean(name)} is {value}" for name, value in rule.get("values", {}).items())
+    facts = [f"state {rule.get('state')}", f"health {rule.get('health')}", rule.get("reason") or "", values]
+    return f"hint: the rule says {clean(rule.get('condition', ''), 200)}: " + "; ".join(
+        clean(str(fact), 200) for fact in facts if fact
+    )
+
+
+def delivered(deliveries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What has become of what was told: a line for each delivery."""
+    if deliveries:
+        yield "deliveries"
+    for each in deliveries:
+        whom = f"{clean(each['channel'])} {clean(each['target'])}".strip()
+        error = f": {clean(each['error'], 500)}" if each.get("error") else ""
+        tries = "once" if each["attempts"] == 1 else f"{each['attempts']} times"
+        state = clean(_STATES.get(each["state"], each["state"]))
+        yield f"  {clean(each['at'])}  {clean(each['kind'])} to {whom}: {state}, tried {tries}{error}"
 
 
 def explained(decisions: Sequence[dict[str, Any]]) -> Iterator[str]:

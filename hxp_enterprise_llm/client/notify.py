@@ -86,11 +86,28 @@ async def notification_log(
     session: aiohttp.ClientSession, base_url: str, asked: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """What was decided about alerts: `asked` is the query of /notifications/log. Raises as `send_notification`."""
-    return (await ask(session, f"{_at(base_url)}/log", _Log, query=asked)).decisions
+    return (await explanation(session, base_url, asked)).decisions
 
 
-class _Log(msgspec.Struct):
+async def explanation(session: aiohttp.ClientSession, base_url: str, asked: Mapping[str, str]) -> Explanation:
+    """As `notification_log`, with what has become of the deliveries."""
+    return await ask(session, f"{_at(base_url)}/log", Explanation, query=asked)
+
+
+async def rule_states(session: aiohttp.ClientSession, base_url: str) -> list[dict[str, Any]]:
+    """The rules as /notifications/status has them. Raises as `send_notification`."""
+    return (await ask(session, f"{_at(base_url)}/status", _Status)).rules
+
+
+class Explanation(msgspec.Struct):
+    """Decisions, and the deliveries about the newest of their episodes."""
+
     decisions: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]] = []
+
+
+class _Status(msgspec.Struct):
+    rules: list[dict[str, Any]]
 
 
 def _at(base_url: str) -> str:

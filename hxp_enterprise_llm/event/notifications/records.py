@@ -6,16 +6,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, Text, and_, delete, func, select, type_coerce, update
 
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.event.notifications.instant import Instant
-from hxp_enterprise_llm.event.notifications.model import Notification, delivery_key, thread_of
+from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Notification, delivery_key, thread_of
 from hxp_enterprise_llm.event.notifications.outbox import STREAMS, WAITING, Recipient
 from hxp_enterprise_llm.event.notifications.rules.snapshots import Place
 from hxp_enterprise_llm.store.tables import alert_group, alert_state, cursor, delivery_thread, outbox
 
 _MOST_PARAMETERS = 500
+_MOST_DELIVERIES = 50
+"""Of one episode that are shown."""
+_CLOCK_SECONDS = 3600.0
+"""The wall clock may have been set since."""
 
 
 class Recent(NamedTuple):
@@ -23,6 +27,19 @@ class Recent(NamedTuple):
 
     counts: dict[str, int]
     last: dict[str, Any] | None
+
+
+class Delivered(NamedTuple):
+    """What has become of a delivery that tells of an episode. Times are wall-clock seconds."""
+
+    episode: str
+    channel: str
+    target: str
+    kind: str
+    state: str
+    attempts: int
+    at: float
+    error: str
 
 
 def load_cursor(connection: Connection, name: str) -> Place | None:
@@ -134,6 +151,32 @@ def _latest(connection: Connection, channel: str) -> dict[str, Any] | None:
     if row is None:
         return None
     return {"state": row.state, "attempts": row.attempts, "at": row.sent_at or row.created_at, "error": row.last_error}
+
+
+def deliveries_of(connection: Connection, episodes: Iterable[str]) -> list[Delivered]:
+    """The deliveries to people and programs that tell of these episodes, alone or in a group; the newest, in order."""
+    return [each for episode in episodes for each in _deliveries_of(connection, episode)]
+
+
+def _deliveries_of(connection: Connection, episode: str) -> list[Delivered]:
+    # It cannot have been told before it began: so the payloads of all others are not looked at.
+    began = int(episode.rpartition("-")[2]) / 1000 if episode.rpartition("-")[2].isdecimal() else 0.0
+    mentions = func.instr(type_coerce(outbox.c.payload, Text), episode) > 0
+    tells = and_(outbox.c.created_at >= began - _CLOCK_SECONDS, outbox.c.channel != LOG_CHANNEL, mentions)
+    rows = connection.execute(select(outbox).where(tells).order_by(outbox.c.id.desc()).limit(_MOST_DELIVERIES)).all()
+    return [
+        Delivered(
+            episode,
+            row.channel,
+            row.target,
+            row.kind,
+            row.state,
+            row.attempts,
+            row.finished_at or row.created_at,
+            row.last_error,
+        )
+        for row in reversed(rows)
+    ]
 
 
 def prune(connection: Connection, before: float) -> int:

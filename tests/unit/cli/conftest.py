@@ -22,6 +22,8 @@ class Service:
         self.events: list[dict[str, Any]] = []
         self.notifications: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
+        self.deliveries: list[dict[str, Any]] = []
+        self.rules: list[dict[str, Any]] = []
         self.queries: list[dict[str, str]] = []
         self.answers: list[tuple[int, Any]] = []
         self.frames: list[list[str]] = []
@@ -61,7 +63,10 @@ class Service:
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         self.queries.append(dict(request.query))
-        return self._told() or web.json_response({"decisions": self.decisions})
+        return self._told() or web.json_response({"decisions": self.decisions, "deliveries": self.deliveries})
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        return self._told() or web.json_response({"rules": self.rules})
 
     async def drill(self, request: web.Request) -> web.StreamResponse:
         self.credentials.append(request.headers.get("Authorization", ""))
@@ -118,6 +123,7 @@ class Service:
         app.router.add_post("/events", self.publish)
         app.router.add_post("/notifications/send", self.notify)
         app.router.add_get("/notifications/log", self.log)
+        app.router.add_get("/notifications/status", self.status)
         app.router.add_post("/notifications/test", self.drill)
         app.router.add_get("/notifications/dead", self.dead)
         app.router.add_post("/notifications/dead/replay", self.replay)

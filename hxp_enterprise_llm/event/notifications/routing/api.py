@@ -13,7 +13,7 @@ from hxp_enterprise_llm.event.notifications.routing.acknowledgements import LONG
 from hxp_enterprise_llm.event.notifications.routing.asking import asked, body_of, foreign_problem
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk
 from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, parse_webhook
-from hxp_enterprise_llm.event.notifications.routing.views import decision_taken
+from hxp_enterprise_llm.event.notifications.routing.views import decision_taken, delivery_made
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
@@ -21,6 +21,8 @@ from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_ALERTS_BYTES = 8 * 1024 * 1024
+_EPISODES = 5
+"""The newest of those decided about, whose deliveries are shown."""
 
 
 def routes(desk: Desk, *, clock: Clock, budget: BodyBudget) -> list[Route]:
@@ -65,7 +67,10 @@ class RoutingApi:
     async def log(self, request: web.Request) -> web.Response:
         """The newest decisions that are asked for."""
         found = await stored(lambda: self._desk.decisions(asked(request.query)))
-        return json_response({"decisions": [decision_taken(each) for each in found]})
+        episodes = list(dict.fromkeys(each.episode for each in reversed(found)))[:_EPISODES]
+        made = await stored(lambda: self._desk.deliveries(episodes))
+        decisions, deliveries = [decision_taken(each) for each in found], [delivery_made(each) for each in made]
+        return json_response({"decisions": decisions, "deliveries": deliveries})
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """An event in the log, which the engine follows."""

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.security.problems import Problem
 
 T = TypeVar("T")
 MAX_FILTERS = 32
+_DURATION = "matching regex '^([0-9]+(ms|s|m|h|d))+$'"
 _LONGEST_SILENCE_SECONDS = 3650 * 86400.0
 
 
@@ -30,7 +31,9 @@ def body_of(body: bytes, type: type[T], code: str) -> T:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `")
-        raise _bad(code, f"{path.rstrip('`') or '$'}: {text}") from None
+        if _DURATION in text:
+            text = "must be a duration such as 30m or 1h"
+        raise _bad(code, f"{path.rstrip('`').removeprefix('$.') or '$'}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad("bad_json", f"the body is no JSON: {error}") from None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
+from hxp_enterprise_llm.config.types import Duration
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import DEFAULT_FOR
 from hxp_enterprise_llm.security.described import JSON, Answer, Described, Parameter
 
@@ -64,7 +65,7 @@ class Acknowledge(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     episode: Annotated[str, Meta(min_length=1, max_length=64)]
     by: Annotated[str, Meta(min_length=1, max_length=100)]
     comment: Annotated[str, Meta(max_length=1000)] = ""
-    lasts: Annotated[str, Meta(pattern=r"^([0-9]+(ms|s|m|h|d))+$")] = msgspec.field(name="for", default=DEFAULT_FOR)
+    lasts: Duration = msgspec.field(name="for", default=DEFAULT_FOR)
 
 
 class Acknowledged(TypedDict):
@@ -94,10 +95,24 @@ class DecisionTaken(TypedDict):
     receiver: NotRequired[str]
 
 
+class DeliveryMade(TypedDict):
+    """What has become of a delivery: `sent` means that the other side took it."""
+
+    episode: str
+    channel: str
+    target: str
+    kind: str
+    state: str
+    attempts: int
+    at: str
+    error: NotRequired[str]
+
+
 class Decisions(TypedDict):
-    """Decisions in the order in which they were taken."""
+    """Decisions in the order in which they were taken, and the deliveries about the newest of their episodes."""
 
     decisions: list[DecisionTaken]
+    deliveries: list[DeliveryMade]
 
 
 class GettableMatcher(TypedDict):

@@ -13,6 +13,7 @@ from hxp_enterprise_llm.event.log.model import EventLog, Stored
 from hxp_enterprise_llm.event.model import Event, encode, rfc3339
 from hxp_enterprise_llm.event.notifications.model import SOURCE, Notification
 from hxp_enterprise_llm.event.notifications.outbox import switched_on
+from hxp_enterprise_llm.event.notifications.records import Delivered, deliveries_of
 from hxp_enterprise_llm.event.notifications.routing import foreign as foreign_alerts
 from hxp_enterprise_llm.event.notifications.routing import records
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import (
@@ -86,6 +87,10 @@ class Desk:
     async def decisions(self, asked: records.Asked) -> list[Decision]:
         """What was decided, and why."""
         return await self._store.run(partial(records.decisions, asked=asked))
+
+    async def deliveries(self, episodes: Sequence[str]) -> list[Delivered]:
+        """What has become of the deliveries that tell of these episodes."""
+        return await self._store.run(partial(deliveries_of, episodes=episodes)) if episodes else []
 
     # Silences
 
@@ -224,10 +229,10 @@ def _acknowledge(work: Pass, found: Acknowledgement) -> None:
         log.info("acknowledgement.late", episode=found.episode)
         return
     if found.lasts <= 0:
-        text = f"{found.by} gives it back: {found.comment}"
+        text = f"{found.by} gives it back{_because(found.comment)}"
         work.revise(msgspec.structs.replace(known, ack=None))
     else:
-        text = f"{found.by} takes it on until {rfc3339(until)}: {found.comment}"
+        text = f"{found.by} takes it on until {rfc3339(until)}{_because(found.comment)}"
         ack = Ack(by=found.by, comment=found.comment, at=found.at, until=until)
         work.revise(msgspec.structs.replace(known, ack=ack))
     work.draft.decisions.append(decision(known, "acknowledge", "acknowledged", text, work.now))
@@ -238,3 +243,7 @@ def _uuid(hexadecimal: str) -> str:
     digits = hexadecimal.encode().hex()[:32] if len(hexadecimal) != 32 else hexadecimal
     digits = digits.ljust(32, "0")
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _because(comment: str) -> str:
+    return f": {comment}" if comment else ""

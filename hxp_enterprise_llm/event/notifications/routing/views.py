@@ -9,9 +9,11 @@ from hxp_enterprise_llm.config.matchers import Matcher, all_match
 from hxp_enterprise_llm.config.patterns import Pattern
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.instant import Instant
+from hxp_enterprise_llm.event.notifications.records import Delivered
 from hxp_enterprise_llm.event.notifications.routing.described import (
     AlertGroup,
     DecisionTaken,
+    DeliveryMade,
     GettableAlert,
     GettableSilence,
 )
@@ -123,6 +125,22 @@ class Views:
 
 def _firing(alerts: Iterable[Known]) -> list[Known]:
     return [known for known in alerts if known.fires]
+
+
+def delivery_made(delivered: Delivered) -> DeliveryMade:
+    """A delivery as it is shown."""
+    made: DeliveryMade = {
+        "episode": delivered.episode,
+        "channel": delivered.channel,
+        "target": delivered.target,
+        "kind": delivered.kind,
+        "state": delivered.state,
+        "attempts": delivered.attempts,
+        "at": rfc3339(delivered.at),
+    }
+    if delivered.error:
+        made["error"] = delivered.error
+    return made
 
 
 def decision_taken(decision: Decision) -> DecisionTaken:

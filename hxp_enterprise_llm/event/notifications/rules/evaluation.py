@@ -131,19 +131,18 @@ class Round:
         yield
         inputs = Inputs(self._numbers)
         yield
-        plain = (self._plain(self._evaluator.rules[place], inputs) for place in self._plain_rules())
-        yield from self._paused(plain)
+        places = self._plain_rules()
         yield
-        by_label_set = (self._by_label_set(self._evaluator.rules[place]) for place in self._evaluator.by_label_set)
-        yield from self._paused(by_label_set)
-
-    def _paused(self, evaluations: Iterator[int]) -> Iterator[None]:
-        """Do these, each of which says how many it was, with pauses."""
-        done, told = 0, len(self._told)
-        for count in evaluations:
-            done += count
-            if done + _TELLING * (len(self._told) - told) >= STRETCH:
-                done, told = 0, len(self._told)
+        done = 0
+        for place in places:
+            done += self._plain(self._evaluator.rules[place], inputs)
+            if done >= STRETCH:
+                done = 0
+                yield
+        for place in self._evaluator.by_label_set:
+            done += self._by_label_set(self._evaluator.rules[place])
+            if done >= STRETCH:
+                done = 0
                 yield
 
     def result(self) -> Evaluation:
@@ -208,8 +207,7 @@ class Round:
                 self._note(rule, False)
             return 1
         self._note(rule, outcome)
-        self._step(rule, (), alert, outcome, self._numbers)
-        return 2
+        return 1 + self._step(rule, (), alert, outcome, self._numbers)
 
     def _by_label_set(self, rule: Rule) -> int:
         """Evaluate a rule for each of its label sets; answers how many evaluations that took."""
@@ -221,20 +219,21 @@ class Round:
             self._note(rule, EvaluationError(f"{len(sets)} label sets, at most {most} are allowed (limit)"))
             return 1
         worst: Outcome = False if sets else NoData(rule.inputs)
+        done = len(sets) + 1
         for key, inputs in sets.items():
             alert = live.get(key)
             outcome = rule.decide(inputs, alert is not None and alert.state.open)
             worst = outcome if isinstance(outcome, EvaluationError) else worst
             if alert is not None or outcome is not False:
-                self._step(rule, key, alert, outcome, inputs.numbers)
+                done += self._step(rule, key, alert, outcome, inputs.numbers)
         for key in live.keys() - sets.keys():
             # Once label sets report again, the alert that none does has nothing left to say.
             absent: Outcome = False if sets and not key else NoData(rule.inputs, vanished=bool(sets))
-            self._step(rule, key, live[key], absent, {})
+            done += self._step(rule, key, live[key], absent, {})
         if not sets and not live and rule.config.no_data == "alert":
             self._step(rule, (), None, worst, {})
         self._note(rule, worst)
-        return len(sets) + 1
+        return done
 
     def _label_sets(self, rule: Rule) -> dict[Key, Inputs]:
         """The label sets that have a value for each of the rule's metrics. Unchanged ones are not made anew."""
@@ -263,9 +262,8 @@ class Round:
             }
         return self._columns[wanted]
 
-    def _step(
-        self, rule: Rule, key: Key, alert: Watched | None, outcome: Outcome, values: Mapping[str, object]
-    ) -> None:
+    def _step(self, rule: Rule, key: Key, alert: Watched | None, outcome: Outcome, values: Mapping[str, object]) -> int:
+        """From one state to the next; answers how many evaluations that is worth."""
         alert = alert or self._new(rule, key)
         state, transitions = step(alert.state, outcome, self._now, rule.timing, alert.fingerprint)
         alert = alert._replace(state=state, values=rule.observed(values))
@@ -274,6 +272,7 @@ class Round:
             if alert.notification is not None:
                 self._told.append(Told(alert.notification, rule.config.channel))
         self._keep(alert, state.phase != "ok" or (state.missing is not None and rule.timing.no_data == "alert"))
+        return 1 + _TELLING * len(transitions)
 
     def _new(self, rule: Rule, key: Key) -> Watched:
         labels, mark = rule.labels, rule.fingerprint
