@@ -123,3 +123,29 @@ async def test_an_answer_that_is_streamed_has_a_first_token(python, tmp_path):
     (call,) = it.data("llm.request.completed")
     assert (call["input_tokens"], call["output_tokens"]) == (it.said["input"], it.said["output"])
     assert 0 < call["time_to_first_token_ms"] <= call["latency_ms"]
+
+
+async def test_what_an_agent_plans_looks_up_and_remembers(python, tmp_path):
+    """CrewAI's own planning, its knowledge in Chroma and its memory in LanceDB, with embeddings of the test's own."""
+    it = await told(python, tmp_path, "librarian")
+    (known,) = it.data("knowledge.access")
+    assert (known["item"], known["agent"]) == ("The lamp of the northern lighthouse is lit at nine.", "Librarian")
+    (formed,), (validated,) = it.data("hypothesis.formed"), it.data("hypothesis.validated")
+    assert formed["hypothesis"] == validated["hypothesis"] == "look it up, then say it"
+    accesses = it.data("memory.tier.access")
+    assert {data["tier"] for data in accesses} == {"chroma"}
+    operations = Counter((data["operation"], data["hit"]) for data in accesses)
+    assert operations == {("write", True): 2, ("read", True): 1}
+    (run,) = it.data("agent.started")
+    assert it.data("agent.completed")[0]["run"] == run["run"] == validated["run"]
+    calls = it.data("llm.request.completed")
+    assert (len(calls), sum(call["input_tokens"] for call in calls)) == (it.said["calls"], it.said["input"])
+
+
+async def test_an_answer_that_crewai_cannot_read_does_not_leave_its_agent_at_work(python, tmp_path):
+    it = await told(python, tmp_path, "librarian-inexact")
+    (run,) = it.data("agent.started")
+    (end,) = it.data("agent.completed")
+    assert end["run"] == run["run"]
+    assert it.types["hypothesis.validated"] == 1
+    assert it.types["llm.request.failed"] + it.types["llm.request.completed"] == it.said["calls"]

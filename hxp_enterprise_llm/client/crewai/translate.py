@@ -19,6 +19,9 @@ EventFields = dict[str, Any]
 DELEGATION = {"delegate work to coworker": "delegation", "ask question to coworker": "question"}
 """CrewAI's tools by which an agent hands work to another, and the kind of hand-over."""
 _SNIPPET = 80
+_FOUND = "Additional Information:"
+"""What CrewAI puts before all that it has looked up."""
+_RUN_STARTS = ("agent_execution_started", "lite_agent_execution_started")
 _MOST_WAITING = 1000
 
 
@@ -32,6 +35,8 @@ class Translator:
         self._first_chunks: OrderedDict[str, float] = OrderedDict()
         self._early: OrderedDict[str, Any] = OrderedDict()
         self._plans: dict[str, tuple[str, str]] = {}
+        self._failed: OrderedDict[str, None] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._readers: dict[str, Callable[[Any], Iterator[EventFields]]] = {
             "agent_execution_started": self._agent_started,
             "lite_agent_execution_started": self._agent_started,
@@ -55,7 +60,7 @@ class Translator:
 
         CrewAI tells of things in threads: an end may come before its beginning, and is then held back until that.
         """
-        started = _text(event, "started_event_id")
+        started = self._started(event)
         if started and self._lineage.get(started) is None and event.type in self._readers:
             self._hold(started, event)
             return []
@@ -77,11 +82,27 @@ class Translator:
             self._early.popitem(last=False)
 
     def _remember(self, event: Any) -> None:
-        agent = _role(event) if event.type in ("agent_execution_started", "lite_agent_execution_started") else ""
+        agent = _role(event) if event.type in _RUN_STARTS else ""
         task = _text(event, "task_name") or _text(getattr(event, "task", None), "description")
         begun = Begun(_text(event, "event_id"), _text(event, "parent_event_id"), _seconds(event), agent, short(task))
         if begun.id:
             self._lineage.add(begun)
+        if agent:
+            self._runs[agent, _text(event, "task_id")] = begun.id
+            if len(self._runs) > _MOST_WAITING:
+                self._runs.popitem(last=False)
+
+    def _started(self, event: Any) -> str:
+        """The event that told of its beginning.
+
+        CrewAI pairs ends with whatever began last in their context; when a call of a model in there fails, the end of
+        an agent's run is paired with something else. The run is then the agent's last one with this task.
+        """
+        started = _text(event, "started_event_id")
+        begun = self._lineage.get(started)
+        if self._readers.get(event.type) != self._agent_ended or begun is None or begun.agent:
+            return started
+        return self._runs.get((_role(event), _text(event, "task_id")), started)
 
     def _read(self, event: Any) -> Iterator[EventFields]:
         reader = self._readers.get(event.type)
@@ -102,7 +123,7 @@ class Translator:
         failed = event.type.endswith("_error")
         type = "agent.failed" if failed else "agent.completed"
         yield self._event(type, event, duration_ms=self._duration(event), **(_error(event) if failed else {}))
-        plan = self._plans.pop(_text(event, "started_event_id"), None)
+        plan = self._plans.pop(self._started(event), None)
         if plan is not None:
             verdict = "hypothesis.refuted" if failed else "hypothesis.validated"
             yield self._event(verdict, event, ":plan", hypothesis=plan[1], domain="plan", agent=plan[0])
@@ -116,11 +137,13 @@ class Translator:
         return iter(())
 
     def _model_called(self, event: Any) -> Iterator[EventFields]:
-        failed = event.type == "llm_call_failed"
+        failed, call = event.type == "llm_call_failed", _text(event, "call_id")
+        if failed and call and self._failed_before(call):
+            return
         tokens = tokens_of(getattr(event, "usage", None))
         if "input_tokens" in tokens and "output_tokens" in tokens:
             tokens["total_tokens"] = tokens["input_tokens"] + tokens["output_tokens"]
-        first = self._first_chunks.pop(_text(event, "call_id"), None)
+        first = self._first_chunks.pop(call, None)
         begun = self._lineage.get(_text(event, "started_event_id"))
         yield self._event(
             "llm.request.failed" if failed else "llm.request.completed",
@@ -132,6 +155,14 @@ class Translator:
             **tokens,
             **(_error(event) if failed else {}),
         )
+
+    def _failed_before(self, call: str) -> bool:
+        """CrewAI tells of an answer that it cannot read where it reads it, and again where it called."""
+        known = call in self._failed
+        self._failed[call] = None
+        if len(self._failed) > _MOST_WAITING:
+            self._failed.popitem(last=False)
+        return known
 
     def _tool_called(self, event: Any) -> Iterator[EventFields]:
         failure = event.type == "tool_usage_error" or getattr(event, "failure", None) is not None
@@ -169,6 +200,7 @@ class Translator:
 
     def _knowledge(self, event: Any) -> Iterator[EventFields]:
         query, found = short(_text(event, "query")), _text(event, "retrieved_knowledge").strip()
+        found = found.removeprefix(_FOUND).strip()
         if found:
             # CrewAI gives the text alone, without ids: its beginning is the best name that there is.
             item = " ".join(found.split())[:_SNIPPET]
@@ -187,12 +219,12 @@ class Translator:
         yield self._event("hypothesis.formed", event, hypothesis=plan, domain="plan", agent=agent)
 
     def _duration(self, event: Any) -> float | None:
-        begun = self._lineage.get(_text(event, "started_event_id"))
+        begun = self._lineage.get(self._started(event))
         return _ms(_seconds(event) - begun.at) if begun else None
 
     def _event(self, type: str, event: Any, suffix: str = "", /, **fields: Any) -> EventFields:
         """One of ours, with the identity and time of CrewAI's, so that it is stored once however often it is told."""
-        started = _text(event, "started_event_id") or _text(event, "event_id")
+        started = self._started(event) or _text(event, "event_id")
         run = self._lineage.run_around(started) or self._lineage.run_around(_text(event, "parent_event_id"))
         root = self._lineage.root(started)
         around = {

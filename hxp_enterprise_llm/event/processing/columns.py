@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import add
 from typing import Any
 
+from hxp_enterprise_llm.event.processing.sketch import Sized
+
 Views = Sequence[Any]
 """Events as their plan decodes them."""
 Reader = Callable[[Views], list[Any]]
@@ -45,7 +47,7 @@ class Reading:
             return values, refused
         # As many as there are events: each has one, in its place.
         if isinstance(values, list) and len(values) == len(self._views):
-            return pick(values), 0
+            return values.picked(pick) if isinstance(values, Sized) else pick(values), 0
         return column(pick(self._views))
 
 
@@ -64,6 +66,17 @@ def numbers(readers: Sequence[Reader]) -> Column:
     if len(readers) == 1:
         return lambda views: _accepted(readers[0](views), _all_numbers, is_number)
     return lambda views: _accepted_sums([read(views) for read in readers])
+
+
+def sizes(readers: Sequence[Reader]) -> Column:
+    """Numbers as `numbers` reads them, with their buckets: several sketches count the same ones."""
+    read = numbers(readers)
+
+    def column(views: Views) -> tuple[Sequence[Any], int]:
+        values, refused = read(views)
+        return (Sized.of(values) if values else values), refused
+
+    return column
 
 
 def scalars(readers: Sequence[Reader]) -> Column:

@@ -14,7 +14,7 @@ import msgspec
 
 from hxp_enterprise_llm.config.processing import OWN_TYPES
 from hxp_enterprise_llm.event.model import TypePatterns
-from hxp_enterprise_llm.event.processing.columns import Column, Reader, Reading, events, numbers, scalars
+from hxp_enterprise_llm.event.processing.columns import Column, Reader, Reading, events, numbers, scalars, sizes
 from hxp_enterprise_llm.event.processing.groups import LabelSets, portions
 from hxp_enterprise_llm.event.processing.memo import Memo
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
@@ -133,7 +133,7 @@ class Planner:
         feeds: dict[frozenset[int], dict[tuple[Path, ...], list[Feed]]] = {}
         for accumulator, taken in takers.items():
             if taken:
-                feed = self._series[accumulator], columns[accumulator.fields, accumulator.family == "distinct"]
+                feed = self._series[accumulator], columns[accumulator.fields, accumulator.family]
                 feeds.setdefault(taken, {}).setdefault(accumulator.by, []).append(feed)
         shares = (_share(None if taken == kinds else taken, found, readers) for taken, found in feeds.items())
         return Plan(decode, readers[_TIME], tuple(shares))
@@ -148,9 +148,10 @@ def _share(
     )
 
 
-def _column(readers: Mapping[Path, Reader], wanted: tuple[tuple[Path, ...], bool]) -> Column:
-    fields, any_scalar = wanted
+def _column(readers: Mapping[Path, Reader], wanted: tuple[tuple[Path, ...], str]) -> Column:
+    fields, family = wanted
     paths = [readers[path] for path in fields]
-    if not paths:
-        return events
-    return scalars(paths) if any_scalar else numbers(paths)
+    return _COLUMNS.get(family, numbers)(paths) if paths else events
+
+
+_COLUMNS: Mapping[str, Callable[[Sequence[Reader]], Column]] = {"distinct": scalars, "quantiles": sizes}

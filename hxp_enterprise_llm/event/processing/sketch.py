@@ -8,7 +8,7 @@ what is beyond LARGEST as LARGEST, so that there are at most 2,764 buckets on ei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, inf, log
 from typing import Any, Self
 
@@ -23,6 +23,29 @@ _SAMPLE = 32
 """Values by which it is judged whether many are equal."""
 _ROUNDED_DOWN = 1 - 1e-15
 """0.07 * 100 is 7.000000000000001 in floating point, and yet rank 7."""
+
+
+class Sized(list[float]):
+    """Values with the numbers of their buckets, for whoever counts the same values in several sketches.
+
+    `keys` is None where a value lies beyond SMALLEST and LARGEST.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self, values: Sequence[float], keys: Sequence[int] | None) -> None:
+        super().__init__(values)
+        self.keys = keys
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Values, at least one, with their keys."""
+        usual = min(values) > SMALLEST and max(values) <= LARGEST
+        return cls(values, _keys(values) if usual else None)
+
+    def picked(self, pick: Callable[[Sequence[Any]], Sequence[Any]]) -> Self:
+        """Some of them."""
+        return type(self)(pick(self), None if self.keys is None else pick(self.keys))
 
 
 class Sketch:
@@ -43,23 +66,14 @@ class Sketch:
         self.count += len(values)
         self.minimum, self.maximum = min(self.minimum, lowest), max(self.maximum, highest)
         if lowest > SMALLEST and highest <= LARGEST:
-            self._count(values)
+            keys = values.keys if isinstance(values, Sized) else None
+            self._positive.update(_keys(values) if keys is None else keys)
             return
         positive = [min(value, LARGEST) for value in values if value > SMALLEST]
         negative = [min(-value, LARGEST) for value in values if value < -SMALLEST]
         self._zeros += len(values) - len(positive) - len(negative)
         self._positive.update(_keys(positive))
         self._negative.update(_keys(negative))
-
-    def _count(self, sizes: Sequence[float]) -> None:
-        """Count values between SMALLEST and LARGEST."""
-        if 2 * len(set(sizes[:_SAMPLE])) > len(sizes[:_SAMPLE]):
-            self._positive.update(_keys(sizes))
-            return
-        # Whole milliseconds and the like: equal values are counted first, and their bucket is found once.
-        counts = Counter(sizes)
-        for key, times in zip(_keys(counts), counts.values(), strict=True):
-            self._positive[key] += times
 
     def absorb(self, other: Self) -> None:
         """Add what another sketch has seen."""
@@ -136,7 +150,11 @@ def _middle(key: int) -> float:
     return float(2 * _GAMMA**key / (_GAMMA + 1))
 
 
-def _keys(sizes: Iterable[float]) -> list[int]:
+def _keys(sizes: Sequence[float]) -> list[int]:
     """Numbers of the buckets of values above 0."""
     per_log = _PER_LOG
-    return [ceil(log(size) * per_log) for size in sizes]
+    if 2 * len(set(sizes[:_SAMPLE])) > len(sizes[:_SAMPLE]):
+        return [ceil(log(size) * per_log) for size in sizes]
+    # Whole milliseconds and the like: the bucket of equal values is found once.
+    known = {size: ceil(log(size) * per_log) for size in set(sizes)}
+    return list(map(known.__getitem__, sizes))

@@ -16,18 +16,25 @@ ARGUMENTS = {
     "delegate_work_to_coworker": {"task": "research it", "context": "none", "coworker": "Researcher"},
     "web_search": {"query": "x"},
     "broken_tool": {"query": "x"},
+    "create_reasoning_plan": {"plan": "look it up, then say it", "steps": [], "ready": True},
 }
+SHAPES = {
+    "ExtractedMemories": {"memories": ["The lamp is lit at nine."]},
+    "MemoryAnalysis": {"suggested_scope": "/", "categories": ["sea"], "importance": 0.9},
+    "QueryAnalysis": {"keywords": ["lamp"], "recall_queries": ["lamp"]},
+}
+"""Answers that must have a form, by its name. The model gives them when it is `exact`."""
 
 
 class Model(ThreadingHTTPServer):
-    """`input` and `output`: tokens of all answers so far; `fail`: answers are 500 while it is set."""
+    """`input` and `output`: tokens of all answers so far; `fail`: answers are 400 while it is set."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.calls = self.input = self.output = 0
-        self.fail = False
+        self.fail, self.exact = False, True
         self._lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -44,8 +51,11 @@ class Model(ThreadingHTTPServer):
             return self.calls
 
 
-def _message(body: dict[str, Any], number: int) -> tuple[dict[str, Any], str]:
-    """Each tool that is offered is called once, then there is an answer."""
+def _message(body: dict[str, Any], number: int, exact: bool) -> tuple[dict[str, Any], str]:
+    """Each tool that is offered is called once, then there is an answer; one of a form when that is asked for."""
+    form = (body.get("response_format") or {}).get("json_schema", {}).get("name", "")
+    if exact and form in SHAPES:
+        return {"role": "assistant", "content": json.dumps(SHAPES[form])}, "stop"
     offered = [tool["function"]["name"] for tool in body.get("tools") or []]
     used = any(message.get("role") == "tool" for message in body["messages"])
     wanted = next((name for name in ARGUMENTS if name in offered), None)
@@ -66,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(400, b'{"error": {"message": "the model is gone", "type": "invalid_request_error"}}')
             return
         number = self.server.count()
-        message, reason = _message(body, number)
+        message, reason = _message(body, number, self.server.exact)
         usage = {"prompt_tokens": 100 + number, "total_tokens": 120 + number, **USAGE}
         if body.get("stream"):
             self._stream(message["content"] or "", usage)

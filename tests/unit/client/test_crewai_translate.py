@@ -212,6 +212,32 @@ def test_a_plan_is_a_hypothesis_and_its_run_the_verdict(script: Script, end: str
         assert (data["hypothesis"], data["agent"], data["domain"]) == ("first look, then leap", "Researcher", "plan")
 
 
+def test_a_run_whose_end_is_paired_with_something_else_ends(script: Script) -> None:
+    """As CrewAI does after an answer that it cannot read, which it tells of twice."""
+    task = script("task_started", task_id="t")
+    run = run_of(script, parent=task.event_id)
+    run.task_id = "t"
+    reasoning = script("agent_reasoning_started", parent_event_id=run.event_id)
+    call = script("llm_call_started", parent_event_id=run.event_id, call_id="c")
+    failure = {"model": "m", "call_id": "c", "error": "no JSON"}
+    found = made(
+        [
+            task,
+            run,
+            reasoning,
+            script.ended("agent_reasoning_completed", reasoning, plan="first look", ready=True),
+            call,
+            script.ended("llm_call_failed", call, **failure),
+            script.ended("llm_call_failed", run, **failure),
+            script.ended("agent_execution_completed", task, agent=run.agent, task_id="t"),
+        ]
+    )
+    assert [each["type"] for each in found].count("llm.request.failed") == 1
+    end, verdict = found[-2:]
+    assert (end["type"], end["data"]["run"], end["data"]["duration_ms"]) == ("agent.completed", run.event_id, 6000)
+    assert (verdict["type"], verdict["data"]["hypothesis"]) == ("hypothesis.validated", "first look")
+
+
 def test_agents_without_a_crew(script: Script) -> None:
     began = script("lite_agent_execution_started", agent_info={"role": "Solo"}, tools=[])
     found = made([began, script.ended("lite_agent_execution_error", began, agent_info={"role": "Solo"}, error=None)])

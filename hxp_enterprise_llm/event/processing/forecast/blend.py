@@ -15,7 +15,7 @@ from hxp_enterprise_llm.event.processing.forecast.members import WEEK, Member, m
 COVER = 0.9
 COLD_HOURS = 48
 """Before that the forecast is an exponentially weighted mean, and says so."""
-_MEMORY = 0.9
+MEMORY = 0.9
 """What an hour's error still counts in the next: about ten hours are remembered."""
 _FEWEST_ERRORS = 10
 _SMOOTHED = 3
@@ -33,7 +33,8 @@ class Forecast(NamedTuple):
 class Blend:
     """Learns one hour after the other. Some hundred floats, about a tenth of a millisecond an hour."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: float = MEMORY) -> None:
+        self._memory = memory
         self.hours = 0
         """Hours learnt."""
         self._members: list[Member] = members()
@@ -67,7 +68,7 @@ class Blend:
         if said is None:
             return
         error, before = (said - value) ** 2, self._errors[number]
-        self._errors[number] = error if before is None else _MEMORY * before + (1 - _MEMORY) * error
+        self._errors[number] = error if before is None else self._memory * before + (1 - self._memory) * error
 
     def _value(self) -> float | None:
         if self.cold:
