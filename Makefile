@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
-# Seeds of the simulator in `make test`, some two minutes of two cores; `make sim SEEDS=…` runs any number.
+# Seeds of the simulator in `make test`, some minutes of two cores; `make sim SEEDS=…` runs any number.
 SIM_SEEDS ?= 400
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
@@ -96,6 +96,7 @@ torture: dev
 	$(BIN)/python -m tests.torture kills 1000
 	$(BIN)/python -m tests.torture flips
 	$(BIN)/python -m tests.torture decoders 1000000
+	$(BIN)/python -m tests.torture frames 1000000
 	$(BIN)/python -m tests.torture endpoints 500
 	$(BIN)/python -m tests.torture faults
 	$(BIN)/python -m tests.torture siege 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -24,6 +24,7 @@ from tests.integration.test_workers import (
     get,
     json_of,
     post,
+    publish,
     sockets_of,
     until_all_serve,
     workers_of,
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.timeout(180)  # each test starts at least three interpr
 QUIET = "system_alerts"
 """A channel on which nothing is published here."""
 JOINS = "centrifuge: {join_leave: true}\n"
+TICKS = "channels: {ticks: {types: ['bench.*']}}\ncentrifuge: {join_leave: true}\n"
+DIFFERENCES = {"delta": "fossil"}
 
 
 class Guest:
@@ -174,6 +177,34 @@ async def test_the_javascript_client_sees_those_of_other_processes(tmp_path):
             assert stats == {"numClients": PROCESSES + 1, "numUsers": 1}
         for id in ids:
             await client.until("leave", check=lambda each, id=id: each["info"]["client"] == id)
+
+
+async def test_the_published_clients_recover_when_their_processes_die(tmp_path):
+    """All workers are killed at once; by every transport, whole or by differences, each event comes once."""
+    async with gateway(tmp_path, TICKS) as daemon, guests(daemon, "ticks") as there, AsyncExitStack() as stack:
+        made = []
+        for transport, options in (("websocket", DIFFERENCES), ("http_stream", {}), ("sse", DIFFERENCES)):
+            client = await stack.enter_async_context(javascript())
+            client.do("connect", transport=transport, url=daemon.gateway)
+            client.do("subscribe", channel="ticks", options=options)
+            await client.until("subscribed")
+            made.append(client)
+        await publish(daemon, range(20))
+        for client in made:
+            await client.until("publication", 20)
+        for worker in workers_of(daemon):
+            worker.kill()
+        await publish(daemon, range(20, 40))
+        await until_all_serve(daemon)
+        await publish(daemon, range(40, 60))
+        for client in made:
+            found = await client.until("publication", 60)
+            assert [each["data"]["data"]["seq"] for each in found] == list(range(60))
+        for guest in there:
+            got = await guest.seen.until("publication", 60)
+            assert [each.data["data"]["seq"] for each in got] == list(range(60))
+        recovered = [ctx.recovered for guest in there for name, ctx in guest.seen.events if name == "subscribed"]
+        assert recovered.count(True) == PROCESSES - 1
 
 
 async def test_a_worker_that_stands_still_is_replaced(tmp_path):

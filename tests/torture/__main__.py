@@ -1,7 +1,8 @@
 """Each says its figures, and fails on a finding.
 
-python -m tests.torture cuts COUNT | flips EVERY | kills COUNT | decoders COUNT | endpoints COUNT | faults EVERY |
-    siege TIMES | slow CONNECTIONS | partition HEARTBEAT | notifications KILLS [SEED] | load SECONDS [RATE]
+python -m tests.torture cuts COUNT | flips EVERY | kills COUNT | decoders COUNT | frames COUNT [SEED] |
+    endpoints COUNT | faults EVERY | siege TIMES | slow CONNECTIONS | partition HEARTBEAT |
+    notifications KILLS [SEED] | load SECONDS [RATE]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from tests.faults import cuts, flips, kills, tellings
+from tests.fuzz import frames
 from tests.fuzz.endpoints import all_endpoints
 from tests.fuzz.targets import campaigns
 from tests.integration.daemon import Daemon
@@ -77,6 +79,11 @@ def torture_decoders(count: int) -> int:
     return asyncio.run(campaigns(count, int(time.time()), say))
 
 
+def torture_frames(count: int, seed: int | None = None) -> int:
+    """So many frames of WebSocket clients, cut and mutated; no memory may be left behind."""
+    return asyncio.run(frames.run(count, int(time.time()) if seed is None else seed))
+
+
 def torture_endpoints(examples: int) -> int:
     """So many requests for each endpoint by its OpenAPI document, and those of schemathesis' other phases."""
     return asyncio.run(all_endpoints(examples, int(time.time()), say))
@@ -130,6 +137,7 @@ RUNS = {
     "flips": (torture_flips, 1),
     "kills": (torture_kills, 1000),
     "decoders": (torture_decoders, 1_000_000),
+    "frames": (torture_frames, 1_000_000),
     "endpoints": (torture_endpoints, 500),
     "faults": (torture_faults, 1),
     "siege": (torture_siege, 3),

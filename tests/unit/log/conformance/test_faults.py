@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
-from hxp_enterprise_llm.event.log.model import Appended, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Appended, EventLog, LogClosed, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING
 from tests.unit.log.conformance.conftest import Backend
-from tests.unit.log.support import events, ids, no_task_left
+from tests.unit.log.support import events, eventually, ids, no_task_left
 
 
 async def test_without_room_nothing_of_a_batch_is_stored(backend: Backend) -> None:
@@ -52,6 +53,31 @@ async def test_a_log_that_was_gone_is_there_again_for_its_handles(backend: Backe
     assert [appended.duplicate for appended in again] == [True, True, True, False]
     assert again[0].offset == first[0].offset
     assert ids(await log.read(BEGINNING)) == ["0", "1", "2", "3"]
+
+
+async def test_what_was_appended_while_a_follower_was_cut_off_comes_within_a_second(backend: Backend) -> None:
+    """Nobody rings for it: a follower that comes back looks by itself. It sees each event once."""
+    log = await backend.start()
+    await log.append(events(0, 3))
+    found: list[str] = []
+    following = asyncio.create_task(follow_again(log, found))
+    await eventually(lambda: len(found) == 3)
+    await backend.cut()
+    await stored(lambda: log.append(events(3, 3)))
+    await eventually(lambda: len(found) >= 6, within=1.0)
+    following.cancel()
+    assert found == [str(number) for number in range(6)]
+
+
+async def follow_again(log: EventLog, found: list[str]) -> None:
+    """Follow the log, and again from where it was when the log was gone."""
+    position = BEGINNING
+    while True:
+        with suppress(LogClosed, LogUnavailable):
+            async for batch in log.follow(position):
+                found += ids(batch)
+                position = batch.next
+        await asyncio.sleep(0.02)
 
 
 async def stored(append: Callable[[], Awaitable[list[Appended]]]) -> list[Appended]:

@@ -1,6 +1,6 @@
 """A long run of the byte-level fuzzer over the WebSocket link.
 
-    python -m tests.performance.fuzz_frames 1000000 [SEED]
+    python -m tests.torture frames 1000000 [SEED]
 
 Ends with 1 and the seed of the connection at the first answer that is not orderly.
 """
@@ -23,6 +23,7 @@ FRAMES_EACH = 12
 
 
 async def run(frames: int, seed: int) -> int:
+    """Send so many frames from a seed on; answers 1 when an answer was disorderly or memory was left behind."""
     places, codes, sent, begun = make_places(), Counter[int](), 0, time.monotonic()
     base = 0
     tracemalloc.start()
@@ -60,8 +61,3 @@ def report(sent: int, seconds: float, codes: Counter[int], grown: int) -> None:
     lines += [f"  closed with {code or 'nothing'}: {count:,}" for code, count in sorted(codes.items())]
     lines.append(f"  held at the end {grown / 1024:+,.0f} KiB; peak of the process {peak} MiB")
     sys.stdout.write("\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    arguments = [int(text) for text in sys.argv[1:]]
-    sys.exit(asyncio.run(run(arguments[0] if arguments else 1_000_000, arguments[1] if len(arguments) > 1 else 1)))
