@@ -114,3 +114,41 @@ async def test_knowledge_stands_beside_what_was_asked_in_vain(page: Page, daemon
     table = (await saved(page, "Knowledge", "e")).decode().splitlines()
     assert table[0] == "item,planner"
     assert {"hrv_baseline_7d,1", "“knee load after sprint”,1"} <= set(table)
+
+
+@pytest.mark.parametrize(
+    ("view", "panel", "words"),
+    [
+        ("tokens", "By agent", "planner"),
+        ("tokens", "Not kept by time", "those of now"),
+        ("memory", "Tiers", "Redis"),
+        ("memory", "Knowledge", "reads per item and hour, "),
+        ("agents", "Who works with whom", "not kept by time"),
+        ("agents", "Active agents", "planner"),
+        ("requests", "By model", "gpt-4.1"),
+    ],
+)
+async def test_a_past_range_is_shown_in_every_view_that_knows_it(
+    page: Page, daemon: Daemon, view: str, panel: str, words: str
+) -> None:
+    await page.goto(f"{daemon.gateway}/view/{view}?to={int(time.time()) - 1}&span=600")
+    await expect(page.get_by_role("button", name="Back to live")).to_be_visible()
+    await expect(page.locator("[data-state=past]")).to_have_count(1)
+    await expect(page.locator(f'[data-panel="{panel}"]')).to_contain_text(words, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("view", "panel", "words"),
+    [
+        ("tokens", "Spent", "this time is gone"),
+        ("tokens", "By model", "No requests in this time."),
+        ("memory", "Where reads are answered", "this time is gone"),
+        ("memory", "Asked, not known", "this time is gone"),
+        ("agents", "Active agents", "No agent made requests in this time."),
+    ],
+)
+async def test_a_time_of_which_nothing_is_kept_says_so_in_place(
+    page: Page, daemon: Daemon, view: str, panel: str, words: str
+) -> None:
+    await page.goto(f"{daemon.gateway}/view/{view}?to={int(time.time()) - 100 * 86_400}&span=600")
+    await expect(page.locator(f'[data-panel="{panel}"]')).to_contain_text(words, timeout=20_000)

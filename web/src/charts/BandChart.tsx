@@ -24,7 +24,7 @@ interface Props {
   limit?: { name: string; value: number };
   /** Where the limit is reached, in one or two lines. */
   crossing?: { at: number; words: string; more: string } | null;
-  /** Words at the upright of now. */
+  /** Words at the upright of now; empty: it is a time that is over, and no upright is drawn. */
   now: string;
   endName: string;
   show: (value: number) => string;
@@ -90,9 +90,9 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
       {limit && limit.value <= top ? <Limit at={y(limit.value)} name={limit.name} right={right} near={seen >= limit.value * 0.9} /> : null}
       <path class="past" d={line(past)} />
       {ahead.length ? <path class="median" d={line(begin.map((each) => [each.at, each.value]))} /> : null}
-      {last ? <Now x={x(last[0])} y={y(last[1])} words={now} base={base} onTop={nowOnTop ?? false} /> : null}
+      {last && now ? <Now x={x(last[0])} y={y(last[1])} words={now} base={base} onTop={nowOnTop ?? false} /> : null}
       {crossing && limit ? <Crossing x={x(crossing.at)} y={y(limit.value)} above={Math.min(y(limit.value) - 30, last && crossing.at < to && Math.abs(x(crossing.at) - x(last[0])) < 170 ? y(last[1]) - 42 : base)} words={crossing.words} more={crossing.more} base={base} /> : null}
-      <Names right={right} base={base} ends={[...(ahead.length ? [{ name: endName, value: ahead.at(-1)?.value ?? 0, tone: "accent" }] : last ? [{ name: "now", value: last[1], tone: "accent" }] : []), ...(other?.points.length ? [{ name: other.name, value: other.points.at(-1)?.[1] ?? 0, tone: "" }] : [])]} y={y} show={show} />
+      <Names right={right} base={base} ends={[...(ahead.length ? [{ name: endName, value: ahead.at(-1)?.value ?? 0, tone: "accent" }] : last ? [{ name: now ? "now" : endName, value: last[1], tone: "accent" }] : []), ...(other?.points.length ? [{ name: other.name, value: other.points.at(-1)?.[1] ?? 0, tone: "" }] : [])]} y={y} show={show} />
       {over ? (
         <g>
           <line class="upright" x1={x(over[0])} x2={x(over[0])} y1={TOP} y2={base} />

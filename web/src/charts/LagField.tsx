@@ -36,12 +36,21 @@ export function LagField({ rows }: { rows: readonly LagRow[] }) {
   return <canvas ref={canvas} role="img" aria-label={`${exact(behind)} clients behind`} style={{ width: "100%", height: `${height}px`, display: "block" }} />;
 }
 
+/** Where the table does not stand beside it, rows have their names here. */
+function named(context: CanvasRenderingContext2D, name: string, y: number, colour: string): void {
+  context.fillStyle = colour;
+  context.textAlign = "left";
+  context.fillText(name, 0, y - 6);
+  context.textAlign = "center";
+}
+
 function draw(canvas: HTMLCanvasElement, rows: readonly LagRow[]): void {
   const place = surface(canvas);
   if (!place) return;
   const { context, width } = place;
   const colours = palette(canvas);
   const right = width - 16;
+  const stacked = innerWidth < 1100;
   const bottom = TOP + rows.length * ROW;
   const x = (lag: number) => right - (Math.log10(lag + 1) / MOST) * (right - 20);
   context.font = `11px ${CHART_FONT}`;
@@ -58,6 +67,7 @@ function draw(canvas: HTMLCanvasElement, rows: readonly LagRow[]): void {
     const y = TOP + index * ROW + ROW / 2;
     context.fillStyle = colours.rule;
     context.fillRect(0, y + ROW / 2, right, 1);
+    if (stacked) named(context, row.name, y, colours.tx3);
     dots(context, right, y, row.clients - row.behind, colours.accent);
     if (!row.behind) return;
     const slow = row.lag > 1000;

@@ -7,7 +7,8 @@ import { useWidth } from "./room";
 
 export interface NetworkNode {
   name: string;
-  load: number;
+  /** Open tasks; null: not known. */
+  load: number | null;
   capacity?: number | null;
   state?: "" | "warn" | "crit";
 }
@@ -27,7 +28,7 @@ interface Props {
   height?: number;
 }
 
-const KEY = "hxp.places.1";
+const KEY = "hxp.places.2";
 
 export function Network({ label, nodes, links, selected = null, pick, height = 420 }: Props) {
   const [host, width] = useWidth<HTMLDivElement>();
@@ -49,7 +50,7 @@ export function Network({ label, nodes, links, selected = null, pick, height = 4
       {width > 100 ? (
         <svg width={width} height={height} class="network">
           {[...joined].sort((left, right) => Number(lit(left)) - Number(lit(right))).map((link) => <Line key={`${link.source} ${link.target}`} link={link} from={at(link.source)} to={at(link.target)} most={most} lit={lit(link)} />)}
-          {joined.filter(lit).map((link) => <Count key={`${link.source} ${link.target}`} link={link} from={at(link.source === selected ? link.target : link.source)} to={at(selected as string)} />)}
+          {joined.filter(lit).map((link) => <Count key={`${link.source} ${link.target}`} link={link} from={at(link.source === selected ? link.target : link.source)} to={at(selected as string)} circles={names.map(at)} />)}
           {nodes.map((node) => <Circle key={node.name} node={node} at={at(node.name)} selected={node.name === selected} pick={pick} />)}
         </svg>
       ) : null}
@@ -84,22 +85,28 @@ function bend(from: readonly [number, number], to: readonly [number, number]): [
   return [(from[0] + to[0]) / 2 - (to[1] - from[1]) * turn, (from[1] + to[1]) / 2 + (to[0] - from[0]) * turn];
 }
 
+/** Places along a line, the best first, and how far from a circle and its name a count is clear of it. */
+const PARTS = [0.36, 0.44, 0.52, 0.6, 0.28, 0.68] as const;
+const CLEAR = 34;
+
 /** The count on a line of the selected one, nearer to the other end: there the lines have gone apart. */
-function Count({ link, from, to }: { link: NetworkLink; from: [number, number]; to: [number, number] }) {
+function Count({ link, from, to, circles }: { link: NetworkLink; from: [number, number]; to: [number, number]; circles: readonly (readonly [number, number])[] }) {
   const middle = bend(from, to);
-  const place = (index: 0 | 1) => 0.64 ** 2 * from[index] + 2 * 0.64 * 0.36 * middle[index] + 0.36 ** 2 * to[index];
+  const place = (part: number): [number, number] => [0, 1].map((index) => (1 - part) ** 2 * (from[index] as number) + 2 * (1 - part) * part * (middle[index] as number) + part ** 2 * (to[index] as number)) as [number, number];
+  const free = (part: number) => circles.every(([x, y]) => Math.hypot(x - place(part)[0], y + 6 - place(part)[1]) > CLEAR);
+  const [x, y] = place(PARTS.find(free) ?? PARTS[0]);
   return (
-    <text class="count" x={place(0)} y={place(1) + 4} text-anchor="middle">
+    <text class="count" x={x} y={y + 4} text-anchor="middle">
       {shortText(link.value)}
     </text>
   );
 }
 
 function Circle({ node, at, selected, pick }: { node: NetworkNode; at: [number, number]; selected: boolean; pick: ((name: string) => void) | undefined }) {
-  const radius = 13 + Math.min(9, Math.sqrt(node.load) * 3);
+  const radius = 13 + Math.min(9, Math.sqrt(node.load ?? 0) * 3);
   const round = 2 * Math.PI * radius;
-  const share = node.capacity ? Math.min(1, node.load / node.capacity) : 0;
-  const words = `${node.name}, ${exact(node.load)} open${node.capacity ? ` of ${exact(node.capacity)}` : ""}`;
+  const share = node.capacity && node.load !== null ? Math.min(1, node.load / node.capacity) : 0;
+  const words = node.load === null ? node.name : `${node.name}, ${exact(node.load)} open${node.capacity ? ` of ${exact(node.capacity)}` : ""}`;
   return (
     <g class={`node ${selected ? "selected" : ""} ${node.state ?? ""}`} transform={`translate(${at[0]} ${at[1]})`} data-row={node.name}
       {...(pick ? { role: "button", tabIndex: 0, "aria-pressed": selected, onClick: () => pick(node.name), onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && pick(node.name) } : {})}>
@@ -107,7 +114,7 @@ function Circle({ node, at, selected, pick }: { node: NetworkNode; at: [number, 
       <circle r={radius} class="disc" />
       <circle r={radius} class="ring" stroke-dasharray={`${share * round} ${round}`} transform="rotate(-90)" />
       <text class="load" text-anchor="middle" dy="4">
-        {exact(node.load)}
+        {node.load === null ? "" : exact(node.load)}
       </text>
       <text class="who" text-anchor="middle" y={radius + 16}>
         {node.name}

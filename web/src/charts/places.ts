@@ -20,15 +20,23 @@ export function arranged(names: readonly string[], edges: readonly { source: str
   const known = new Set(names);
   const links: Edge[] = edges.filter((edge) => known.has(edge.source) && known.has(edge.target) && edge.source !== edge.target).map((edge) => ({ ...edge }));
   const most = Math.max(1, ...links.map((each) => each.value));
+  const weight = weights(names, links);
   forceSimulation(nodes)
-    .force("link", forceLink<Placed, Edge>(links).id((each) => each.name).distance(130).strength((each) => 0.08 + 0.25 * (each.value / most)))
-    .force("charge", forceManyBody().strength(-900))
-    .force("collide", forceCollide(46))
-    .force("x", forceX(0).strength(0.05))
-    .force("y", forceY(0).strength(0.07))
+    .force("link", forceLink<Placed, Edge>(links).id((each) => each.name).distance(150).strength((each) => 0.08 + 0.25 * (each.value / most)))
+    .force("charge", forceManyBody().strength(-1400))
+    .force("collide", forceCollide(64))
+    .force("x", forceX<Placed>(0).strength((each) => 0.05 + 0.5 * (weight.get(each.name) ?? 0)))
+    .force("y", forceY<Placed>(0).strength((each) => 0.07 + 0.5 * (weight.get(each.name) ?? 0)))
     .stop()
     .tick(300);
   return fitted(nodes, moving.size === names.length);
+}
+
+/** How much of the work goes through each, against the one through which most goes: that one stands in the middle, alone. */
+function weights(names: readonly string[], edges: readonly Edge[]): Map<string, number> {
+  const sums = new Map(names.map((name) => [name, edges.filter((edge) => edge.source === name || edge.target === name).reduce((sum, edge) => sum + edge.value, 0)]));
+  const most = Math.max(1, ...sums.values());
+  return new Map([...sums].map(([name, sum]) => [name, (sum / most) ** 8]));
 }
 
 /** A newcomer begins near its partners, the first of all on a circle: the same names stand at the same places each time. */

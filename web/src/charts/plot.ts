@@ -197,6 +197,15 @@ function above(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.restore();
 }
 
+/** Text that stays readable over a curve. */
+function outlined(ctx: CanvasRenderingContext2D, text: string, x: number, y: number, ground: string, ratio: number): void {
+  ctx.strokeStyle = ground;
+  ctx.lineWidth = 4 * ratio;
+  ctx.lineJoin = "round";
+  ctx.strokeText(text, x, y);
+  ctx.fillText(text, x, y);
+}
+
 function limit(chart: uPlot, plot: Plot, colours: Palette): void {
   if (plot.limit === undefined || plot.limit > plot.top) return;
   const { ctx, bbox } = chart;
@@ -215,7 +224,7 @@ function limit(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.fillStyle = near ? colours.warn : colours.tx3;
   ctx.textAlign = "left";
   ctx.textBaseline = "bottom";
-  ctx.fillText(`limit ${plot.axis(plot.limit, true)}`, bbox.left + 8 * ratio, y - 3 * ratio);
+  outlined(ctx, `limit ${plot.axis(plot.limit, true)}`, bbox.left + 8 * ratio, y - 3 * ratio, colours.bg, ratio);
   crossed(chart, plot, colours, ratio);
 }
 

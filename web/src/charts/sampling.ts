@@ -23,6 +23,16 @@ export class Sampled {
   }
 }
 
+/** A metric at the end of what is looked at: of the ring, or of the history of a range that the ring does not hold. NaN: not known. */
+export function valueAtEnd(app: App, metric: string): number {
+  const { moment, metrics } = app;
+  const value = metrics.at(metric, moment.end());
+  if (!Number.isNaN(value) || moment.mode.value !== "past") return value;
+  const points = new Sampled(1);
+  sample(app, [metric], [1], moment.start(), moment.end(), points);
+  return points.last[0] as number;
+}
+
 /** Fill `into` with the values of metrics from `from` to `to`; a step without a value is null, never joined, never 0. */
 export function sample(app: App, names: readonly string[], scales: readonly number[], from: number, to: number, into: Sampled, until = to): void {
   const ring = app.metrics.ring;

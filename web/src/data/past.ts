@@ -10,11 +10,33 @@ interface Page {
 
 const CLOCK = "metrics_updates";
 
-/** The newest events of a channel at or before `to` (unix seconds), the newest first. `head`: the end of the log. */
-export async function eventsUntil(api: Api, channel: string, to: number, head: number, limit: number): Promise<LogEvent[]> {
-  const before = await offsetAfter(api, to, head);
-  const page = await api.post<Page>("/api/history", { channel, limit, reverse: true, since: { offset: before, epoch: "" } });
-  return listed(page).filter((event) => !(parsed(event.time) > to));
+/** Events of one page, and pages that are looked through for those that are wished for. */
+const PAGE = 200;
+const PAGES = 10;
+
+interface Range {
+  /** Unix seconds. */
+  from: number;
+  to: number;
+  /** The end of the log. */
+  head: number;
+  /** So many are enough. */
+  most: number;
+  wish: (event: LogEvent) => boolean;
+}
+
+/** The newest events of a channel in a range that are wished for, the newest first. */
+export async function eventsUntil(api: Api, channel: string, { from, to, head, most, wish }: Range): Promise<LogEvent[]> {
+  const found: LogEvent[] = [];
+  let before = await offsetAfter(api, to, head);
+  for (let page = 0; page < PAGES && found.length < most; page += 1) {
+    const events = listed(await api.post<Page>("/api/history", { channel, limit: PAGE, reverse: true, since: { offset: before, epoch: "" } }));
+    found.push(...events.filter((event) => parsed(event.time) <= to && parsed(event.time) >= from && wish(event)));
+    const oldest = events.at(-1);
+    if (events.length < PAGE || !oldest || parsed(oldest.time) < from) break;
+    before = oldest.offset;
+  }
+  return found.slice(0, most);
 }
 
 /** The offset of the first snapshot after a time, `head` when there is none. */

@@ -64,7 +64,7 @@ describe("words", () => {
   it("says what an event says", () => {
     expect(sentence("llm.request.completed", { model: "mixtral-8x7b", input_tokens: 812, output_tokens: 96, latency_ms: 840 })).toBe(
       "mixtral-8x7b, 908 tokens, 840 ms");
-    expect(sentence("llm.request.failed", { model: "h", error: "timeout", latency_ms: 8000 })).toBe("h, timeout, after 8,000 ms");
+    expect(sentence("llm.request.failed", { model: "h", error: "timeout", latency_ms: 8000 })).toBe("h, timeout after 8 s");
     expect(sentence("own.thing", { a: 1, b: "x", c: { d: 1 } })).toBe("a 1, b x");
     expect(sentence("llm.request.completed", {})).toBe("");
     expect(subject({ source: "/s", data: { agent: "planner" } })).toBe("planner");

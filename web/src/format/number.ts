@@ -101,6 +101,7 @@ export function valued(value: number | null | undefined, unit: string, held = ""
 
 /** In one text: "2.31 s", "$6.12 /h", "45.2%". */
 export function valuedText(value: number | null | undefined, unit: string): string {
+  if (!isNumber(value)) return /^(\$|usd)/i.test(unit) ? "unknown" : NONE;
   const { before = "", text, unit: word } = valued(value, unit);
   return `${before}${text}${word === "%" ? "%" : word ? ` ${word}` : ""}`;
 }

@@ -23,8 +23,8 @@ export function fields(data: unknown): Fields {
 
 const KNOWN: Record<string, (data: Fields) => string[]> = {
   "llm.request.completed": (d) => [text(d["model"]), tokens(d), ms(d["latency_ms"] ?? d["duration_ms"])],
-  "llm.request.failed": (d) => [text(d["model"]), text(d["error"] ?? d["error_class"]) || "failed", after(d["latency_ms"] ?? d["duration_ms"])],
-  "memory.tier.access": (d) => [`${tierName(text(d["tier"]))} ${d["hit"] === false ? "miss" : "hit"}${within(d["latency_ms"])}`, count(d["items_retrieved"], "item")],
+  "llm.request.failed": (d) => [text(d["model"]), `${text(d["error"] ?? d["error_class"]) || "failed"}${after(d["latency_ms"] ?? d["duration_ms"])}`],
+  "memory.tier.access": (d) => (d["hit"] === undefined ? lookUp(d) : [`${tierName(text(d["tier"]))} ${d["hit"] === false ? "miss" : "hit"}${within(d["latency_ms"])}`, count(d["items_retrieved"], "item")]),
   "knowledge.miss": (d) => [text(d["query"]) ? `no item for “${text(d["query"])}”` : "nothing found"],
   "knowledge.access": (d) => [text(d["item"]), text(d["tier"]), ms(d["latency_ms"])],
   "tool.call.completed": (d) => [`${text(d["tool"])}${within(d["latency_ms"] ?? d["duration_ms"])}`],
@@ -39,7 +39,18 @@ const KNOWN: Record<string, (data: Fields) => string[]> = {
   "host.cpu": (d) => [typeof d["percent"] === "number" ? `${exact(d["percent"], 1)}%` : ""],
 };
 
-const TIERS: Record<string, string> = { redis: "Redis", postgresql: "PostgreSQL", postgres: "PostgreSQL", chromadb: "ChromaDB", chroma: "ChromaDB" };
+/** A whole look-up in one event: the tier that it ended in, whether that had something, the seconds of all that were asked. */
+function lookUp(data: Fields): string[] {
+  const took = Object.values(fields(data["latency_by_tier"])).filter((each): each is number => typeof each === "number");
+  const time = took.length ? within(took.reduce((sum, each) => sum + each, 0) * 1000) : within(data["latency_ms"]);
+  const tier = tierName(text(data["tier_accessed"] ?? data["tier"]));
+  return [`${tier} ${data["items_retrieved"] === 0 ? "miss" : "hit"}${time}`.trim(), count(data["items_retrieved"], "item")];
+}
+
+const TIERS: Record<string, string> = {
+  redis: "Redis", redis_immediate: "Redis", postgresql: "PostgreSQL", postgres: "PostgreSQL", postgresql_structured: "PostgreSQL",
+  chromadb: "ChromaDB", chroma: "ChromaDB", chromadb_semantic: "ChromaDB",
+};
 
 /** A memory tier as people write it. */
 export function tierName(name: string): string {
@@ -72,7 +83,7 @@ function within(value: unknown): string {
 }
 
 function after(value: unknown): string {
-  return typeof value === "number" ? `after ${exact(value)} ms` : "";
+  return typeof value === "number" ? ` after ${duration(value / 1000)}` : "";
 }
 
 function count(value: unknown, word: string): string {

@@ -26,6 +26,12 @@ export function millisecond(at: number): string {
   return formatted(at, "millisecond", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 }
 
+/** When an event of a list was: "14:32:08.114" today, "Tue 17:40" or "7 May" before. */
+export function stamp(at: number): string {
+  const now = Date.now() / 1000;
+  return sameDay(at, now) || at > now ? millisecond(at) : since(at, now);
+}
+
 /** "14 May" */
 export function day(at: number): string {
   return formatted(at, "day", { day: "numeric", month: "short" });

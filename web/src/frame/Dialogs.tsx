@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { useApp, useResource } from "./context";
 import { KEYS, letters, switchLetters } from "./keys";
+import { Ranges } from "./Head";
 import type { View } from "./view";
 import { useEscape } from "../panels/Panel";
 import { who } from "../data/actions";
@@ -150,11 +151,18 @@ export function Feedback({ close }: { close: () => void }) {
   );
 }
 
-export function More({ views, go, close }: { views: readonly View[]; go: (href: string) => void; close: () => void }) {
+/** What has no place on a narrow screen: every view, the time range, find, feedback, the theme. */
+export function More({ views, go, close, find, feedback }: { views: readonly View[]; go: (href: string) => void; close: () => void; find: () => void; feedback: () => void }) {
   const app = useApp();
   const places = [...views.map((view): [string, string] => [view.id === "overview" ? "/" : `/view/${view.id}`, view.title]), ...app.boot.dashboards.map(([name, title]): [string, string] => [`/dashboards/${name}`, title])];
   return (
     <Dialog title="All views" close={close}>
+      <Ranges />
+      <div class="buttons more-buttons">
+        <button type="button" class="button" onClick={find}>Find</button>
+        <button type="button" class="button" onClick={feedback}>Feedback</button>
+        <button type="button" class="button" onClick={toggleTheme}>Dark or light</button>
+      </div>
       <ul class="find">
         {places.map(([href, title]) => (
           <li key={href}>

@@ -27,7 +27,7 @@ export function Head({ title, view, find }: { title: string; view: View | undefi
   );
 }
 
-function Ranges() {
+export function Ranges() {
   const { moment } = useApp();
   return (
     <div class="ranges" role="group" aria-label="Time range">

@@ -2,7 +2,7 @@
 
 import { alertWords } from "../format/alert";
 import { computed, effect, untracked } from "@preact/signals";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "./context";
 import { Feedback, Find, Keys, More } from "./Dialogs";
 import { Head } from "./Head";
@@ -47,7 +47,7 @@ export function Shell({ views, board }: { views: readonly View[]; board: View })
       {floating === "find" ? <Find views={views} go={go} close={() => setFloating("")} /> : null}
       {floating === "keys" ? <Keys close={() => setFloating("")} /> : null}
       {floating === "feedback" ? <Feedback close={() => setFloating("")} /> : null}
-      {floating === "more" ? <More views={views} go={go} close={() => setFloating("")} /> : null}
+      {floating === "more" ? <More views={views} go={go} close={() => setFloating("")} find={() => setFloating("find")} feedback={() => setFloating("feedback")} /> : null}
       <Said />
     </div>
   );
@@ -87,7 +87,11 @@ function remember(mode: string, span: number, fixed: number): void {
 function Said() {
   const app = useApp();
   const critical = app.alerts.firing.value.filter((alert) => alert.priority === "critical").map((alert) => alertWords(alert, app.metrics.units).title);
-  const link = app.link.state.value === "lost" ? "Connection lost." : "";
+  const lost = app.link.state.value === "lost";
+  const was = useRef(false);
+  const back = was.current && app.link.state.value === "open";
+  if (lost) was.current = true;
+  const link = lost ? "Connection lost." : back ? "Connected again." : "";
   return (
     <p class="sr" role="status" aria-live="polite">
       {link} {critical.length ? `Critical: ${critical.join(". ")}` : ""}

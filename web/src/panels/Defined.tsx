@@ -32,8 +32,11 @@ export function DefinedStat({ panel }: { panel: PanelData }) {
 
 export function DefinedPanel({ panel, span }: { panel: PanelData; span: number }) {
   const table = useTable(panel);
+  const { moment } = useApp();
+  // Only what the snapshots carry is kept by time.
+  const now = moment.mode.value === "past" && !metricsOf(panel.query);
   return (
-    <Panel title={panel.title} sub={panel.description} span={span} table={table}>
+    <Panel title={panel.title} sub={now ? "as now" : panel.description} span={span} table={table}>
       <Content panel={panel} />
     </Panel>
   );
@@ -45,7 +48,7 @@ function Content({ panel }: { panel: PanelData }) {
   if (panel.panel_type === "graph" && metrics) return <LineChart title={panel.title} series={named(metrics)} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
   if (panel.panel_type === "graph") return <FixedLine panel={panel} />;
   if (panel.panel_type === "heatmap") return <HeatSeries panel={panel} />;
-  if (panel.panel_type === "gauge" && metrics?.[0]) return <Gauge title={panel.title} metric={metrics[0]} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
+  if (panel.panel_type === "gauge" && metrics?.[0]) return <Gauge title="" of={panel.limit === undefined ? "" : `limit ${valuedText(panel.limit, panel.unit)}`} metric={metrics[0]} unit={panel.unit} scale={panel.scale} limit={panel.limit} />;
   if (panel.kind === "events") return <Lines events={panel.events ?? []} />;
   if (panel.kind === "table") return <Rows panel={panel} />;
   if (panel.kind === "flow") return <FlowPanel panel={panel} />;

@@ -7,11 +7,11 @@ import { FeedStore } from "../data/feed";
 import { eventsUntil } from "../data/past";
 import { exact, significant } from "../format/number";
 import { fields, sentence, subject } from "../format/sentence";
-import { millisecond, minute, parsed } from "../format/time";
+import { minute, parsed, stamp } from "../format/time";
 import { write } from "./Stat";
 
-/** Events that are fetched of a time that is over; filters choose among them. */
-const PAST_LINES = 200;
+/** Events that are looked for in a time that is over. */
+const PAST_LINES = 50;
 
 interface Props {
   channel: string;
@@ -31,8 +31,8 @@ interface Props {
 
 export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events", ofOne }: Props) {
   const app = useApp();
-  const past = usePast(channel);
-  const feed = (!store && !types && past) || (store ?? app.feed(channel, types));
+  const past = usePast(channel, types, filter);
+  const feed = (!store && past) || (store ?? app.feed(channel, types));
   const place = useRef<HTMLDivElement>(null);
   const held = useRef(false);
   const shown = useRef<LogEvent[]>([]);
@@ -80,22 +80,24 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
         ))}
       </div>
       {open ? <Opened event={open} close={() => setOpen(null)} /> : null}
-      <FeedSilence feed={feed} />
+      <FeedSilence feed={feed} over={feed === past} shown={shown} />
     </div>
   );
 }
 
 /** While a past range is looked at: a feed of what was up to its end; null while it is live. */
-function usePast(channel: string): FeedStore | null {
+function usePast(channel: string, types: readonly string[] | undefined, filter: Props["filter"]): FeedStore | null {
   const app = useApp();
   const [feed, setFeed] = useState<FeedStore | null>(null);
   const end = app.moment.mode.value === "past" ? app.moment.fixed.value : 0;
+  const start = end - app.moment.span.value;
+  const wish = (event: LogEvent) => (!types || types.includes(event.type)) && (!filter || filter(event));
   useEffect(() => {
     setFeed(null);
     if (!end) return undefined;
     let wanted = true;
     const found = new FeedStore(() => Date.now() / 1000);
-    const ask = () => eventsUntil(app.api, channel, end, app.head, PAST_LINES).then((events) => {
+    const ask = () => eventsUntil(app.api, channel, { from: start, to: end, head: app.head, most: PAST_LINES, wish }).then((events) => {
       found.seed(events);
       if (wanted) setFeed(found);
     }, () => undefined); // The feed stays as it is; the frame says when there is no connection.
@@ -105,7 +107,7 @@ function usePast(channel: string): FeedStore | null {
       wanted = false;
       clearTimeout(wait);
     };
-  }, [end, channel, app.booted.value]);
+  }, [end, start, channel, app.booted.value]);
   return feed;
 }
 
@@ -128,7 +130,7 @@ function paint(place: HTMLElement | null, events: readonly LogEvent[], offsets: 
     if (!event) continue;
     const cells = line.children;
     const shift = offsets ? 1 : 0;
-    write(cells[0] as Element, millisecond(parsed(event.time)));
+    write(cells[0] as Element, stamp(parsed(event.time)));
     if (offsets) write(cells[1] as Element, exact(event.offset));
     write(cells[1 + shift] as Element, event.type);
     (cells[1 + shift] as HTMLElement).className = `type ${tone(event)}`;
@@ -157,14 +159,14 @@ export function Opened({ event, close }: { event: LogEvent; close: () => void })
   );
 }
 
-function FeedSilence({ feed }: { feed: FeedStore }) {
+function FeedSilence({ feed, over, shown }: { feed: FeedStore; over: boolean; shown: { current: readonly LogEvent[] } }) {
   const words = useRef<HTMLParagraphElement>(null);
   usePaint(() => {
-    if (words.current) words.current.hidden = feed.lines.length > 0;
+    if (words.current) words.current.hidden = shown.current.length > 0;
   });
   return (
     <p class="panel-said" ref={words} hidden>
-      Listening. The first event shows here.
+      {over ? "No such events in this time." : feed.lines.length ? "None of the latest events." : "Listening. The first event shows here."}
     </p>
   );
 }

@@ -12,6 +12,7 @@ import { valued, valuedText } from "../format/number";
 import { theme, type Token } from "../theme/theme";
 
 export function Fixed({ panel }: { panel: PanelData }) {
+  const { moment } = useApp();
   const shown = valued(panel.value, panel.unit);
   const warn = panel.limit !== undefined && (panel.value ?? 0) >= panel.limit;
   return (
@@ -22,7 +23,7 @@ export function Fixed({ panel }: { panel: PanelData }) {
         <span class="figure">{shown.text}</span>
         <small class="unit">{shown.unit}</small>
       </p>
-      <p class={`meaning ${warn ? "warn" : ""}`}>{warn ? `limit ${valuedText(panel.limit, panel.unit)}` : panel.description}</p>
+      <p class={`meaning ${warn ? "warn" : ""}`}>{warn ? `limit ${valuedText(panel.limit, panel.unit)}` : moment.mode.value === "past" ? "as now" : panel.description}</p>
     </section>
   );
 }

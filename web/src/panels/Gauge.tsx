@@ -1,6 +1,7 @@
 // A share of a capacity: a thin bar with its value in words. No dials.
 
 import { useRef } from "preact/hooks";
+import { valueAtEnd } from "../charts/sampling";
 import { useApp, usePaint } from "../frame/context";
 import { valuedText } from "../format/number";
 import { write } from "./Stat";
@@ -22,8 +23,8 @@ export function Gauge({ title, of = "", metric, unit = "%", scale = 1, limit = 9
   const number = useRef<HTMLElement>(null);
   const bar = useRef<HTMLElement>(null);
   usePaint(() => {
-    const value = app.metrics.at(metric, app.moment.end()) * scale;
-    write(number.current, valuedText(Math.round(value * 10) / 10, unit));
+    const value = valueAtEnd(app, metric) * scale;
+    write(number.current, Number.isNaN(value) ? "–" : valuedText(Math.round(value * 10) / 10, unit));
     const high = value >= limit;
     if (number.current) number.current.className = high ? "warn" : "";
     if (!bar.current) return;

@@ -2,7 +2,7 @@
 
 import type { LogEvent } from "../data/events";
 import { fields, sentence, subject } from "../format/sentence";
-import { millisecond, parsed } from "../format/time";
+import { parsed, stamp } from "../format/time";
 import { tone } from "./Feed";
 
 export function Lines({ events }: { events: readonly LogEvent[] }) {
@@ -11,10 +11,10 @@ export function Lines({ events }: { events: readonly LogEvent[] }) {
     <div class="feed">
       {[...events].reverse().map((event) => (
         <a class="line" key={event.offset} data-offset={event.offset} href={`/view/streams?offset=${event.offset}`}>
-          <span class="at">{millisecond(parsed(event.time))}</span>
+          <span class="at">{stamp(parsed(event.time))}</span>
           <span class={`type ${tone(event)}`}>{event.type}</span>
           <span class="who">{subject(event)}</span>
-          <span>{sentence(event.type, fields(event.data))}</span>
+          <span class="said-by">{sentence(event.type, fields(event.data))}</span>
         </a>
       ))}
     </div>

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { useApp, usePaint } from "../frame/context";
+import { valueAtEnd } from "../charts/sampling";
 import { Sparkline } from "../charts/Sparkline";
 import { change } from "../format/change";
 import { valued, valuedText } from "../format/number";
@@ -36,10 +37,10 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
   usePaint(() => {
     if (performance.now() - state.painted < PACE) return;
     state.painted = performance.now();
-    const value = app.metrics.at(metric, app.moment.end()) * scale;
+    const value = valueAtEnd(app, metric) * scale;
     const level = severity(app, value, limit, rule);
     state.tone = toneOf(level);
-    const shown = valued(value, unit, state.held);
+    const shown = kept(app, metric, value) ? valued(value, unit, state.held) : { text: "–", unit };
     state.held = /^[kMG]/.exec(shown.unit)?.[0] ?? "";
     write(number.current, shown.text);
     write(before.current, shown.before ?? "");
@@ -52,6 +53,7 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
   useEffect(() => app.painter.touch(), [app]);
 
   function said(value: number): string {
+    if (!kept(app, metric, value)) return "not kept by time";
     if (Number.isNaN(value)) return "";
     if (app.moment.mode.value === "past") {
       const now = app.metrics.at(metric, app.moment.now()) * scale;
@@ -81,6 +83,11 @@ export function Stat({ title, metric, unit = "", scale = 1, limit, rule, meaning
       <Sparkline metric={metric} scale={scale} limit={limit} tone={() => state.tone} young={(seconds) => write(span.current, seconds ? `last ${age(seconds)}` : "")} />
     </section>
   );
+}
+
+/** Whether a past value can be known: figures that are only passed on in the snapshots have no history. */
+function kept(app: ReturnType<typeof useApp>, metric: string, value: number): boolean {
+  return app.moment.mode.value !== "past" || !Number.isNaN(value) || app.metrics.declared(metric) || !app.metrics.latest;
 }
 
 export function write(element: Element | null, text: string): void {

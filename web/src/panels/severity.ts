@@ -7,7 +7,7 @@ import type { Token } from "../theme/theme";
 export type Severity = "" | "warn" | "crit";
 
 export function severity(app: App, value: number, limit: number | undefined, rule: string | undefined): Severity {
-  const firing = rule ? app.alerts.firing.value.find((alert) => alert.rule === rule) : undefined;
+  const firing = rule && app.moment.mode.value !== "past" ? app.alerts.firing.value.find((alert) => alert.rule === rule) : undefined;
   if (firing) return firing.priority === "critical" ? "crit" : "warn";
   return limit !== undefined && value >= limit ? "warn" : "";
 }

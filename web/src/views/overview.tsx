@@ -1,10 +1,10 @@
 // What somebody looks at all day: what needs a person, six figures, latency, models, the latest events, memory, the host.
 
 import { LineChart } from "../charts/LineChart";
-import { useApp, usePulse, useResource } from "../frame/context";
+import { useApp, usePulse } from "../frame/context";
 import type { View } from "../frame/view";
 import { exact, money, percent, significant } from "../format/number";
-import { age, duration, minute } from "../format/time";
+import { age, duration } from "../format/time";
 import { Attention } from "../panels/Attention";
 import { Empty } from "../panels/Empty";
 import { Feed, FeedRate } from "../panels/Feed";
@@ -13,8 +13,9 @@ import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
 import { type Column, Table } from "../panels/Table";
-import { modelRows, type ModelRow, usePastModels } from "./models";
-import { readTiers, type TierAnswer } from "./tiers";
+import { measured, type Measured, usePastMeasured } from "./measured";
+import { rangeWords } from "./past";
+import { readTiers, useTiers } from "./tiers";
 
 const LATENCY = [
   { metric: "latency_p99", name: "p99", colour: "q99" },
@@ -60,40 +61,43 @@ function Overview() {
   );
 }
 
-const COLUMNS: readonly Column<ModelRow>[] = [
-  { name: "Model", cell: (row) => row.model },
+const COLUMNS: readonly Column<Measured>[] = [
+  { name: "Model", cell: (row) => row.name },
   { name: "req/min", number: true, cell: (row) => significant(row.rate) },
   { name: "p95, s", number: true, cell: (row) => (row.latency === null ? "–" : exact(row.latency / 1000, 2)), class: (row) => ((row.latency ?? 0) > 2000 ? "warn" : "") },
   { name: "tokens/min", number: true, wide: true, cell: (row) => exact(row.tokens) },
   { name: "errors", number: true, cell: (row) => (row.errors === null ? "–" : `${exact(row.errors * 100, 1)}%`), class: (row) => ((row.errors ?? 0) >= 0.05 ? "crit" : "") },
 ];
 
+const NOTHING_THEN = { loading: "–", ready: "No requests in this time.", absent: "Models are not kept by time here.", failed: "The service gives no answer about this time." };
+
 function Models() {
   const app = useApp();
   usePulse(() => app.metrics.version);
-  const past = usePastModels();
-  const rows = (past ?? modelRows(app.metrics)).slice(0, 8);
-  const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error rate"], rows: rows.map((row) => [row.model, row.rate, row.latency, row.tokens, row.errors]) });
+  const past = usePastMeasured("model");
+  const rows = (past ? past.rows : measured(app.metrics, "model")).slice(0, 8);
+  const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error rate"], rows: rows.map((row) => [row.name, row.rate, row.latency, row.tokens, row.errors]) });
   return (
-    <Panel title="Models" sub={past ? `${minute(app.moment.start())} to ${minute(app.moment.end())}` : "last minute"} span={4} table={table}>
-      <Table label="Models" columns={COLUMNS} rows={rows} id={(row) => row.model} airy nothing="No requests in the last minute." />
+    <Panel title="Models" sub={past ? rangeWords(past, app.moment.now()) : "last minute"} span={4} table={table}>
+      <Table label="Models" columns={COLUMNS} rows={rows} id={(row) => row.name} airy nothing={past ? NOTHING_THEN[past.state] : "No requests in the last minute."} />
     </Panel>
   );
 }
 
 function Tiers() {
   const app = useApp();
-  const { data } = useResource<TierAnswer>("/api/v2/memory/tier-stats?window_hours=24", 10);
-  const { tiers, nothing } = readTiers(data);
+  const { answer, time, missing } = useTiers(10);
+  const { tiers, nothing } = readTiers(answer);
+  const past = app.moment.mode.value === "past";
   return (
-    <Panel title="Memory tiers" sub={app.moment.mode.value === "past" ? "last 24 hours, as now" : "share of reads answered"} span={3}>
+    <Panel title="Memory tiers" sub={past ? time.replace(", whole hours", "") : "share of reads answered"} span={3}>
       {tiers.length ? (
         <>
           {tiers.map((tier) => <Bar key={tier.name} title={tier.name} of={tier.latency === null ? "" : duration(tier.latency / 1000)} share={tier.share} />)}
           {nothing === null ? null : <Bar title="Nothing found" share={nothing} warn={nothing > 0.1} />}
         </>
       ) : (
-        <p class="panel-said">No reads of memory yet. They come as <code>memory.tier.access</code>.</p>
+        <p class="panel-said">{past ? missing || "–" : <>No reads of memory yet. They come as <code>memory.tier.access</code>.</>}</p>
       )}
     </Panel>
   );
@@ -116,7 +120,7 @@ function Fact() {
   const app = useApp();
   usePulse(() => Math.round((app.metrics.latest?.metrics["error_rate"] ?? 0) * 1000));
   const share = app.metrics.latest?.metrics["error_rate"];
-  return share ? <>{percent(share)}% of requests fail</> : null;
+  return share && app.moment.mode.value !== "past" ? <>{percent(share)}% of requests fail</> : null;
 }
 
 export const overview: View = { id: "overview", title: "Operational overview", group: "", icon: "bars", key: "o", body: Overview, fact: Fact };

@@ -10,7 +10,8 @@ import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
 import { type Column, Table } from "../panels/Table";
-import { modelRows } from "./models";
+import { measured, type Measured, type PastMeasured, usePastMeasured } from "./measured";
+import { rangeWords } from "./past";
 
 interface Model {
   model: string;
@@ -81,7 +82,9 @@ function Models() {
   const app = useApp();
   const { data, state } = useResource<{ models: Model[]; window_hours: number }>("/api/v2/models", 5);
   usePulse(() => (state === "absent" ? app.metrics.version : 0));
-  const rows = data?.models ?? (state === "absent" ? live(app) : []);
+  const past = usePastMeasured("model");
+  if (past) return <ModelsThen past={past} />;
+  const rows = data?.models ?? (state === "absent" ? measured(app.metrics, "model").map(modelOf) : []);
   const errors = rows.flatMap((row) => Object.entries(row.errors).map(([error, count]) => ({ id: `${row.model} ${error}`, model: row.model, error, count })));
   return (
     <Panel title="By model" sub={data ? `last ${exact(data.window_hours)} hours` : "last minute"} span={7} table={() => ({ columns: ["model", "requests", "p95 ms", "tokens a second", "error ratio"], rows: rows.map((row) => [row.model, row.requests, row.latency_ms?.p95 ?? null, row.tokens_per_second?.p50 ?? null, row.error_ratio]) })}>
@@ -91,12 +94,32 @@ function Models() {
   );
 }
 
-/** Without the platform's own account: what the snapshot has of each model. */
-function live(app: ReturnType<typeof useApp>): Model[] {
-  return modelRows(app.metrics).map((row) => ({
-    model: row.model, requests: Math.round(row.rate), failed_requests: Math.round(row.rate * (row.errors ?? 0)), error_ratio: row.errors,
+/** Without the platform's own account: what the snapshot has of the last minute. */
+function modelOf(row: Measured): Model {
+  return {
+    model: row.name, requests: Math.round(row.rate), failed_requests: Math.round(row.rate * (row.errors ?? 0)), error_ratio: row.errors,
     latency_ms: { p50: null, p95: row.latency, p99: null }, time_to_first_token_ms: null, tokens_per_second: null, errors: {},
-  }));
+  };
+}
+
+const THEN: readonly Column<Measured>[] = [
+  { name: "Model", cell: (row) => row.name },
+  { name: "req/min", number: true, cell: (row) => significant(row.rate), class: () => "strong" },
+  { name: "p95, s", number: true, cell: (row) => seconds(row.latency), class: (row) => ((row.latency ?? 0) > 2000 ? "warn" : "") },
+  { name: "tokens/min", number: true, wide: true, cell: (row) => (row.tokens === null ? "–" : exact(Math.round(row.tokens))) },
+  { name: "errors", number: true, cell: (row) => (row.errors === null ? "–" : `${exact(row.errors * 100, 1)}%`), class: (row) => ((row.errors ?? 0) >= 0.05 ? "crit" : "") },
+];
+
+const NOTHING_THEN = { loading: "–", ready: "No requests in this time.", absent: "Models are not kept by time here.", failed: "The service gives no answer about this time." };
+
+function ModelsThen({ past }: { past: PastMeasured }) {
+  const { moment } = useApp();
+  const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error ratio"], rows: past.rows.map((row) => [row.name, row.rate, row.latency, row.tokens, row.errors]) });
+  return (
+    <Panel title="By model" sub={rangeWords(past, moment.now())} span={7} table={table}>
+      <Table label="By model" columns={THEN} rows={past.rows} id={(row) => row.name} airy nothing={NOTHING_THEN[past.state]} />
+    </Panel>
+  );
 }
 
 export const requests: View = { id: "requests", title: "Requests", group: "Platform", icon: "pulse", key: "r", body: Requests };

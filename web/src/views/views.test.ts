@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { cascade, NOTHING } from "../charts/cascade";
 import { alertWords, limitOf, measured } from "../format/alert";
 import { advice, savedDaily } from "../panels/Recommendations";
-import { reached, spendOf } from "./spend";
+import { reached, spendOf } from "./tokens/spend";
 
 const BOX = { left: 0, right: 400, top: 40, height: 260 };
 

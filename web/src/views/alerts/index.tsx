@@ -4,11 +4,12 @@ import { useRef } from "preact/hooks";
 import { useApp, usePulse, useResource } from "../../frame/context";
 import { route, type View, writeAddress } from "../../frame/view";
 import { alertWords } from "../../format/alert";
-import { exact } from "../../format/number";
+import { exact, significant } from "../../format/number";
 import { duration, full, parsed, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
 import { valueNow } from "../../panels/severity";
-import { ended, type Entry, firing, pending, type Silence, type Status } from "./model";
+import { type Column, Table } from "../../panels/Table";
+import { ended, type Entry, firing, pending, type Rule, type Silence, type Status } from "./model";
 import { Episode } from "./Episode";
 import { endSilence, refusal } from "../../data/actions";
 
@@ -105,6 +106,15 @@ function Silences({ silences, ask }: { silences: readonly Silence[]; ask: () => 
   );
 }
 
+const RULES: readonly Column<Rule>[] = [
+  { name: "Rule", cell: (rule) => rule.name },
+  { name: "condition", cell: (rule) => <code>{rule.condition}</code> },
+  { name: "value now", number: true, cell: (rule) => Object.values(rule.values).map(significant).join(", ") || "–", class: () => "strong" },
+  { name: "told", wide: true, cell: (rule) => (rule.channel === "all" ? "all channels" : rule.channel) },
+  { name: "priority", wide: true, cell: (rule) => rule.priority, class: () => "far" },
+  { name: "state", cell: (rule) => (rule.health === "no_data" ? "no value yet" : rule.state), class: (rule) => (rule.health === "ok" || rule.health === "no_data" ? "far" : "warn") },
+];
+
 function Quiet({ asked, status }: { asked: string | null; status: Status | null }) {
   const broken = (status?.rules ?? []).filter((rule) => rule.health !== "ok" && rule.health !== "no_data");
   return (
@@ -116,6 +126,7 @@ function Quiet({ asked, status }: { asked: string | null; status: Status | null 
           {rule.name}: {rule.health}
         </p>
       ))}
+      {status?.rules.length ? <Table label="Rules" columns={RULES} rows={status.rules} id={(rule) => rule.name} airy /> : null}
     </section>
   );
 }

@@ -51,12 +51,16 @@ function Said({ row, now }: { row: Source; now: number }) {
         {old}
       </p>
       <p class="small quiet wrap">
-        {words(row)} {now - parsed(row.since) < 3600 ? `for ${age(now - parsed(row.since))}` : `since ${since(parsed(row.since), now)}`}
+        {capital(words(row))} {now - parsed(row.since) < 3600 ? `for ${age(now - parsed(row.since))}` : `since ${since(parsed(row.since), now)}`}
         {failed}.{row.state === "ok" || !row.reason ? "" : ` ${row.reason}`}
       </p>
       {refused.value ? <p class="fault-box" role="alert">{refused.value}</p> : null}
     </div>
   );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function lead(row: Source): { said: string; does: string } {

@@ -59,7 +59,7 @@ export function change(app: App, name: string, settings: Partial<Settings>): Pro
 async function act(app: App, what: string): Promise<boolean> {
   refused.value = "";
   try {
-    await app.api.post(`/sources/${what}`, {});
+    await app.api.ask("POST", `/sources/${what}`);
     return true;
   } catch (error) {
     refused.value = (error as Error).message;

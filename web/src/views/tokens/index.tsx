@@ -1,19 +1,21 @@
 // Where tokens and money go: figures, tokens over time, by agent, by model, by question, budgets, what would save money.
 
-import { BandChart } from "../charts/BandChart";
-import { LineChart } from "../charts/LineChart";
-import { useApp, useResource } from "../frame/context";
-import type { View } from "../frame/view";
-import { exact, money, percent, shortText } from "../format/number";
-import { day, iso, minute, parsed } from "../format/time";
-import { Bar } from "../panels/Gauge";
-import { Figure } from "../panels/Figure";
-import { NotServed } from "../panels/NotServed";
-import { Panel } from "../panels/Panel";
-import { Recommendations } from "../panels/Recommendations";
-import { seriesTable } from "../panels/table";
-import { type Column, Table } from "../panels/Table";
-import { BarCell } from "../panels/BarCell";
+import { BandChart } from "../../charts/BandChart";
+import { LineChart } from "../../charts/LineChart";
+import { useApp, useResource } from "../../frame/context";
+import type { View } from "../../frame/view";
+import { exact, money, percent, shortText } from "../../format/number";
+import { day, iso, minute, parsed } from "../../format/time";
+import { Bar } from "../../panels/Gauge";
+import { Figure } from "../../panels/Figure";
+import { NotServed } from "../../panels/NotServed";
+import { Panel } from "../../panels/Panel";
+import { Recommendations } from "../../panels/Recommendations";
+import { seriesTable } from "../../panels/table";
+import { type Column, Table } from "../../panels/Table";
+import { BarCell } from "../../panels/BarCell";
+import { usePastRange } from "../past";
+import { type Accounts, Past } from "./Past";
 import { type DayCost, LEAST_DAYS, reached, type Spend, spendOf } from "./spend";
 
 const HOUR = 3600;
@@ -41,8 +43,8 @@ interface TokenAnswer {
   total: Total;
   today: Total;
   last_hour: Total;
-  by_day: DayCost[];
-  by_hour: { hour: string; tokens: number }[];
+  by_day: (DayCost & Accounts["by_day"][number])[];
+  by_hour: (Accounts["by_hour"][number] & { tokens: number })[];
   by: Record<string, Spent[]>;
 }
 
@@ -88,9 +90,11 @@ function Tokens() {
   const tokens = useResource<TokenAnswer>("/api/v2/tokens", 5);
   const costs = useResource<CostAnswer>("/api/v2/costs", 5);
   const app = useApp();
+  const past = usePastRange();
   if (tokens.state === "absent") return <NotServed what="Tokens are not counted here" needs="The event processing of this platform does not serve /api/v2/tokens." />;
   if (tokens.data && !tokens.data.total.requests)
     return <NotServed what="No token counts yet" needs="They come with the first request. Send one:" command="hxp publish llm.request.completed model=mixtral-8x7b agent=planner input_tokens=812 output_tokens=96 latency_ms=640" />;
+  if (past) return <Past range={past} accounts={tokens.data} />;
   return (
     <>
       <Figures tokens={tokens.data} costs={costs.data} />
@@ -125,7 +129,7 @@ function Figures({ tokens, costs }: { tokens: TokenAnswer | null; costs: CostAns
       <Figure title="Projected for the month" before="$" text={costs?.projected.month == null ? "–" : exact(Math.round(costs.projected.month))} tone={budget && (costs?.projected.month ?? 0) > budget.limit_usd ? "warn" : ""} meaning={budget && costs?.projected.month != null && costs.projected.month > budget.limit_usd ? `$${exact(Math.round(costs.projected.month - budget.limit_usd))} over budget` : "at the pace of the days known"} />
       <Figure title="Today" before="$" text={costs ? money(costs.today_usd) : "–"} tone={unpriced ? "warn" : ""} meaning={unpriced ? `${shortText(unpriced)} tokens have no price` : costs ? `$${money(costs.last_hour_usd)} in the last hour` : ""} />
       <Figure title="Per question" before="$" text={costs?.per_query_usd == null ? "–" : money(costs.per_query_usd)} meaning="requests that name one" />
-      <Figure title="Tokens today" text={sum === null ? "–" : shortText(sum).split(" ")[0] ?? ""} unit={sum === null ? "" : shortText(sum).split(" ")[1] ?? ""} meaning={today ? `${shortText(today.input_tokens)} in, ${shortText(today.cached_input_tokens)} of it cached, ${shortText(today.output_tokens)} out` : ""} />
+      <Figure title="Tokens today" text={sum === null ? "–" : shortText(sum).split(" ")[0] ?? ""} unit={sum === null ? "" : shortText(sum).split(" ")[1] ?? ""} meaning={today ? `${shortText(today.cached_input_tokens)} cached, ${shortText(today.output_tokens)} out` : ""} />
     </div>
   );
 }
@@ -293,7 +297,8 @@ function Questions({ costs, questions }: { costs: CostAnswer | null; questions: 
 
 function Fact() {
   const { data } = useResource<TokenAnswer>("/api/v2/tokens", 5);
-  return data ? <>{exact(data.last_hour.requests)} requests in the last hour</> : null;
+  const past = usePastRange();
+  return data && !past ? <>{exact(data.last_hour.requests)} requests in the last hour</> : null;
 }
 
 export const tokens: View = { id: "tokens", title: "Token economics", group: "Platform", icon: "coins", key: "t", body: Tokens, fact: Fact };

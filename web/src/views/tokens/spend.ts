@@ -1,6 +1,6 @@
 // Spend of a month: what was, day by day, and where it goes. Days are those of UTC, as the platform keeps them.
 
-import type { Expected } from "../charts/BandChart";
+import type { Expected } from "../../charts/BandChart";
 
 export interface DayCost {
   /** "2026-11-29" */

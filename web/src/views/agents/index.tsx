@@ -1,18 +1,20 @@
 // Who works with whom, who is active, how loaded; and one agent in detail.
 
-import { Network } from "../charts/Network";
-import { useApp, useResource } from "../frame/context";
-import { route, type View, writeAddress } from "../frame/view";
-import { exact } from "../format/number";
-import { fields } from "../format/sentence";
-import { parsed, since } from "../format/time";
-import { BarCell } from "../panels/BarCell";
-import { Feed } from "../panels/Feed";
-import { LoadCell } from "../panels/LoadCell";
-import { Mark } from "../panels/Mark";
-import { NotServed } from "../panels/NotServed";
-import { Panel } from "../panels/Panel";
-import { type Column, Table } from "../panels/Table";
+import { Network } from "../../charts/Network";
+import { useApp, useResource } from "../../frame/context";
+import { route, type View, writeAddress } from "../../frame/view";
+import { exact } from "../../format/number";
+import { fields } from "../../format/sentence";
+import { parsed, since } from "../../format/time";
+import { BarCell } from "../../panels/BarCell";
+import { Feed } from "../../panels/Feed";
+import { LoadCell } from "../../panels/LoadCell";
+import { Mark } from "../../panels/Mark";
+import { NotServed } from "../../panels/NotServed";
+import { Panel } from "../../panels/Panel";
+import { type Column, Table } from "../../panels/Table";
+import { usePastRange } from "../past";
+import { Past } from "./Past";
 
 interface Agent {
   id: string;
@@ -53,16 +55,22 @@ function Agents() {
   const selected = route.value.query.get("agent") ?? busiest(agents, data);
   const pick = (name: string) => writeAddress({ agent: name });
   const chosen = agents.find((agent) => agent.id === selected);
+  const past = usePastRange();
+  const scope = past ? "all hand-offs until now, not kept by time" : "all hand-offs";
   return (
     <div class="row">
-      <Panel title="Who works with whom" sub="hand-offs" span={6} table={() => ({ columns: ["from", "to", "hand-offs", "ended well"], rows: (data?.edges ?? []).map((edge) => [edge.from, edge.to, edge.count, edge.success_ratio]) })}>
-        <Network label="Who works with whom" nodes={nodes(agents, data)} links={links(data)} selected={selected} pick={pick} height={620} />
-        <p class="quiet small">Number and ring: open tasks and share of capacity. Line: hand-offs. Places stay when values change.</p>
+      <Panel title="Who works with whom" sub={scope} span={6} table={() => ({ columns: ["from", "to", "hand-offs", "ended well"], rows: (data?.edges ?? []).map((edge) => [edge.from, edge.to, edge.count, edge.success_ratio]) })}>
+        {data ? <Network label="Who works with whom" nodes={past ? nodes([], data) : nodes(agents, data)} links={links(data)} selected={selected} pick={pick} height={620} /> : <div style={{ height: "620px" }} />}
+        <p class="quiet small">{past ? "Open tasks are not kept by time. Line: hand-offs." : "Number and ring: open tasks and share of capacity. Line: hand-offs."} Places stay when values change.</p>
       </Panel>
       <div style={{ gridColumn: "span 6" }}>
-        <Panel title="Active agents" sub={active.data ? `in the last ${exact(active.data.active_within_s / 60)} min` : ""} table={() => ({ columns: ["agent", "load", "capacity", "p95 ms", "failed", "capabilities"], rows: agents.map((agent) => [agent.id, agent.current_load, agent.capacity, agent.task_p95_ms, agent.tasks.failed, agent.capabilities.join(" ")]) })}>
+        {past ? (
+          <Past selected={selected} pick={pick} />
+        ) : (
+          <Panel title="Active agents" sub={active.data ? `in the last ${exact(active.data.active_within_s / 60)} min` : ""} table={() => ({ columns: ["agent", "load", "capacity", "p95 ms", "failed", "capabilities"], rows: agents.map((agent) => [agent.id, agent.current_load, agent.capacity, agent.task_p95_ms, agent.tasks.failed, agent.capabilities.join(" ")]) })}>
           <Table label="Active agents" columns={COLUMNS} rows={agents} id={(row) => row.id} selected={selected} pick={(row) => pick(row.id)} nothing="No agent was active in the last minutes." />
         </Panel>
+        )}
         {selected ? <One name={selected} agent={chosen} edges={data?.edges ?? []} /> : null}
       </div>
     </div>
@@ -91,7 +99,7 @@ function nodes(agents: readonly Agent[], data: Collaboration | null) {
   const names = [...new Set([...(data?.nodes ?? []), ...known.keys()])].slice(0, 60);
   return names.map((name) => {
     const agent = known.get(name);
-    return { name, load: agent?.current_load ?? 0, capacity: agent?.capacity ?? null, state: agent && full(agent) ? ("warn" as const) : ("" as const) };
+    return { name, load: agents.length ? (agent?.current_load ?? 0) : null, capacity: agent?.capacity ?? null, state: agent && full(agent) ? ("warn" as const) : ("" as const) };
   });
 }
 
@@ -120,6 +128,7 @@ function partners(name: string, edges: readonly Edge[]): Partner[] {
 
 function One({ name, agent, edges }: { name: string; agent: Agent | undefined; edges: readonly Edge[] }) {
   const app = useApp();
+  const past = usePastRange() !== null;
   const own = partners(name, edges).slice(0, 6);
   const columns: readonly Column<Partner>[] = [
     { name: "Works with", cell: (each) => each.name },
@@ -128,7 +137,7 @@ function One({ name, agent, edges }: { name: string; agent: Agent | undefined; e
     { name: "ended well", number: true, cell: (each) => (each.ended ? exact(each.well / each.ended, 2) : "–"), class: (each) => (each.ended >= LEAST_OUTCOMES && each.well / each.ended < POOR ? "warn" : "") },
   ];
   return (
-    <Panel title={name} sub={agent ? `last event ${since(parsed(agent.last_activity), app.moment.now())} ago` : "not active now"} right={<a href={`/view/streams?channel=events&filter=${encodeURIComponent(`subject == "${name.replaceAll('"', "")}"`)}`}>Its events</a>}>
+    <Panel title={name} sub={past ? "all hand-offs until now" : agent ? `last event ${since(parsed(agent.last_activity), app.moment.now())} ago` : "not active now"} right={<a href={`/view/streams?channel=events&filter=${encodeURIComponent(`subject == "${name.replaceAll('"', "")}"`)}`}>Its events</a>}>
       <Table label={`Whom ${name} works with`} columns={columns} rows={own} id={(each) => each.name} nothing="No hand-offs yet." />
       <div style={{ marginTop: "12px" }}>
         <Feed channel="operational_events" lines={6} key={name} ofOne="agent" filter={(event) => event.subject === name || fields(event.data)["agent"] === name} label={`Events of ${name}`} />
@@ -139,7 +148,8 @@ function One({ name, agent, edges }: { name: string; agent: Agent | undefined; e
 
 function Fact() {
   const { data } = useResource<{ active_count: number }>("/api/v2/agents/active", 3);
-  return data ? <>{exact(data.active_count)} active in the last 5 minutes</> : null;
+  const past = usePastRange();
+  return data && !past ? <>{exact(data.active_count)} active in the last 5 minutes</> : null;
 }
 
 export const agents: View = { id: "agents", title: "Agents", group: "Platform", icon: "graph", key: "n", body: Agents, fact: Fact };
