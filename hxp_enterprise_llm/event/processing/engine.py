@@ -91,7 +91,7 @@ class AnalyticsEngine:
     @property
     def position(self) -> int:
         """Offset up to which the log is taken in."""
-        return self._position
+        return self._follower.position
 
     @property
     def lag(self) -> int:
