@@ -189,7 +189,10 @@ async def test_a_log_made_anew_is_followed_on(tmp_path: Path) -> None:
         await here.log.append(used(1, 100))
         await here.until_tokens(1000)
         here.log.recreate()
-        await asyncio.sleep(0.05)
+        epoch = (await here.log.bounds()).epoch
+        async with asyncio.timeout(20):
+            while here.history._cursor.epoch != epoch:
+                await asyncio.sleep(0.001)
         await here.log.append(used(1001, 100))
         await here.until_tokens(2000)
 
