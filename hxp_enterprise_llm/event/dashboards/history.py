@@ -90,8 +90,8 @@ class EventCounts:
         self._stamps: OrderedDict[str, array[int]] = OrderedDict()
         self._counts: dict[str, array[int]] = {}
 
-    def record(self, at: float, type: str) -> None:
-        """Count one event."""
+    def record(self, at: float, type: str, events: int = 1) -> None:
+        """Count events of a type that came at one moment."""
         number = int(at) // COUNT_SLOT
         if type not in self._counts:
             self._admit(type)
@@ -100,7 +100,7 @@ class EventCounts:
         if stamps[slot] < number:
             stamps[slot], counts[slot] = number, 0
         if stamps[slot] == number:  # else it is older than the horizon
-            counts[slot] += 1
+            counts[slot] += events
 
     def _admit(self, type: str) -> None:
         if len(self._counts) >= MOST_TYPES:

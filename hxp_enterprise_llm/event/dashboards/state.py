@@ -7,12 +7,14 @@ whatever time it bears itself, and nothing needs to be decoded for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from hxp_enterprise_llm.event.dashboards.alerts import AlertBoard
-from hxp_enterprise_llm.event.dashboards.history import EventCounts, LatestEvents, MetricHistory, grid
+from hxp_enterprise_llm.event.dashboards.history import EVENTS_PER_TYPE, EventCounts, LatestEvents, MetricHistory, grid
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import BEGINNING, Offset, decode, parse_rfc3339
 
@@ -26,6 +28,9 @@ SPINE_SECONDS = 3600.0
 
 _OWN = ("analytics.", "dashboard.", "platform.")
 """Prefixes of events that are no news: they are made of the others each second."""
+
+_ONE_BY_ONE = (*_OWN, "alert.")
+"""Prefixes of events of which each counts."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +67,12 @@ class DashboardState:
 
     def take(self, events: Sequence[Stored], upto: Offset) -> None:
         """Take in the events of a stretch of the log that ends at `upto`."""
-        for event in events:
-            if event.type == SNAPSHOT:
-                self._take_snapshot(event.raw)
-            elif event.type == PLATFORM:
-                self._take_platform(event.raw)
-            elif not event.type.startswith(_OWN):
-                self._take_event(event)
+        for type, run in groupby(events, attrgetter("type")):
+            if self.figures_at is not None and not type.startswith(_ONE_BY_ONE):
+                self._take_run(type, list(run))
+            else:
+                for event in run:
+                    self._take_one(event)
         self.position = upto
 
     def names(self) -> list[str]:
@@ -91,6 +95,21 @@ class DashboardState:
         values = self.metrics.series(SPINE_METRIC, places)
         spans = self.alerts.spans(places.start)
         return {"start": places.start, "step": places.step, "values": values, "spans": spans}
+
+    def _take_run(self, type: str, events: Sequence[Stored]) -> None:
+        """Take in events of one type in a row, as `_take_one` would each: a start reads back 200,000."""
+        assert self.figures_at is not None
+        self.counts.record(self.figures_at, type, len(events))
+        for event in events[-EVENTS_PER_TYPE:]:
+            self.latest.add(event.offset, type, event.raw)
+
+    def _take_one(self, event: Stored) -> None:
+        if event.type == SNAPSHOT:
+            self._take_snapshot(event.raw)
+        elif event.type == PLATFORM:
+            self._take_platform(event.raw)
+        elif not event.type.startswith(_OWN):
+            self._take_event(event)
 
     def _take_snapshot(self, raw: bytes) -> None:
         try:

@@ -76,14 +76,7 @@ class Followers:
             self._directory / "history" / "history.db",
             clock=self._context.clock,
             telemetry=HistoryMetrics(self._context.registry),
-            # After a start, what people look at first is whole first.
-            gives_way=lambda: not self._is_whole,
         )
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether metrics and platform hold what the log held at the start."""
-        return self._engine.ready and (self._platform is None or self._platform.ready)
 
     def _make_forecaster(self) -> Forecaster:
         return Forecaster(

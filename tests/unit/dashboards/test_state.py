@@ -1,5 +1,9 @@
 """The state: a fold over the log."""
 
+import random
+
+import pytest
+
 from hxp_enterprise_llm.event.dashboards.history import Grid
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.model import Event, Offset, TypePatterns, encode
@@ -102,3 +106,24 @@ def test_the_spine_is_the_last_hour() -> None:
     assert spine["values"][-3:] == [120.0] * 3
     assert spine["values"][:-3] == [None] * 237
     assert [span["rule"] for span in spine["spans"]] == ["slow"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_however_the_log_is_cut_the_state_is_the_same(begun: bool) -> None:
+    chance = random.Random(7)
+    types = ["llm.a"] * 60 + ["llm.b", "dashboard.refreshed", "analytics.snapshot", "alert.acknowledged"]
+    encoded = [snapshot(START)] if begun else []
+    for number in range(2000):
+        type = chance.choice(types)
+        at = START + number // 100
+        encoded.append(snapshot(at) if type == "analytics.snapshot" else event(type, at))
+    events = stored(*encoded)
+    whole, one_by_one = DashboardState("e"), DashboardState("e")
+    whole.take(events, Offset(len(events)))
+    for each in events:
+        one_by_one.take([each], each.offset)
+    places = Grid(int(START), 5, 8)
+    assert whole.latest.latest(ALL, 1000) == one_by_one.latest.latest(ALL, 1000)
+    for type in one_by_one.counts.types(ALL):
+        assert whole.counts.series([type], places) == one_by_one.counts.series([type], places)
+    assert sum(whole.counts.series(["llm.a"], places)) == sum(each.type == "llm.a" for each in events)

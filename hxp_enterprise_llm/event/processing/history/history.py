@@ -1,7 +1,7 @@
 """The history at work: follows the log, writes, folds and trims in a thread of its own, and answers from another.
 
-It is never in the way of what comes in: it takes in what has gathered, a stretch at a time, and while more comes in
-than it takes, it rests most of the time.
+It is never in the way of what comes in: it takes in what has gathered, a stretch at a time, and while it is
+behind, it rests most of the time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
 _YIELD = 4
-"""While more comes in than is taken in, or others have more urgent work, it rests so many times as long as it works."""
+"""While it is behind, it rests so many times as long as it works: at a start, too, others are to be whole first."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
 _PATIENCE_SECONDS = 2.0
@@ -73,14 +73,12 @@ class History:
         clock: Clock,
         telemetry: HistoryMetrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        gives_way: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`path` is that of the file, whose directory is made. `gives_way`: whether others have more urgent work."""
+        """`path` is that of the file, whose directory is made."""
         self.config, self.metrics = config, tuple(metrics)
         self._log, self._path, self._clock, self._telemetry, self._sleep = event_log, path, clock, telemetry, sleep
         self._writer = ThreadPoolExecutor(1, "history-writer")
         self._reader_thread = ThreadPoolExecutor(1, "history-reader")
-        self._gives_way = gives_way
         self._collector = Collector(_wanted(self.metrics))
         self._store: Store | None = None
         self._reader: Reader | None = None
@@ -142,30 +140,28 @@ class History:
         if not self._cursor.epoch:
             bounds = await self._log.bounds()
             self._cursor = Cursor(bounds.epoch, bounds.first - 1)
-        head = self._head
         async for batch in self._log.follow(Offset(self._cursor.position), epoch=self._cursor.epoch):
             self._following.worked()
-            busy, head = batch.head > head, batch.head
             self._head = max(self._head, batch.head)
-            await self._take(batch, busy)
+            await self._take(batch)
             if batch.next >= batch.head:
                 await self._sleep(_REST_SECONDS)
 
-    async def _take(self, batch: Batch, busy: bool) -> None:
+    async def _take(self, batch: Batch) -> None:
         for end in range(_STRETCH, len(batch.events) + _STRETCH, _STRETCH):
-            await self._stretch(batch.events[end - _STRETCH : end], busy and batch.next < batch.head)
+            await self._stretch(batch.events[end - _STRETCH : end], batch.next < batch.head)
         self._cursor = self._cursor._replace(position=batch.next)
         if self._clock.monotonic() - self._written_at >= _WRITE_SECONDS:
             await self._write()
 
-    async def _stretch(self, events: Sequence[Stored], busy: bool) -> None:
-        """Take some events in; where more comes than is taken in, rest a while for it."""
+    async def _stretch(self, events: Sequence[Stored], behind: bool) -> None:
+        """Take some events in; who is behind rests a while in between."""
         began = self._clock.monotonic()
         await self._in_writer(lambda: self._collector.take(events, self._clock.time()))
         self._cursor = self._cursor._replace(position=events[-1].offset)
         if self._collector.full:
             await self._write()
-        if busy or self._gives_way():
+        if behind:
             await self._sleep(_YIELD * (self._clock.monotonic() - began))
 
     async def _write(self) -> None:
