@@ -59,6 +59,8 @@ class Disk:
         self.hangs_until = 0.0
         self._connections: dict[int, sqlite3.Connection] = {}
         self._handles: set[int] = set()
+        self._wals: set[Path] = set()
+        """Where write-ahead logs are, if there are any."""
         self._before: dict[Path, int] = {}
         self._torn_until = -1.0
 
@@ -94,6 +96,7 @@ class Disk:
             connection: SimConnection = real[sqlite3, "connect"](*args, **({"factory": SimConnection} | options))
             connection.disk = disk
             disk._connections[id(connection)] = connection
+            disk._wals.add(Path(f"{args[0]}-wal"))
             return connection
 
         def open_(*args: Any, **options: Any) -> int:
@@ -174,7 +177,11 @@ class Disk:
 
     def _wal_sizes(self) -> dict[Path, int]:
         # Before each job, so it must cost little.
-        return {Path(entry.path): entry.stat().st_size for entry in _entries(self.directory, ".db-wal")}
+        sizes = {}
+        for path in self._wals:
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path] = os.stat(path).st_size
+        return sizes
 
     def _files(self) -> list[Path]:
         return [path for path in self.directory.rglob("*") if path.is_file()]
@@ -190,15 +197,6 @@ class Disk:
             os.close(handle)
         self._connections.clear()
         self._handles.clear()
-
-
-def _entries(directory: Path | str, ending: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(directory) as found:
-        for entry in found:
-            if entry.is_dir():
-                yield from _entries(entry.path, ending)
-            elif entry.name.endswith(ending):
-                yield entry
 
 
 def _sqlite_error(text: str, code: int) -> sqlite3.OperationalError:

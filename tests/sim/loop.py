@@ -40,6 +40,8 @@ class World:
         self.escapes: list[BaseException] = []
         self.unhandled: list[dict[str, Any]] = []
         self.current: SimLoop | None = None
+        self._hooked: SimLoop | None = None
+        """Whose hooks for asynchronous generators are set now."""
         self.over = False
         """Nothing that is said from now on counts."""
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
@@ -68,33 +70,43 @@ class World:
 
     def run(self, done: Callable[[], bool], limit: float) -> None:
         """Go on until `done`. Raises Stuck at the virtual second `limit`."""
-        while not done():
-            self._let_happen()
-            ready = [loop for loop in self.loops if loop.has_work]
-            if ready:
-                self._turn(ready[int(self._random.random() * len(ready))] if len(ready) > 1 else ready[0])
-            elif not self._agenda:
-                raise Stuck("nothing is left to happen")
-            else:
-                self.now = max(self.now, self._agenda[0][0])
-            if self.now > limit:
-                raise Stuck(f"not done within {limit:g} virtual seconds")
+        hooks = sys.get_asyncgen_hooks()
+        try:
+            while not done():
+                self._go_on()
+                if self.now > limit:
+                    raise Stuck(f"not done within {limit:g} virtual seconds")
+        finally:
+            self._hooked = None
+            sys.set_asyncgen_hooks(*hooks)
+
+    def _go_on(self) -> None:
+        """Let happen what is due, then give one loop its turn, or jump to what comes next."""
+        self._let_happen()
+        ready = [loop for loop in self.loops if loop._ready]  # type: ignore[attr-defined]
+        if ready:
+            self._turn(ready[int(self._random.random() * len(ready))] if len(ready) > 1 else ready[0])
+        elif not self._agenda:
+            raise Stuck("nothing is left to happen")
+        else:
+            self.now = max(self.now, self._agenda[0][0])
 
     def _let_happen(self) -> None:
-        while self._agenda and self._agenda[0][0] <= self.now:
-            heapq.heappop(self._agenda)[2]()
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= self.now:
+            heapq.heappop(agenda)[2]()
 
     def _turn(self, loop: SimLoop) -> None:
         self.turns += 1
         self.current = loop
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)  # type: ignore[attr-defined]
+        if loop is not self._hooked:
+            sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)  # type: ignore[attr-defined]
+            self._hooked = loop
         asyncio._set_running_loop(loop)
         try:
             loop.turn(self._random)
         finally:
             asyncio._set_running_loop(None)
-            sys.set_asyncgen_hooks(*hooks)
             self.current = None
         self.now += TURN_SECONDS * self._random.random()
 
@@ -117,10 +129,6 @@ class SimLoop(asyncio.BaseEventLoop):
         world.loops.append(self)
 
     # What the world asks
-
-    @property
-    def has_work(self) -> bool:
-        return bool(self._ready) and not self.dead  # type: ignore[attr-defined]
 
     def turn(self, random: Random) -> None:
         """Run what is ready now."""

@@ -16,13 +16,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import structlog
 from aiohttp.web_app import _cached_build_middleware
+from sqlalchemy import Engine
 
 from hxp_enterprise_llm.event.dashboards import definitions
+from hxp_enterprise_llm.event.processing import part
 from hxp_enterprise_llm.event.sources import schemas
+from hxp_enterprise_llm.store import database
 from tests.sim import checks, readers
 from tests.sim.disk import Loss
 from tests.sim.escape import Escape, sealed
@@ -39,8 +43,10 @@ MOST_CONNECTIONS, MOST_TASKS = 24, 40
 """What a process may have at rest beside its readers: publishers, its own, those that are just being closed."""
 _PEOPLE = "192.168.10.9"
 
+_left: list[_Simulation] = []
 _parse_schema = functools.cache(schemas.parse_schema)
 _load_text = functools.cache(definitions.load_text)
+_prices = functools.cache(part.shipped)
 
 
 @dataclass
@@ -54,16 +60,17 @@ class Result:
     """Virtual seconds that it took."""
 
 
-def run(plan: Plan) -> Result:
-    """Run a plan and check what happened."""
-    with _without_gc():
-        result = _live(plan)
-        _collect_unheard()
+def run(plan: Plan, *, last: bool = False) -> Result:
+    """Run a plan and check what happened. `last`: the process ends with it, and nothing has to be cleared away."""
+    with _without_gc(for_good=last):
+        result = _live(plan, last=last)
+        if not last:
+            _collect_unheard()
     result.violations += checks.check(result.history, plan)
     return result
 
 
-def _live(plan: Plan) -> Result:
+def _live(plan: Plan, *, last: bool) -> Result:
     world = World(plan.seed)
     result = Result(plan, History())
     with contextlib.ExitStack() as stack:
@@ -73,7 +80,7 @@ def _live(plan: Plan) -> Result:
         stack.enter_context(_shared())
         stack.enter_context(sealed(world))
         simulation = _Simulation(world, plan, result.history, directory)
-        stack.callback(simulation.bury)
+        stack.callback(simulation.leave if last else simulation.bury)
         try:
             simulation.go()
         except Stuck as stuck:
@@ -144,24 +151,51 @@ def _quiet(history: History, world: World, directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _shared() -> Iterator[None]:
-    """The shipped schemas and dashboards are understood once for all starts: they take half of the time of one."""
-    before = schemas.parse_schema, definitions.load_text
-    schemas.parse_schema, definitions.load_text = _parse_schema, _load_text
-    try:
+    """What is the same in all starts is done once, for it would take most of the time of one.
+
+    The shipped schemas, dashboards and prices are understood once; a new store is a copy of one that was made.
+    """
+    fresh, revision = _fresh_store()
+    migrate = database._migrate
+
+    def copied(engine: Engine, path: Path) -> str:
+        if path.stat().st_size:
+            return migrate(engine, path)
+        path.write_bytes(fresh)
+        return revision
+
+    shared = [
+        (schemas, "parse_schema", _parse_schema),
+        (definitions, "load_text", _load_text),
+        (part, "shipped", _prices),
+        (database, "_migrate", copied),
+    ]
+    with contextlib.ExitStack() as stack:
+        for place, name, value in shared:
+            stack.enter_context(patch.object(place, name, value))
         yield
-    finally:
-        schemas.parse_schema, definitions.load_text = before
+
+
+@functools.cache
+def _fresh_store() -> tuple[bytes, str]:
+    """The file of a store that was just made, and the revision of its tables."""
+    with tempfile.TemporaryDirectory(dir=_memory_directory()) as directory:
+        path = Path(directory) / "state.db"
+        engine = database._engine(path)
+        revision = database._migrate(engine, path)
+        engine.dispose()
+        return path.read_bytes(), revision
 
 
 @contextlib.contextmanager
-def _without_gc() -> Iterator[None]:
+def _without_gc(*, for_good: bool) -> Iterator[None]:
     """A collection would come at a moment that no seed decides."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if was and not for_good:
             gc.enable()
 
 
@@ -334,6 +368,11 @@ class _Simulation:
         for loop in self.world.loops:
             found += loop.unhandled
         return found
+
+    def leave(self) -> None:
+        """Keep all of it, as it is, until the process ends: no finaliser runs."""
+        self.world.over = True
+        _left.append(self)
 
     def bury(self) -> None:
         """End what still runs, and let go of everything inside the walls."""

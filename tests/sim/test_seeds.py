@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.sim.checks import check
@@ -11,6 +15,8 @@ from tests.sim.plants import PLANTS, planted
 from tests.sim.run import run
 from tests.sim.shrink import kinds, replay_line, shrink
 
+SEARCH = "from tests.sim.__main__ import main; sys.exit(main())"
+PLANTED = ("--seeds=1", "--first=4", "--plant=ring_hole")
 MOST_SEEDS = 40
 """Within so many seeds each planted fault is found."""
 
@@ -23,11 +29,50 @@ def test_a_seed_holds_all_invariants(sim_seed):
     assert len(result.history.acknowledged) > 10
 
 
+@pytest.mark.timeout(240)
 def test_the_same_seed_is_the_same_history_and_another_is_another():
     """Five seeds, each twice."""
     digests = [run(plan(seed, readers=4)).history.digest for seed in range(200, 205)]
     assert digests == [run(plan(seed, readers=4)).history.digest for seed in range(200, 205)]
     assert len(set(digests)) == 5
+
+
+@pytest.mark.timeout(240)
+def test_a_search_runs_a_seed_as_a_replay_does():
+    """In a child of a process that has run another one before."""
+    _, replayed = in_its_own_process(SEARCH, "--seed=200")
+    seconds = float(replayed.split()[-3])
+    code, told = in_its_own_process(SEARCH, "--seeds=1", "--first=200")
+    assert told.startswith(f"1 seeds from 200: 0 broken; {seconds:,.0f} virtual seconds")
+    assert code == 0
+
+
+@pytest.mark.timeout(240)
+def test_a_search_makes_small_what_breaks_and_tells_of_a_child_that_dies():
+    """A planted fault; a seed whose process is killed."""
+    code, told = in_its_own_process(SEARCH, *PLANTED)
+    assert "1 seeds from 4: 1 broken" in told
+    assert "broken: I3" in told
+    assert "replay: make sim SEED=4 FAULTS=none READERS=2 PLANT=ring_hole" in told
+    assert code == 1
+    _, told = in_its_own_process(
+        "import os; from tests.sim.search import in_children;"
+        "print(*in_children(lambda *_: os.kill(os.getpid(), 9), [7, 8], 1, ''))"
+    )
+    assert told.count("its process ended with -9") == 2
+
+
+def in_its_own_process(program: str, *arguments: str) -> tuple[int, str]:
+    """How it ended, and what it said. It has children, which must not be copies of a process with threads."""
+    command = [sys.executable, "-c", f"import sys; {program}", *arguments]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": ".", "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.strip()
 
 
 @pytest.mark.timeout(240)
