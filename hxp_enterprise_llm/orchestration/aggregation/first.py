@@ -14,6 +14,7 @@ from aiohttp import web
 from yarl import URL
 
 from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.reload import in_force
 from hxp_enterprise_llm.event.processing.service import ProcessingService
 from hxp_enterprise_llm.orchestration.activation import HandedSockets
 from hxp_enterprise_llm.orchestration.aggregation.process import HEAD, LABEL
@@ -84,8 +85,8 @@ class Aggregation:
         self._child.ask_to_stop()
 
     def reload(self, config: ProcessingConfig) -> None:
-        """Tell it a configuration that is in force now."""
-        self._config = config
+        """Tell it a configuration that was taken; a later life of it waits with the rest for the restart of both."""
+        self._config = in_force(self._config, config)
         self._child.send(ReloadAggregation(config))
 
     def sessions(self) -> list[aiohttp.ClientSession]:
