@@ -43,11 +43,12 @@ def test_metrics_are_live_and_windows_are_not() -> None:
 
 def test_what_holds_after_a_reload() -> None:
     """Live keys are the new ones, in inner sections too; the others wait for the restart."""
-    old = parse(ProcessingConfig, "service: {port: 1}\nlog: {disk_budget_bytes: 5, segment_bytes: 6}", {}).config
-    text = "service: {port: 2}\nlog: {disk_budget_bytes: 7, segment_bytes: 8}\nanalytics: {windows: [10s], metrics: []}"
+    old = parse(ProcessingConfig, "service: {port: 1}\nlog: {disk_budget_bytes: 50, segment_bytes: 6}", {}).config
+    logs = "log: {disk_budget_bytes: 70, segment_bytes: 8}"
+    text = f"service: {{port: 2}}\n{logs}\nanalytics: {{windows: [10s], metrics: []}}"
     new = parse(ProcessingConfig, text, {}).config
     held = in_force(old, new)
-    assert (held.service.port, held.log.disk_budget_bytes, held.log.segment_bytes) == (1, 7, 6)
+    assert (held.service.port, held.log.disk_budget_bytes, held.log.segment_bytes) == (1, 70, 6)
     assert (held.analytics.windows, held.analytics.metrics) == (old.analytics.windows, [])
     assert not differences(held, new).live
     assert not differences(old, held).restart
