@@ -98,9 +98,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     asked, _ = parser.parse_known_args()
     with daemon(ROOT) as (port, process):
-        while max(lags(port)) < 0:
+        while min(lags(port)) < 0:
             time.sleep(0.1)
-        parts = {"first": process} | {"second": child for child in process.children()}
+        parts = dict(zip(("first", "second"), [process, *process.children()], strict=False))
         before = {name: sum(part.cpu_times()[:2]) for name, part in parts.items()}
         offering = Offering(port, asked.rate, asked.seconds)
         seconds = offering.run()
