@@ -250,6 +250,20 @@ async def test_it_ends_with_its_first_process(tmp_path):
     assert "cleanup.failed" not in service.written
 
 
+async def test_a_stop_does_not_wait_for_one_that_stands_still(tmp_path):
+    """It is killed in time, and the log is closed as ever."""
+    async with serving(tmp_path, timeout=4) as service:
+        await service.post(calls(0, 10))
+        child = service.child
+        child.suspend()
+        assert await service.end() == 0
+        assert not child.is_running()
+        assert "log: closed" in service.written
+        assert "cleanup" not in service.written
+        await service.start()
+        assert (await service.get("/api/v2/tokens"))["total"]["requests"] == 10
+
+
 async def test_a_reload_reaches_it_and_a_faulty_one_changes_nothing(tmp_path):
     """What one of the two cannot take, neither takes."""
     metric = {"name": "calls", "types": ["llm.request.completed"], "kind": "count", "window": "5m"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,14 @@ class Aggregation:
         self._role.handles = [private.fileno()]
         self._session = open_session(directory.address(_PRIVATE))
         cleanup.push("session", self._session.close)
-        cleanup.push(LABEL, self._child.stop)
+        cleanup.push(LABEL, self._end)
         await self._child.start()
+
+    async def _end(self) -> None:
+        """Wait for its end, at most half of the time for a stop: the log needs some of it, too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.service.timeout / 2):
+                await self._child.stop()
 
     def ask_to_stop(self) -> None:
         """Tell it to end. Idempotent."""
