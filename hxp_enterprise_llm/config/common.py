@@ -106,6 +106,7 @@ class ServiceConfig(Section, frozen=True, kw_only=True):
     host: Annotated[str, about("Address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1"
     workers: Annotated[Positive, about("Processes that share the port and its limits; event processing is one")] = 1
     worker_timeout: Annotated[
-        float, about("Seconds that a process of `workers` may stand still before it is killed and replaced", ge=1)
+        float,
+        about("Seconds that a process beside the first may stand still before it is killed and replaced", ge=1),
     ] = 30
     timeout: Annotated[Seconds, about("Seconds a request may take, and the time for an orderly stop")] = 30

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
 
 from hxp_enterprise_llm.config.fields import fields
 from hxp_enterprise_llm.config.paths import KeyPath, dotted
 from hxp_enterprise_llm.config.types import Section
+
+SomeSection = TypeVar("SomeSection", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,18 @@ def differences(old: Section, new: Section) -> Changes:
     changes = Changes([], [])
     _compare(old, new, (), changes)
     return changes
+
+
+def in_force(old: SomeSection, new: SomeSection) -> SomeSection:
+    """What holds after a reload: keys that wait for a restart have the values they had."""
+    kept: dict[str, Any] = {}
+    for field in fields(type(old)):
+        before, after = getattr(old, field.attribute), getattr(new, field.attribute)
+        if field.section is not None:
+            kept[field.attribute] = in_force(before, after)
+        elif not field.live:
+            kept[field.attribute] = before
+    return msgspec.structs.replace(new, **kept)
 
 
 def _compare(old: Section, new: Section, above: KeyPath, changes: Changes) -> None:

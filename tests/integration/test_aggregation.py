@@ -22,7 +22,7 @@ import yaml
 from hxp_enterprise_llm.event.model import rfc3339
 from tests.integration.test_two_services import free_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)  # each test starts two interpreters, some of them several times
 
 QUIET = {"sources": {"host": {"enabled": False}}}
 CALL = {"model": "gpt-4o-mini", "agent": "a1", "latency_ms": 100, "input_tokens": 30, "output_tokens": 12}
@@ -73,7 +73,7 @@ class Service:
 
     async def until_parts(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask for the health until its parts are as wanted."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             while True:
                 with contextlib.suppress(aiohttp.ClientError, OSError):
                     if wanted(parts := (await self.get("/health"))["parts"]):
@@ -118,8 +118,8 @@ class Service:
 @asynccontextmanager
 async def serving(directory: Path, process: str = "auto", **service: Any) -> AsyncIterator[Service]:
     made = Service(directory, process, **service)
-    await made.start()
     try:
+        await made.start()
         yield made
         assert await made.end() == 0, made.written
     finally:
@@ -248,6 +248,20 @@ async def test_it_ends_with_its_first_process(tmp_path):
     assert await service.end() == 0, service.written
     assert not child.is_running()
     assert "cleanup.failed" not in service.written
+
+
+async def test_a_stop_does_not_wait_for_one_that_stands_still(tmp_path):
+    """It is killed in time, and the log is closed as ever."""
+    async with serving(tmp_path, timeout=4) as service:
+        await service.post(calls(0, 10))
+        child = service.child
+        child.suspend()
+        assert await service.end() == 0
+        assert not child.is_running()
+        assert "log: closed" in service.written
+        assert "cleanup" not in service.written
+        await service.start()
+        assert (await service.get("/api/v2/tokens"))["total"]["requests"] == 10
 
 
 async def test_a_reload_reaches_it_and_a_faulty_one_changes_nothing(tmp_path):

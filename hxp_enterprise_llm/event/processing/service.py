@@ -90,9 +90,9 @@ class ProcessingService:
         return [*self._ways_in.routes(), *self._followers.routes(), *self.views()]
 
     def inner_log_routes(self) -> list[Route]:
-        """The log for a process of ours that follows it: read as by everyone, appended to without a look."""
-        ways_out = [route for route in self._ways_in.routes() if route.path in ("/events/stream", "/events/bounds")]
-        return [*ways_out, inside.route(self._log)]
+        """The log for a process of ours that follows it."""
+        bounds = [route for route in self._ways_in.routes() if route.path == "/events/bounds"]
+        return [*bounds, *inside.routes(self._log)]
 
     def views(self) -> list[Route]:
         """The routes that a gateway in the same process answers as well."""

@@ -1,6 +1,6 @@
-"""The way into the log for processes of our own: what they have encoded is stored as it is, and counts as nothing new.
+"""The log for processes of our own, on a Unix socket: what they have encoded is stored as it is, and is not counted.
 
-It is served on a Unix socket alone, beside the ways out of `api`.
+They follow it with a short rest after each write, so that many small commits do not wake them as often.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from aiohttp import web
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.model import Encoded
 from hxp_enterprise_llm.event.sources.answers import accepted_json, problem_of
+from hxp_enterprise_llm.event.sources.stream import EventStream
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import EVENT_BODY, Route
 from hxp_enterprise_llm.security.problems import Problem
@@ -31,8 +32,16 @@ _texts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _named = msgspec.json.Decoder(_Named).decode
 
 
-def route(log: EventLog) -> Route:
-    """POST /events: a JSON array of events as `RemoteLog` sends it."""
+REST_SECONDS = 0.01
+
+
+def routes(log: EventLog) -> list[Route]:
+    """What `RemoteLog` needs beside the bounds: to follow, and to append a JSON array of whole events."""
+    stream = EventStream(log, REST_SECONDS)
+    return [Route("GET", "/events/stream", stream.get, "read", "Follow the log from an offset"), _append(log)]
+
+
+def _append(log: EventLog) -> Route:
     budget = BodyBudget()
 
     async def post(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from aiohttp import web
 from yarl import URL
 
 from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.reload import in_force
 from hxp_enterprise_llm.event.processing.service import ProcessingService
 from hxp_enterprise_llm.orchestration.activation import HandedSockets
 from hxp_enterprise_llm.orchestration.aggregation.process import HEAD, LABEL
@@ -76,16 +78,22 @@ class Aggregation:
         self._role.handles = [private.fileno()]
         self._session = open_session(directory.address(_PRIVATE))
         cleanup.push("session", self._session.close)
-        cleanup.push(LABEL, self._child.stop)
+        cleanup.push(LABEL, self._end)
         await self._child.start()
+
+    async def _end(self) -> None:
+        """Wait for its end, at most half of the time for a stop: the log needs some of it, too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.service.timeout / 2):
+                await self._child.stop()
 
     def ask_to_stop(self) -> None:
         """Tell it to end. Idempotent."""
         self._child.ask_to_stop()
 
     def reload(self, config: ProcessingConfig) -> None:
-        """Tell it a configuration that is in force now."""
-        self._config = config
+        """Tell it a configuration that was taken; a later life of it waits with the rest for the restart of both."""
+        self._config = in_force(self._config, config)
         self._child.send(ReloadAggregation(config))
 
     def sessions(self) -> list[aiohttp.ClientSession]:

@@ -40,6 +40,8 @@ _CATCH_UP_SECONDS = 2.0
 
 
 _LOOK_SECONDS = 0.05
+_RECENT_BYTES = 64 * 1024 * 1024
+"""The newest events: the history rests while much comes in, and then finds them in memory all the same."""
 
 
 class AggregationService:
@@ -49,7 +51,8 @@ class AggregationService:
         self._context = context
         self._session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=log_socket, limit=0))
         # What is appended is counted where the log is.
-        self._mirror = Mirror(RemoteLog("http://localhost", session=self._session, clock=context.clock))
+        far = RemoteLog("http://localhost", session=self._session, clock=context.clock)
+        self._mirror = Mirror(far, recent_bytes=_RECENT_BYTES)
         self.followers = Followers(config, context, self._mirror, ProcessingMetrics(context.registry))
         self._lock = DirectoryLock(Path(config.state.directory) / "aggregation.lock")
         self._cleanup = CleanupStack()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hxp_enterprise_llm.config.loader import parse
 from hxp_enterprise_llm.config.processing import ProcessingConfig
-from hxp_enterprise_llm.config.reload import Changes, differences
+from hxp_enterprise_llm.config.reload import Changes, differences, in_force
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 
 
@@ -39,3 +39,16 @@ def test_a_list_of_rules_is_one_key() -> None:
 def test_metrics_are_live_and_windows_are_not() -> None:
     new = parse(ProcessingConfig, "analytics: {windows: [10s], metrics: []}", {}).config
     assert differences(ProcessingConfig(), new) == Changes(["analytics.metrics"], ["analytics.windows"])
+
+
+def test_what_holds_after_a_reload() -> None:
+    """Live keys are the new ones, in inner sections too; the others wait for the restart."""
+    old = parse(ProcessingConfig, "service: {port: 1}\nlog: {disk_budget_bytes: 50, segment_bytes: 6}", {}).config
+    logs = "log: {disk_budget_bytes: 70, segment_bytes: 8}"
+    text = f"service: {{port: 2}}\n{logs}\nanalytics: {{windows: [10s], metrics: []}}"
+    new = parse(ProcessingConfig, text, {}).config
+    held = in_force(old, new)
+    assert (held.service.port, held.log.disk_budget_bytes, held.log.segment_bytes) == (1, 70, 6)
+    assert (held.analytics.windows, held.analytics.metrics) == (old.analytics.windows, [])
+    assert not differences(held, new).live
+    assert not differences(old, held).restart

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -23,6 +24,7 @@ from hxp_enterprise_llm.event.sources.ingest import Ingest
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.security.body import BodyBudget
+from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 from tests.unit.security.serving import Served, serving
 
@@ -254,3 +256,31 @@ async def test_a_reader_that_stops_costs_no_reads(
     # 30 MB are there; what was read fits into the buffers of the two kernels.
     assert reads < 20
     writer.close()
+
+
+async def test_a_reader_that_is_given_a_rest_is_not_woken_for_each_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lone event comes all the same; what is stored within the rest comes together after it."""
+    log, reads = MemoryLog(), 0
+    await log.open()
+    read_log = log.read
+
+    async def counted(*arguments: Any, **options: Any) -> Batch:
+        nonlocal reads
+        reads += 1
+        return await read_log(*arguments, **options)
+
+    monkeypatch.setattr(log, "read", counted)
+    route = Route("GET", "/events/stream", stream.EventStream(log, 0.2).get, "read", "Follow the log")
+    async with serving([route]) as served, following(served, "after=0") as reader:
+        for _ in range(2):
+            assert (await reader.readline()).startswith(b"#")
+        await log.append([encode(Event(id="lone", source="/t", type="a.b"))])
+        assert b'"lone"' in await reader.readline()
+        before = reads
+        for number in range(40):
+            await log.append([encode(Event(id=str(number), source="/t", type="a.b"))])
+            await asyncio.sleep(0.001)
+        for number in range(40):
+            assert b'"id":"%d"' % number in await reader.readline()
+        assert reads - before < 10
+    await log.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.rules import RuleConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move
@@ -15,7 +16,9 @@ from hxp_enterprise_llm.orchestration.workers.control import (
     Moves,
     Ready,
     Reload,
+    ReloadAggregation,
     Start,
+    StartAggregation,
     Stop,
 )
 
@@ -27,7 +30,9 @@ async def test_messages_arrive_whole_and_in_order():
     config = StreamingConfig()
     config.real_time_notifications.notification_rules.append(rule)
     moves = Moves([Move("a", "c", Info("u", "c")), Move("a", "d")], news=False)
-    sent = [Start(1, config, "node", "/run/x", own_log=True), Reload(config), Stop(), Ready(), Alive(), moves]
+    sent = [Start(1, config, "node", "/run/x", own_log=True), Reload(config), Stop(), Ready(), Alive(7), moves]
+    processing = ProcessingConfig()
+    sent += [StartAggregation(processing, "node", "/run/x"), ReloadAggregation(processing)]
     for message in sent:
         ours.send(message)
     assert [await theirs.receive() for _ in sent] == sent
