@@ -80,7 +80,7 @@ def open_load(box: Box, path: str, rate: int) -> subprocess.Popen[str]:
 
 def end_load(load: subprocess.Popen[str]) -> dict[str, int]:
     """What became of the connections."""
-    output, _ = load.communicate("\n", timeout=60)
+    output, _ = load.communicate("\n", timeout=120)
     return json.loads(output)
 
 
@@ -102,4 +102,4 @@ def restart_under_load(box: Box, rate: int) -> Restarted:
     load, looks = open_load(box, "/health/live", rate), open_load(box, "/health/ready", 20)
     box.run(f"systemctl restart {GATEWAY}")
     answers, ready = end_load(load), end_load(looks)
-    return Restarted(set(answers), set(ready), json.loads(clients.communicate(timeout=30)[0]))
+    return Restarted(set(answers), set(ready), json.loads(clients.communicate(timeout=120)[0]))

@@ -74,7 +74,7 @@ async def stay(opened: asyncio.Event) -> bytes:
 
 async def main() -> None:
     """Connect, wait for the ends, come back with the cursor."""
-    timeout = aiohttp.ClientTimeout(total=60)
+    timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         opened = asyncio.Event()
         staying = asyncio.create_task(stay(opened))
