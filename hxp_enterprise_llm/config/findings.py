@@ -39,7 +39,33 @@ class Check(NamedTuple):
 def networks(security: SecurityConfig) -> Iterator[Finding]:
     """Trusted networks are CIDR, written exactly, and never the whole Internet."""
     yield from _networks("trusted_networks", security.trusted_networks)
-    yield from _networks("service_networks", security.service_networks)
+    faults = list(_networks("service_networks", security.service_networks))
+    yield from faults or _strangers(security)
+
+
+def _strangers(security: SecurityConfig) -> Iterator[Finding]:
+    """Services that nobody lets in: to be one of ours opens no door by itself."""
+    trusted = [network for text in security.trusted_networks if (network := _network(text)) is not None]
+    for index, text in enumerate(security.service_networks):
+        if not any(_lies_in(text, network) for network in trusted):
+            path = f"security.service_networks[{index}]"
+            yield Finding(path, f"{text} lies in none of trusted_networks, so nobody comes in from there without a key")
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _lies_in(text: str, whole: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    part = _network(text)
+    if isinstance(part, ipaddress.IPv4Network) and isinstance(whole, ipaddress.IPv4Network):
+        return part.subnet_of(whole)
+    if isinstance(part, ipaddress.IPv6Network) and isinstance(whole, ipaddress.IPv6Network):
+        return part.subnet_of(whole)
+    return False
 
 
 def _networks(key: str, texts: list[str]) -> Iterator[Finding]:
