@@ -189,9 +189,16 @@ async def handed(gateway: str) -> Rows:
     return [[each["from"], each["to"], each["count"], each["success_ratio"]] for each in edges]
 
 
+async def latency(gateway: str) -> Rows:
+    found = await ask(f"{gateway}/api/v2/export/analytics?what=tier_hours&format=json&from=-24h")
+    names = {"redis": "Redis", "postgresql": "PostgreSQL", "chromadb": "ChromaDB"}
+    return [[each["hour"], names[each["tier"]], each["p95_ms"]] for each in found]
+
+
 BEHIND: dict[tuple[str, str], Callable[[str], Any]] = {
     ("memory", "Where reads are answered"): flow,
     ("memory", "Knowledge"): knowledge,
+    ("memory", "p95 latency"): latency,
     ("memory", "Asked, not known"): gaps,
     ("agents", "Who works with whom"): handed,
 }

@@ -259,7 +259,7 @@ function fired(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.textBaseline = "top";
   const left = x - bbox.left > 90 * ratio;
   ctx.textAlign = left ? "right" : "left";
-  ctx.fillText(`${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + 2 * ratio);
+  ctx.fillText(`${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + (plot.gapText && plot.gapSince !== null ? 18 : 2) * ratio);
 }
 
 function gapText(chart: uPlot, plot: Plot, colours: Palette): void {

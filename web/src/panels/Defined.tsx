@@ -5,6 +5,7 @@ import { HeatSeries } from "../charts/HeatSeries";
 import { useApp } from "../frame/context";
 import type { PanelData } from "../data/board";
 import { valuedText } from "../format/number";
+import { iso } from "../format/time";
 import type { Token } from "../theme/theme";
 import { Fixed, FixedLine } from "./Fixed";
 import { Gauge } from "./Gauge";
@@ -85,8 +86,17 @@ function useTable(panel: PanelData): (() => Tabular) | undefined {
   const app = useApp();
   const metrics = metricsOf(panel.query);
   if (metrics && panel.kind !== "fault") return seriesTable(app, metrics, panel.scale);
+  if (panel.series) return () => computed(panel);
+  if (panel.links) return () => ({ columns: ["from", "to", "value"], rows: (panel.links ?? []).map((link) => [link.source, link.target, link.value]) });
   if (panel.kind === "table") return () => ({ columns: panel.columns ?? [], rows: panel.rows ?? [] });
   return undefined;
+}
+
+/** Series that the service computed: the end of each step in UTC, one column for each. */
+function computed({ series = {}, start = 0, step = 1 }: PanelData): Tabular {
+  const names = Object.keys(series);
+  const length = Math.max(0, ...names.map((name) => series[name]?.length ?? 0));
+  return { columns: ["time", ...names], rows: Array.from({ length }, (_, index) => [iso(start + (index + 1) * step), ...names.map((name) => series[name]?.[index] ?? null)]) };
 }
 
 function Faulty({ panel }: { panel: PanelData }) {

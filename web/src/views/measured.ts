@@ -23,7 +23,7 @@ export function measured(metrics: MetricStore, label: Label): Measured[] {
   const rows = new Map<string, Measured>();
   for (const { labels, value } of metrics.groups("request_rate")) {
     const name = labels[label];
-    if (name) rows.set(name, { name, rate: (value ?? 0) * 60, latency: null, tokens: null, errors: null });
+    if (name) rows.set(name, { name, rate: Math.round((value ?? 0) * 6000) / 100, latency: null, tokens: null, errors: null });
   }
   for (const [metric, field] of FIELDS) {
     for (const { labels, value } of metrics.groups(metric)) {

@@ -13,6 +13,7 @@ import { NotServed } from "../panels/NotServed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
 import { rangeWords, usePastRange } from "./past";
+import { TierLatency } from "./TierLatency";
 import { readTiers, type Tier, type Tiers, useTiers } from "./tiers";
 
 interface Item {
@@ -43,12 +44,15 @@ function Memory() {
     <>
       <div class="row">
         <Flow tiers={tiers} />
-        <Panel title="Tiers" sub={tiers.time} span={4} table={() => ({ columns: ["tier", "hit rate", "p50 ms", "p95 ms", "usd"], rows: read.tiers.map((tier) => [tier.name, tier.rate, tier.latency, tier.p95, tier.cost]) })}>
+        <div style={{ gridColumn: "span 4" }}>
+        <Panel title="Tiers" sub={tiers.time} table={() => ({ columns: ["tier", "hit rate", "p50 ms", "p95 ms", "usd"], rows: read.tiers.map((tier) => [tier.name, tier.rate, tier.latency, tier.p95, tier.cost]) })}>
           <Table label="Tiers" columns={COLUMNS} rows={read.tiers} id={(row) => row.name} nothing={tiers.missing || "–"} />
           <p class="quiet small" style={{ marginTop: "6px" }}>
             Hit rate counts the reads that reach the tier.
           </p>
         </Panel>
+        <TierLatency />
+        </div>
       </div>
       <div class="row">
         <Knowledge />

@@ -64,7 +64,7 @@ function Streams() {
         <Panel title="Channels" sub={listing.data?.channels[channel]?.description} span={8} table={table} right={status.data ? `${exact(status.data.messages_per_second)}/s in all` : undefined}>
           <Table label="Channels" columns={COLUMNS} rows={rows} id={(row) => row.name} selected={channel} pick={pick} nothing={status.error || "–"} />
         </Panel>
-        <Panel title="How far behind each channel is" sub="events, log scale" span={4}>
+        <Panel title="How far behind each channel is" sub="events, log scale" span={4} table={() => ({ columns: ["channel", "clients", "behind", "lag in events"], rows: rows.map((row) => [row.name, row.subscribers, row.behind, row.lag]) })}>
           <LagField rows={rows.map((row) => ({ name: row.name, clients: row.subscribers, behind: row.behind, lag: row.lag }))} />
         </Panel>
       </div>

@@ -94,7 +94,7 @@ const FIELDS: readonly (readonly [key: keyof Numbers, label: string, least: numb
   ["first_pause", "First pause, s", 0.05, "any"],
   ["longest_pause", "Longest pause, s", 0.05, "any"],
   ["failures", "Away after failures", 1, "1"],
-  ["tries", "Gives up after tries, 0: never", 0, "1"],
+  ["tries", "Gives up after, 0: never", 0, "1"],
 ];
 
 function SettingsForm({ of, save, close }: { of: Settings; save: (settings: Numbers) => void; close: () => void }) {
