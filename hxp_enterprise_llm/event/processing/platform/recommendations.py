@@ -89,10 +89,11 @@ def _work_together(evidence: Evidence) -> Iterator[dict[str, Any]]:
         for name in (first, second):
             of_agent[name] = of_agent.get(name, 0) + edge.count
     for (first, second), count in sorted(pairs.items(), key=lambda each: (-each[1], each[0])):
-        name, other = (first, second) if of_agent[first] <= of_agent[second] else (second, first)
-        share = count / of_agent[name]
-        # Whoever knows one partner alone works with that one all the time; that says nothing.
-        if count >= LEAST_HANDOFFS and LEAST_TOGETHER <= share < 1:
+        # Who knows one partner alone works with that one all the time; that says nothing, but the other's share may.
+        shares = {name: count / of_agent[name] for name in (first, second) if count < of_agent[name]}
+        name = max(shares, key=lambda each: shares[each], default=first)
+        other, share = second if name == first else first, shares.get(name, 0.0)
+        if count >= LEAST_HANDOFFS and share >= LEAST_TOGETHER:
             yield {
                 "kind": "work_together",
                 "text": f"{name} and {other} work together in {_percent(share)} of {name}'s {of_agent[name]} hand-offs",

@@ -46,6 +46,29 @@ class Shared:
         """One of them was at this moment."""
         self.first, self.last = min(self.first, at), max(self.last, at)
 
+    def take(self, at: float, each: Request, used: tuple[int, int, int, int | None]) -> None:
+        """Take a completed request in: what it used (in, out, unsplit, nano-USD), and how it went."""
+        if at > self.last:
+            self.last = at
+        if at < self.first:
+            self.first = at
+        row = self.row
+        _count_request(row, *used)
+        if each.cached_input_tokens or each.cache_write_tokens or each.reasoning_tokens:
+            row[ledger.CACHED] += each.cached_input_tokens or 0
+            row[ledger.WRITTEN] += each.cache_write_tokens or 0
+            row[ledger.REASONING] += each.reasoning_tokens or 0
+        if each.finish_reason is not None:
+            self.finishes.append(each.finish_reason)
+        latency, first = each.latency_ms, each.time_to_first_token_ms
+        if first is not None:
+            self.first_tokens.append(first)
+        if latency is not None:
+            self.latencies.append(latency)
+            writing = latency - (first or 0)
+            if used[1] and writing > 0:
+                self.speeds.append(1000 * used[1] / writing)
+
 
 class Pending:
     """Rows that no account has seen: by (minute, agent, model, tool), and by (minute, user) and (minute, query)."""
@@ -78,48 +101,16 @@ class Pending:
 
     def requests(self, events: Events[Request]) -> None:
         """Take completed requests in. This is the busiest loop of all."""
-        shared, users, queries, cost_of = self.shared, self.users, self.queries, self._cost
-        for at, each in zip(*events, strict=True):
-            minute = int(at) // 60
-            key = minute, each.agent, each.model, each.tool
-            found = shared.get(key)
-            if found is None:
-                found = shared[key] = Shared()
-            if at > found.last:
-                found.last = at
-            if at < found.first:
-                found.first = at
-            row, written, thought = found.row, each.cache_write_tokens or 0, each.reasoning_tokens or 0
-            input, output, cached = each.input_tokens or 0, each.output_tokens or 0, each.cached_input_tokens or 0
-            unsplit = 0 if input or output else each.total_tokens or 0
-            cost = cost_of(each, at)
-            row[0] += 1
-            row[2] += input
-            row[3] += output
-            if unsplit or cached or written or thought:
-                row[4] += unsplit
-                row[5] += cached
-                row[6] += written
-                row[7] += thought
-            if cost is None:
-                row[9] += 1
-                row[10] += input + output + unsplit
-            else:
-                row[8] += cost
-            latency, first = each.latency_ms, each.time_to_first_token_ms
-            if latency is not None:
-                found.latencies.append(latency)
-                writing = latency - first if first is not None else latency
-                if output and writing > 0:
-                    found.speeds.append(1000 * output / writing)
-            if first is not None:
-                found.first_tokens.append(first)
-            if each.finish_reason is not None:
-                found.finishes.append(each.finish_reason)
+        at, users, queries, cost_of = self._at, self.users, self.queries, self._cost
+        for time, each in zip(*events, strict=True):
+            minute = int(time) // 60
+            used = *_split(each), cost_of(each, time)
+            found = at(minute, each.agent, each.model, each.tool)
+            found.take(time, each, used)
             if each.user is not None:
-                _count_request(_row(users, (minute, each.user)), input, output, unsplit, cost)
+                _count_request(_row(users, (minute, each.user)), *used)
             if each.query is not None:
-                _count_request(_row(queries, (minute, each.query)), input, output, unsplit, cost)
+                _count_request(_row(queries, (minute, each.query)), *used)
 
     def corrections(self, events: Events[Correction]) -> None:
         """Take tokens and money back that earlier requests counted; the requests, and how long they took, remain."""

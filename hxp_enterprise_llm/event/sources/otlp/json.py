@@ -24,6 +24,7 @@ from hxp_enterprise_llm.event.sources.otlp.bounds import (
     Undecodable,
 )
 from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, checked_severity, origin_of
+from hxp_enterprise_llm.event.sources.otlp.walking import each, points
 
 Integer = int | str | None
 Double = float | str | None
@@ -176,7 +177,7 @@ _read_logs = msgspec.json.Decoder(_Logs).decode
 def traces(body: bytes) -> Iterator[Span | Refused]:
     """The spans of a request, and those that cannot be taken. Raises Undecodable before the first one."""
     resources = _parse(_read_traces, body).resource_spans
-    return _walk(resources, "scope_spans", lambda scope, origin: _each(scope.spans, origin, _span))
+    return _walk(resources, "scope_spans", lambda scope, origin: each(scope.spans, origin, _span))
 
 
 def metrics(body: bytes) -> Iterator[Point | Refused]:
@@ -187,7 +188,7 @@ def metrics(body: bytes) -> Iterator[Point | Refused]:
 def logs(body: bytes) -> Iterator[Record | Refused]:
     """The log records of a request."""
     resources = _parse(_read_logs, body).resource_logs
-    return _walk(resources, "scope_logs", lambda scope, origin: _each(scope.log_records, origin, _record))
+    return _walk(resources, "scope_logs", lambda scope, origin: each(scope.log_records, origin, _record))
 
 
 def _parse(read: Callable[[bytes], Any], body: bytes) -> Any:
@@ -204,14 +205,6 @@ def _walk(resources: Iterable[Any] | None, scopes: str, read: Callable[[Any, Ori
         described = attributes_of(resource.resource.attributes if resource.resource else None)
         for scope in getattr(resource, scopes) or ():
             yield from read(scope, origin_of(described, (scope.scope and scope.scope.name) or ""))
-
-
-def _each(items: Iterable[Any] | None, origin: Origin, read: Callable[[Any, Origin], Any]) -> Iterator[Any]:
-    for item in items or ():
-        try:
-            yield read(item, origin)
-        except Refused as refused:
-            yield refused
 
 
 def _span(sent: _Span, origin: Origin) -> Span:
@@ -259,14 +252,14 @@ def _record(sent: _Record, origin: Origin) -> Record:
 
 
 def _points(scope: _ScopeMetrics, origin: Origin) -> Iterator[Point | Refused]:
-    for metric in scope.metrics or ():
-        for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
-            points: _Points | None = getattr(metric, kind)
-            for point in (points.data_points or ()) if points else ():
-                try:
-                    yield _point(metric, kind, point, origin)
-                except Refused as refused:
-                    yield refused
+    return points(scope.metrics, origin, _data, _point)
+
+
+def _data(metric: _Metric) -> Iterator[tuple[str, _Points]]:
+    for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
+        data: _Points | None = getattr(metric, kind)
+        if data is not None:
+            yield kind, data
 
 
 def _point(metric: _Metric, kind: str, point: _Point, origin: Origin) -> Point:

@@ -22,6 +22,7 @@ from hxp_enterprise_llm.event.sources.otlp.bounds import (
     Undecodable,
 )
 from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, checked_severity, origin_of
+from hxp_enterprise_llm.event.sources.otlp.walking import each, points
 
 _FAILED = 2
 Read = Callable[[Any, Origin], Iterator[Any]]
@@ -30,7 +31,7 @@ Read = Callable[[Any, Origin], Iterator[Any]]
 def traces(body: bytes) -> Iterator[Span | Refused]:
     """The spans of a request, and those that cannot be taken. Raises Undecodable before the first one."""
     request = _parse(ExportTraceServiceRequest, body)
-    return _walk(request.resource_spans, "scope_spans", lambda scope, origin: _each(scope.spans, origin, _span))
+    return _walk(request.resource_spans, "scope_spans", lambda scope, origin: each(scope.spans, origin, _span))
 
 
 def metrics(body: bytes) -> Iterator[Point | Refused]:
@@ -42,7 +43,7 @@ def metrics(body: bytes) -> Iterator[Point | Refused]:
 def logs(body: bytes) -> Iterator[Record | Refused]:
     """The log records of a request."""
     request = _parse(ExportLogsServiceRequest, body)
-    return _walk(request.resource_logs, "scope_logs", lambda scope, origin: _each(scope.log_records, origin, _record))
+    return _walk(request.resource_logs, "scope_logs", lambda scope, origin: each(scope.log_records, origin, _record))
 
 
 def _parse(kind: type[Message], body: bytes) -> Any:
@@ -57,14 +58,6 @@ def _walk(resources: Iterable[Any], scopes: str, read: Read) -> Iterator[Any]:
         described = attributes_of(resource.resource.attributes)
         for scope in getattr(resource, scopes):
             yield from read(scope, origin_of(described, scope.scope.name))
-
-
-def _each(items: Iterable[Any], origin: Origin, read: Callable[[Any, Origin], Any]) -> Iterator[Any]:
-    for item in items:
-        try:
-            yield read(item, origin)
-        except Refused as refused:
-            yield refused
 
 
 def _span(sent: Any, origin: Origin) -> Span:
@@ -105,14 +98,13 @@ def _record(sent: Any, origin: Origin) -> Record:
 
 
 def _points(scope: Any, origin: Origin) -> Iterator[Point | Refused]:
-    for metric in scope.metrics:
-        kind = metric.WhichOneof("data")
-        if kind is not None:
-            for point in getattr(metric, kind).data_points:
-                try:
-                    yield _point(metric, kind, point, origin)
-                except Refused as refused:
-                    yield refused
+    return points(scope.metrics, origin, _data, _point)
+
+
+def _data(metric: Any) -> Iterator[tuple[str, Any]]:
+    kind = metric.WhichOneof("data")
+    if kind is not None:
+        yield kind, getattr(metric, kind)
 
 
 def _point(metric: Any, kind: Any, point: Any, origin: Origin) -> Point:

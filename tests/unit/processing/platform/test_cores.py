@@ -120,6 +120,13 @@ def test_models_by_latency_speed_errors_and_ends() -> None:
     assert (found["finish_reasons"], found["errors"]) == ({"stop": 99}, {"timeout": 1})
 
 
+def test_one_slow_request_of_two_is_seen() -> None:
+    slow = stored(2, "llm.request.completed", model="m", latency_ms=8000)
+    (found,) = views([*requests(1, latency_ms=840), slow]).models()["models"]
+    assert found["latency_ms"]["p50"] == pytest.approx(840, rel=0.01)
+    assert found["latency_ms"]["p95"] == found["latency_ms"]["p99"] == pytest.approx(8000, rel=0.01)
+
+
 def test_models_forget_what_is_older_than_a_day() -> None:
     (found,) = views([*requests(1, NOW - 28 * HOUR, latency_ms=9000), *requests(1, latency_ms=10)]).models()["models"]
     assert (found["requests"], found["latency_ms"]["p99"]) == (1, 10)

@@ -64,6 +64,12 @@ def test_agents_that_work_together() -> None:
     assert found["text"] == "neuroscientist and sleep work together in 80 % of neuroscientist's 50 hand-offs"
 
 
+def test_one_that_works_with_nobody_else_does_not_hide_who_works_with_it() -> None:
+    events = handed("editor", "researcher", 40) + handed("editor", "x", 5) + handed("editor", "y", 5)
+    (found,) = of_kind("work_together", events)
+    assert found["text"] == "editor and researcher work together in 80 % of editor's 50 hand-offs"
+
+
 def test_agents_that_know_nobody_else_say_nothing() -> None:
     assert not of_kind("work_together", handed("a", "b", 500))
     assert not of_kind("work_together", handed("a", "b", 10) + handed("a", "c", 1) + handed("b", "c", 1))
