@@ -41,7 +41,13 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     directory: Annotated[
         str, about("Directory with further rules: each file `*.yaml` in it has a list `rules`", live=True)
     ] = "config/notifications"
-    give_up_after: Annotated[Duration, about("How long a failed delivery is retried", live=True)] = "4h"
+    give_up_after: Annotated[
+        Duration,
+        about(
+            "How long a failed delivery is retried; the time of the process that delivers, so a restart begins anew",
+            live=True,
+        ),
+    ] = "4h"
     email: EmailConfig = msgspec.field(default_factory=EmailConfig)
     slack: SlackConfig = msgspec.field(default_factory=SlackConfig)
     receivers: Receivers = {}

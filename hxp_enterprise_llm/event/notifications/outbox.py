@@ -39,16 +39,19 @@ def backoff(attempts: int, random: Callable[[], float]) -> float:
 
 
 def judge(
-    delivery: Delivery, failure: Retry | Dead | None, now: float, give_up_after: float, random: Callable[[], float]
+    delivery: Delivery, failure: Retry | Dead | None, now: float, left: float, random: Callable[[], float]
 ) -> Verdict:
-    """The verdict on an attempt that ended at `now`, steady seconds; None means that the peer accepted."""
+    """The verdict on an attempt that ended at `now`, steady seconds; None means that the peer accepted.
+
+    `left`: seconds for which it may still be tried.
+    """
     if failure is None:
         return Verdict("sent", now)
     # A drill is answered at once: who tries something out waits for the outcome.
     if isinstance(failure, Dead) or delivery.notification.test:
         return Verdict("dead", now, failure.reason)
     delay = backoff(delivery.attempts, random) if failure.after is None else failure.after
-    if now + delay - delivery.queued_at > give_up_after:
+    if delay > left:
         return Verdict("dead", now, f"given up after {delivery.attempts} attempts: {failure.reason}")
     return Verdict("retry", now + delay, failure.reason)
 

@@ -226,13 +226,28 @@ async def test_a_channel_that_is_not_there_is_waited_for(post: Post, channels: l
 
 
 async def test_what_waited_too_long_is_not_sent_any_more(post: Post) -> None:
-    slack = RecordingChannel()
-    await post.queue()
-    post.clock.advance(3601)
-    async with post.running(slack):
+    slack, office = RecordingChannel(), post.dispatcher.office
+
+    async def delivers() -> bool:
+        return office.token > 0
+
+    async with post.running(slack, settings=SETTINGS._replace(enabled=False)):
+        await post.queue()
+        await until(delivers)
+        post.clock.advance(3601)
+        post.dispatcher.use([slack], SETTINGS)
         await post.states("dead")
     assert slack.attempts.empty()
     assert (await post.rows())[0][3] == "given up: it waited longer than 3600 s"
+
+
+async def test_time_in_which_nobody_delivered_does_not_count(post: Post) -> None:
+    """A process that starts cannot tell a day without it from a clock that is a day ahead."""
+    slack = RecordingChannel()
+    await post.queue()
+    post.clock.advance(24 * 3600)
+    async with post.running(slack):
+        await post.states("sent")
 
 
 async def test_while_notifications_are_off_nothing_is_sent(post: Post) -> None:

@@ -63,7 +63,7 @@ def test_the_peer_says_when() -> None:
 
 
 def test_a_delivery_is_given_up_when_its_time_is_over() -> None:
-    verdict = judge(delivery(attempts=3), Retry("451 busy"), NOW + 1, 60, lambda: 0.5)
+    verdict = judge(delivery(attempts=3), Retry("451 busy"), NOW + 1, 59, lambda: 0.5)
     assert (verdict.state, verdict.error) == ("dead", "given up after 3 attempts: 451 busy")
 
 

@@ -109,7 +109,7 @@ class Dispatcher:
             self._elsewhere = f"another process delivers: {answer.holder}"
             await asyncio.sleep(min(max(answer.wait, 0.05), lease.RENEW_SECONDS))
         self._elsewhere = ""
-        office.token, office.renewed_at = answer.token, began
+        office.token, office.renewed_at, office.delivers_since = answer.token, began, began
         recovered = await office.stored(partial(rows.recover, now=office.now().steady, fence=answer.token))
         if recovered:
             log.warning("delivery.recovered", count=recovered)

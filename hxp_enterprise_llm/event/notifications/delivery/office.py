@@ -51,6 +51,8 @@ class Office:
         self.settings = DeliverySettings(10.0, 4 * 3600.0)
         self.token = 0
         """Of the lease."""
+        self.delivers_since = float("inf")
+        """Monotonic seconds at which it became ours."""
         self.renewed_at = float("-inf")
         """Monotonic seconds at which the lease was last seen to be ours."""
         self.listeners: dict[str, asyncio.Queue[tuple[Delivery, Verdict]]] = {}
@@ -63,6 +65,15 @@ class Office:
         listener = self.listeners.get(delivery.notification.id)
         if listener is not None:
             listener.put_nowait((delivery, verdict))
+
+    def waited(self, queued_at: float) -> float:
+        """Seconds for which a delivery has been tried, or could have been; `queued_at` in steady seconds.
+
+        What passed while nobody delivered does not count: nothing was tried then, and a process that starts cannot tell
+        a day without it from a clock that was set.
+        """
+        served = self.clock.monotonic() - self.delivers_since
+        return max(0.0, min(self.now().steady - queued_at, served))
 
     @property
     def stale(self) -> bool:

@@ -179,7 +179,8 @@ class Worker:
         except (Retry, Dead) as error:
             failure = error
         wall, now = office.now()
-        verdict = judge(delivery, failure, now, office.settings.give_up_after, office.random)
+        left = office.settings.give_up_after - office.waited(delivery.queued_at)
+        verdict = judge(delivery, failure, now, left, office.random)
         self._hold(delivery, failure)
         work = partial(rows.settle, delivery=delivery, verdict=verdict, now=wall, fence=office.token, kept=kept)
         if await office.stored(work):
@@ -193,7 +194,7 @@ class Worker:
         """One append for all. When it is refused, each is settled by itself: one of them may be at fault."""
         office = self._office
         channel, started = office.channels.get(self._name), office.clock.monotonic()
-        late = office.now().steady - min(each.queued_at for each in deliveries) > office.settings.give_up_after
+        late = office.waited(min(each.queued_at for each in deliveries)) > office.settings.give_up_after
         try:
             if late or office.stale or not isinstance(channel, StreamChannel) or not channel.readiness.ready:
                 raise Retry("each by itself")
@@ -230,7 +231,7 @@ class Worker:
     async def _attempt(self, delivery: Delivery) -> Kept | None:
         office = self._office
         channel, settings = office.channels.get(delivery.channel), office.settings
-        if office.now().steady - delivery.queued_at > settings.give_up_after:
+        if office.waited(delivery.queued_at) > settings.give_up_after:
             raise Dead(f"given up: it waited longer than {settings.give_up_after:.0f} s", failure="other")
         if channel is None:
             raise Retry(f"channel {delivery.channel} is not configured")
