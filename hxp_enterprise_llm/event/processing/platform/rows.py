@@ -101,11 +101,15 @@ class Pending:
 
     def requests(self, events: Events[Request]) -> None:
         """Take completed requests in. This is the busiest loop of all."""
-        at, users, queries, cost_of = self._at, self.users, self.queries, self._cost
+        shared, users, queries, cost_of = self.shared, self.users, self.queries, self._cost
         for time, each in zip(*events, strict=True):
             minute = int(time) // 60
-            used = *_split(each), cost_of(each, time)
-            found = at(minute, each.agent, each.model, each.tool)
+            input, output = each.input_tokens or 0, each.output_tokens or 0
+            used = input, output, 0 if input or output else each.total_tokens or 0, cost_of(each, time)
+            key = minute, each.agent, each.model, each.tool
+            found = shared.get(key)
+            if found is None:
+                found = shared[key] = Shared()
             found.take(time, each, used)
             if each.user is not None:
                 _count_request(_row(users, (minute, each.user)), *used)
