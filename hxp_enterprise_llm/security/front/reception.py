@@ -13,6 +13,9 @@ from hxp_enterprise_llm.security.front.door import Door
 from hxp_enterprise_llm.security.front.front import Front
 from hxp_enterprise_llm.security.front.overflow import Overflow
 
+_LOOK_SECONDS = 0.02
+"""At a stop, between two looks at those who have only just come."""
+
 
 class Reception:
     """Knows its fronts, the oldest first."""
@@ -75,14 +78,28 @@ class Reception:
             handler.data_received(held)
 
     async def stop(self, seconds: float) -> None:
-        """Close the connections; requests under way get so many seconds. Idempotent."""
+        """Close the connections; requests under way get so many seconds, first ones of newcomers too. Idempotent."""
         self._stopping = True
+        for _ in range(round(seconds / _LOOK_SECONDS)):
+            if not self._close_but_newcomers():
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
         for front in self:
             front.close()
         answers = [front.answered_last() for front in self if front.answering]
         if answers:
             await asyncio.wait(answers, timeout=seconds)
         self.abort()
+
+    def _close_but_newcomers(self) -> bool:
+        """Whether somebody has come so lately that the first request may still be on its way."""
+        waiting = False
+        for front in self:
+            if front.waits_for_request and not front.looks:
+                waiting = True
+            else:
+                front.close()
+        return waiting
 
     def abort(self) -> None:
         """Cut off whoever is still there."""

@@ -147,6 +147,24 @@ async def test_a_request_under_way_gets_its_time_and_not_more() -> None:
     await stopping
 
 
+async def test_a_request_that_is_on_its_way_when_the_service_stops_is_answered() -> None:
+    """The connection was taken before the stop: nobody else would answer it."""
+    listener = Listener(make_app(), "127.0.0.1", 0, name="test", drain=5.0)
+    await listener.start()
+    reader, writer = await asyncio.open_connection(*listener.address)
+    while not len(listener._reception):
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(listener.stop(9.0))
+    while not listener._reception._stopping:
+        await asyncio.sleep(0)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await read_answer(reader)).status == 200
+    assert await reader.read() == b""
+    writer.close()
+    async with asyncio.timeout(3.0):
+        await stopping
+
+
 @pytest.mark.parametrize(("drain", "within"), [(0.05, 1.0), (60.0, 0.2)])
 async def test_the_stop_is_bounded(drain: float, within: float) -> None:
     """By the time of the requests, or by its own: whoever is still there is cut off, and no connection is left open."""
