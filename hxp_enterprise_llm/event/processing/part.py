@@ -16,7 +16,7 @@ from hxp_enterprise_llm.event.processing.export.model import Table
 from hxp_enterprise_llm.event.processing.forecast import api as forecast_api
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.history import api as history_api
-from hxp_enterprise_llm.event.processing.history.history import History
+from hxp_enterprise_llm.event.processing.history.history import YIELD, YIELD_APART, History
 from hxp_enterprise_llm.event.processing.platform import api as platform_api
 from hxp_enterprise_llm.event.processing.platform.engine import PlatformEngine
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile
@@ -36,8 +36,16 @@ class Followers:
     """All that follows the log; `start` pushes the ends of what it starts onto the stack it is given."""
 
     def __init__(
-        self, config: ProcessingConfig, context: Context, event_log: EventLog, metrics: ProcessingMetrics
+        self,
+        config: ProcessingConfig,
+        context: Context,
+        event_log: EventLog,
+        metrics: ProcessingMetrics,
+        *,
+        apart: bool = False,
     ) -> None:
+        """`apart`: no events are taken in by this process."""
+        self._apart = apart
         self._config, self._context, self._log = config, context, event_log
         self._directory = Path(config.state.directory)
         self._platform = self._make_platform() if config.platform.enabled else None
@@ -76,6 +84,7 @@ class Followers:
             self._directory / "history" / "history.db",
             clock=self._context.clock,
             telemetry=HistoryMetrics(self._context.registry),
+            yields=YIELD_APART if self._apart else YIELD,
         )
 
     def _make_forecaster(self) -> Forecaster:

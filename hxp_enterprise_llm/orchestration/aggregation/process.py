@@ -53,7 +53,8 @@ class AggregationService:
         # What is appended is counted where the log is.
         far = RemoteLog("http://localhost", session=self._session, clock=context.clock)
         self._mirror = Mirror(far, recent_bytes=_RECENT_BYTES)
-        self.followers = Followers(config, context, self._mirror, ProcessingMetrics(context.registry))
+        metrics = ProcessingMetrics(context.registry)
+        self.followers = Followers(config, context, self._mirror, metrics, apart=True)
         self._lock = DirectoryLock(Path(config.state.directory) / "aggregation.lock")
         self._cleanup = CleanupStack()
 

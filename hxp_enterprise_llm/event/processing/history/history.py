@@ -41,8 +41,9 @@ _WRITE_SECONDS = 2.0
 _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
-_YIELD = 4
-"""While it is behind, it rests so many times as long as it works: at a start, too, others are to be whole first."""
+YIELD, YIELD_APART = 4.0, 0.5
+"""While it is behind, it rests so many times as long as it works: for those who send events and, at a start, for those who
+are to be whole first. In a process apart only those who count beside it want the time."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
 _PATIENCE_SECONDS = 2.0
@@ -73,8 +74,10 @@ class History:
         clock: Clock,
         telemetry: HistoryMetrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        yields: float = YIELD,
     ) -> None:
-        """`path` is that of the file, whose directory is made."""
+        """`path` is that of the file, whose directory is made. `yields`: how long it rests; see `YIELD`."""
+        self._yields = yields
         self.config, self.metrics = config, tuple(metrics)
         self._log, self._path, self._clock, self._telemetry, self._sleep = event_log, path, clock, telemetry, sleep
         self._writer = ThreadPoolExecutor(1, "history-writer")
@@ -162,7 +165,7 @@ class History:
         if self._collector.full:
             await self._write()
         if behind:
-            await self._sleep(_YIELD * (self._clock.monotonic() - began))
+            await self._sleep(self._yields * (self._clock.monotonic() - began))
 
     async def _write(self) -> None:
         """Write what was gathered, then fold and trim; what could not be written is written first next time."""
