@@ -13,8 +13,8 @@ from hxp_enterprise_llm.security.front.door import Door
 from hxp_enterprise_llm.security.front.front import Front
 from hxp_enterprise_llm.security.front.overflow import Overflow
 
-_LOOK_SECONDS = 0.02
-"""At a stop, between two looks at those who have only just come."""
+_NEWCOMER_SECONDS, _LOOK_SECONDS = 0.5, 0.02
+"""At a stop: for the first request of those who have only just come, and between two looks at them."""
 
 
 class Reception:
@@ -78,9 +78,9 @@ class Reception:
             handler.data_received(held)
 
     async def stop(self, seconds: float) -> None:
-        """Close the connections; requests under way get so many seconds, first ones of newcomers too. Idempotent."""
+        """Close the connections; requests under way get so many seconds. Idempotent."""
         self._stopping = True
-        for _ in range(round(seconds / _LOOK_SECONDS)):
+        for _ in range(round(min(seconds, _NEWCOMER_SECONDS) / _LOOK_SECONDS)):
             if not self._close_but_newcomers():
                 break
             await asyncio.sleep(_LOOK_SECONDS)

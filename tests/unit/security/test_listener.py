@@ -149,7 +149,7 @@ async def test_a_request_under_way_gets_its_time_and_not_more() -> None:
 
 async def test_a_request_that_is_on_its_way_when_the_service_stops_is_answered() -> None:
     """The connection was taken before the stop: nobody else would answer it."""
-    listener = Listener(make_app(), "127.0.0.1", 0, name="test", drain=5.0)
+    listener = Listener(make_app(), "127.0.0.1", 0, name="test")
     await listener.start()
     reader, writer = await asyncio.open_connection(*listener.address)
     while not len(listener._reception):
