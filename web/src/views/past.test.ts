@@ -14,16 +14,23 @@ describe("money of a time that is over", () => {
   const by_day = [28, 29, 30].map((day) => ({ day: `2026-11-${day}`, ...kept(100) }));
 
   it("is that of the whole hours which the range touches", () => {
-    const spent = spentIn({ by_hour, by_day }, { from: at("2026-11-30T09:30:00Z"), to: at("2026-11-30T10:30:00Z") });
+    const spent = spentIn({ by_hour, by_day }, { from: at("2026-11-30T09:30:00Z"), to: at("2026-11-30T10:30:00Z") }, at("2026-11-30T12:00:00Z"));
     expect(spent).toMatchObject({ unit: "hours", from: at("2026-11-30T09:00:00Z"), to: at("2026-11-30T11:00:00Z"), requests: 4, failed: 2, tokens: 20 });
     expect(spent?.points).toEqual([[at("2026-11-30T09:00:00Z"), 0], [at("2026-11-30T10:00:00Z"), 9], [at("2026-11-30T11:00:00Z"), 19]]);
   });
 
+  it("ends now where the last hour has only begun", () => {
+    const now = at("2026-11-30T11:20:00Z");
+    const spent = spentIn({ by_hour, by_day }, { from: at("2026-11-30T10:30:00Z"), to: at("2026-11-30T11:10:00Z") }, now);
+    expect(spent?.points).toEqual([[at("2026-11-30T10:00:00Z"), 0], [at("2026-11-30T11:00:00Z"), 10], [now, 21]]);
+    expect(spent?.to).toBe(now);
+  });
+
   it("is that of days where hours are no longer kept, and nothing before them", () => {
-    const spent = spentIn({ by_hour, by_day }, { from: at("2026-11-28T06:00:00Z"), to: at("2026-11-29T06:00:00Z") });
+    const spent = spentIn({ by_hour, by_day }, { from: at("2026-11-28T06:00:00Z"), to: at("2026-11-29T06:00:00Z") }, at("2026-11-30T12:00:00Z"));
     expect(spent).toMatchObject({ unit: "days", requests: 4 });
     expect(spent?.points.at(-1)).toEqual([at("2026-11-30T00:00:00Z"), 200]);
-    expect(spentIn({ by_hour, by_day }, { from: at("2026-09-01T00:00:00Z"), to: at("2026-09-02T00:00:00Z") })).toBeNull();
+    expect(spentIn({ by_hour, by_day }, { from: at("2026-09-01T00:00:00Z"), to: at("2026-09-02T00:00:00Z") }, at("2026-11-30T12:00:00Z"))).toBeNull();
   });
 });
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+import msgspec
+
 from hxp_enterprise_llm.event.views import View
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 
@@ -16,13 +18,15 @@ class ByTier(TypedDict):
     chromadb: float | None
 
 
-class TierStats(TypedDict):
-    """Memory tiers over the window."""
+class TierStats(msgspec.Struct):
+    """Memory tiers over the window: whole hours, from where the first begins to where the last ends."""
 
     tier_hit_rates: ByTier
     average_latencies_ms: ByTier
     cost_by_tier: ByTier
     window_hours: int
+    begin: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
     answered: int
     tiers: dict[str, dict[str, Any]]
     flow: list[dict[str, Any]]

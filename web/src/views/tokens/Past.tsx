@@ -34,7 +34,7 @@ export function Past({ range, accounts }: { range: Range; accounts: Accounts | n
   const app = useApp();
   const models = usePastMeasured("model");
   const agents = usePastMeasured("agent");
-  const spent = accounts ? spentIn(accounts, range) : null;
+  const spent = accounts ? spentIn(accounts, range, app.moment.now()) : null;
   return (
     <>
       <Figures spent={spent} />
@@ -69,16 +69,16 @@ export interface Spent extends Range {
   tokens: number;
 }
 
-/** Money of the whole hours that a range touches, or of its days where hours are no longer kept. Null: neither is. */
-export function spentIn({ by_hour, by_day }: Accounts, range: Range): Spent | null {
+/** Money of the whole hours that a range touches, or of its days where hours are no longer kept; one that has begun ends now. Null: neither is kept. */
+export function spentIn({ by_hour, by_day }: Accounts, range: Range, now: number): Spent | null {
   const hours = by_hour.map((each) => ({ ...each, at: parsed(each.hour) }));
-  if (hours.length && range.from >= (hours[0]?.at ?? Infinity)) return summed("hours", HOUR, hours, range);
+  if (hours.length && range.from >= (hours[0]?.at ?? Infinity)) return summed("hours", HOUR, hours, range, now);
   const days = by_day.map((each) => ({ ...each, at: parsed(`${each.day}T00:00:00Z`) }));
-  return days.length && range.to > (days[0]?.at ?? Infinity) ? summed("days", DAY, days, range) : null;
+  return days.length && range.to > (days[0]?.at ?? Infinity) ? summed("days", DAY, days, range, now) : null;
 }
 
-function summed(unit: Spent["unit"], length: number, kept: readonly (Kept & { at: number })[], range: Range): Spent {
-  const [from, to] = [Math.floor(range.from / length) * length, Math.ceil(range.to / length) * length];
+function summed(unit: Spent["unit"], length: number, kept: readonly (Kept & { at: number })[], range: Range, now: number): Spent {
+  const [from, to] = [Math.floor(range.from / length) * length, Math.min(now, Math.ceil(range.to / length) * length)];
   const points: [number, number][] = [[from, 0]];
   const sums = { unpriced: 0, requests: 0, failed: 0, tokens: 0 };
   let usd = 0;
@@ -88,7 +88,7 @@ function summed(unit: Spent["unit"], length: number, kept: readonly (Kept & { at
     sums.requests += each.requests;
     sums.failed += each.failed_requests;
     sums.tokens += each.tokens;
-    points.push([each.at + length, usd]);
+    points.push([Math.min(to, each.at + length), usd]);
   }
   if ((points.at(-1)?.[0] ?? to) < to) points.push([to, usd]);
   return { from, to, unit, points, ...sums };
