@@ -42,8 +42,8 @@ _STRETCH = 1024
 _REST_SECONDS = 0.25
 """Pause at the head of the log: nobody needs the last quarter of a second of a history."""
 YIELD, YIELD_APART = 4.0, 0.5
-"""While it is behind, it rests so many times as long as it works: for those who send events and, at a start, for those who
-are to be whole first. In a process apart only those who count beside it want the time."""
+"""While it is behind, it rests so many times as long as it works: for those who send events and, at a start, for those
+who are to be whole first. In a process apart only those who count beside it want the time."""
 _FOLDS, _TRIMS = 64, 4
 """Most of them after one write."""
 _PATIENCE_SECONDS = 2.0
