@@ -26,7 +26,8 @@ __all__ = ["Policy", "RequestHead", "admit"]
 ANONYMOUS_SCOPES = frozenset({"open", "read", "publish", "notify", "dashboards:refresh", "metrics"})
 """What loopback and trusted networks may do without a credential."""
 SERVICE_SCOPES = ANONYMOUS_SCOPES | {"publish:own"}
-"""What our own services on other hosts may do beside: they put alerts and refreshes into the log."""
+"""What our own services may do beside, by an address of this host or from another one: they put alerts and refreshes
+into the log."""
 LOOPBACK_SCOPES = SERVICE_SCOPES | {"silence", "dashboards:write"}
 """What loopback may do beside: nobody silences an alert or changes a dashboard from elsewhere without a name."""
 
@@ -57,6 +58,8 @@ class RequestHead:
     """Port on which the request arrived; used in hints when there is no Host."""
     now: float = 0.0
     """Wall-clock seconds of the arrival: keys expire."""
+    local: str = ""
+    """Address at which the request arrived. One that comes from there comes from this host, by whatever name."""
     vouched: bool = False
     """Whether `peer` is a client that a trusted proxy has named."""
 
@@ -222,7 +225,8 @@ def _identify(head: RequestHead, route: Route, policy: Policy, network: PeerKind
 def _scopes_without_key(head: RequestHead, policy: Policy, network: PeerKind) -> frozenset[str]:
     if network == "loopback":
         return LOOPBACK_SCOPES
-    return SERVICE_SCOPES if policy.services.classify(head.peer) == "trusted" else ANONYMOUS_SCOPES
+    here = head.peer == head.local and not head.vouched
+    return SERVICE_SCOPES if here or policy.services.classify(head.peer) == "trusted" else ANONYMOUS_SCOPES
 
 
 def _find_key(head: RequestHead, policy: Policy, credentials: Sequence[str]) -> ApiKey | Refusal:

@@ -57,7 +57,9 @@ HEADERS = {
 def request_head(request: web.Request, now: float) -> RequestHead:
     """What `admit` looks at; `now` is in wall-clock seconds."""
     asker = asker_of(request)
-    return RequestHead(asker.peer, asker.version, request.method, asker.target, request.headers, asker.port, now)
+    return RequestHead(
+        asker.peer, asker.version, request.method, asker.target, request.headers, asker.port, now, asker.local
+    )
 
 
 def address_of(asked: Asked) -> str:

@@ -21,6 +21,8 @@ class Asker(NamedTuple):
     """Who asks and how, as `RequestHead` has it."""
 
     peer: str
+    local: str
+    """Address at which it arrived; empty for a Unix socket."""
     port: int
     version: tuple[int, int]
     target: str
@@ -40,20 +42,20 @@ def asker_of(request: web.Request) -> Asker:
 
 def hand_on(request: web.Request) -> str:
     """The header that names the client of a request that is handed on."""
-    peer, port, version, target = asker_of(request)
-    return json.dumps([peer, port, *version, target])
+    peer, local, port, version, target = asker_of(request)
+    return json.dumps([peer, local, port, *version, target])
 
 
 def _direct(request: web.Request) -> Asker:
     local = request.transport.get_extra_info("sockname") if request.transport is not None else None
-    port = local[1] if isinstance(local, tuple) else 0
+    address, port = local[:2] if isinstance(local, tuple) else ("", 0)
     version = (request.version.major, request.version.minor)
-    return Asker(request.remote or "", port, version, request.raw_path)
+    return Asker(request.remote or "", address, port, version, request.raw_path)
 
 
 def _read(text: str) -> Asker:
-    peer, port, major, minor, target = json.loads(text)
-    return Asker(peer, port, (major, minor), target)
+    peer, local, port, major, minor, target = json.loads(text)
+    return Asker(peer, local, port, (major, minor), target)
 
 
 def _is_ours(sock: socket.socket) -> bool:

@@ -196,8 +196,8 @@ async def test_totals_older_than_the_log_survive(tmp_path: Path) -> None:
         while (await bounds(session, daemon.events))["first"] == 1:
             await spend(session, daemon.events, 500)
             sent += 500
-        expected = await totals(session, daemon.events, sent)
-        assert expected == (7 * sent, 7 * sent)
+            # So small a log drops what whoever counts has not seen yet, if nobody waits for them.
+            assert await totals(session, daemon.events, sent) == (7 * sent, 7 * sent)
     status, output = await hxp("backup", str(target), "--data", str(data))
     assert status == 0, output
     status, output = await hxp("restore", str(target), "--data", str(there))

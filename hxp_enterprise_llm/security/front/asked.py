@@ -16,10 +16,11 @@ _NOTHING: MultiMapping[str] = MultiDictProxy(MultiDict[str]())
 
 
 class Peer(NamedTuple):
-    """Both ends of a connection: who is there, and the port that was dialled."""
+    """Both ends of a connection: who is there, and the port and address that were dialled."""
 
     address: str
     port: int
+    local: str = ""
 
 
 class PlainRequest:
@@ -68,5 +69,5 @@ class PlainRequest:
 
     def head(self, now: float) -> RequestHead:
         """What `admit` looks at; `now` is in wall-clock seconds."""
-        head = self._head
-        return RequestHead(self.peer.address, (1, 1), head.method, head.target, head.headers, self.peer.port, now)
+        head, peer = self._head, self.peer
+        return RequestHead(peer.address, (1, 1), head.method, head.target, head.headers, peer.port, now, peer.local)

@@ -126,7 +126,7 @@ class Front(asyncio.Protocol):
         if not (isinstance(peer, tuple) and isinstance(local, tuple)):
             self.step_aside()  # a Unix socket: who asks there is another question
             return
-        self._peer = Peer(peer[0], local[1])
+        self._peer = Peer(peer[0], local[1], local[0])
         if self._fronts.refuses(self._transport, peer[0]):
             self._transport = None
             self._fronts.left(self)

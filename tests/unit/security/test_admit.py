@@ -86,6 +86,20 @@ def test_only_this_host_and_our_own_services_publish_what_the_services_make_them
         assert ("silence" in decision.scopes) is (peer == "127.0.0.1")
 
 
+def test_who_comes_from_the_address_that_was_dialled_is_this_host_unless_a_proxy_says_so() -> None:
+    policy = Policy.of(SecurityConfig(trusted_networks=["192.168.10.0/24"], trusted_proxies=["192.168.10.29"]))
+    here = replace(head(peer="192.168.10.29"), local="192.168.10.29")
+    direct = Policy.of(SecurityConfig(trusted_networks=["192.168.10.0/24"]))
+    decision = decide(here, READ, direct)
+    assert isinstance(decision, Principal)
+    assert "publish:own" in decision.scopes
+    assert "silence" not in decision.scopes
+    forwarded = head(peer="192.168.10.29", X_Forwarded_For="192.168.10.29")
+    decision = decide(replace(forwarded, local="192.168.10.29"), READ, policy)
+    assert isinstance(decision, Principal)
+    assert "publish:own" not in decision.scopes
+
+
 def test_a_service_network_opens_nothing_by_itself() -> None:
     policy = Policy.of(SecurityConfig(service_networks=["192.168.10.9/32"]))
     assert refused(head(peer="192.168.10.9"), READ, policy).code == "not_trusted"

@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from hxp_enterprise_llm.security.local import HANDED_ON, asker_of, hand_on
 
-NAMED = {HANDED_ON: '["192.168.10.5", 9102, 1, 0, "/health"]'}
+NAMED = {HANDED_ON: '["192.168.10.5", "192.168.10.29", 9102, 1, 0, "/health"]'}
 
 
 class Socket:
@@ -43,7 +43,7 @@ def request(sock: Socket | None, headers: dict[str, str]):
 def test_our_own_processes_speak_for_themselves_and_for_whom_they_name(user):
     """Root and our user: as from loopback, or as the client they hand on."""
     assert asker_of(request(Socket(user), {})).peer == "127.0.0.1"
-    assert asker_of(request(Socket(user), NAMED)) == ("192.168.10.5", 9102, (1, 0), "/health")
+    assert asker_of(request(Socket(user), NAMED)) == ("192.168.10.5", "192.168.10.29", 9102, (1, 0), "/health")
 
 
 @pytest.mark.parametrize("sock", [Socket(54321), Socket(0, socket.AF_INET), None])

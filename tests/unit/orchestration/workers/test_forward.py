@@ -96,10 +96,10 @@ async def test_bodies_are_streamed_both_ways(worker):
 
 async def test_the_client_is_named_and_nobody_can_claim_a_name(worker):
     """Address, version and target are the client's; headers of the hop and a forged name stay behind."""
-    headers = {HANDED_ON: '["9.9.9.9", 1, 1, 1, "/"]', "X-Mine": "1", "Connection": "X-Hop", "X-Hop": "1"}
+    headers = {HANDED_ON: '["9.9.9.9", "9.9.9.9", 1, 1, 1, "/"]', "X-Mine": "1", "Connection": "X-Hop", "X-Hop": "1"}
     async with aiohttp.ClientSession() as session, session.get(f"{worker}/who?a=%20b", headers=headers) as answer:
         asker, names = await answer.json()
-    assert asker == ["127.0.0.1", int(worker.rpartition(":")[2]), [1, 1], "/who?a=%20b"]
+    assert asker == ["127.0.0.1", "127.0.0.1", int(worker.rpartition(":")[2]), [1, 1], "/who?a=%20b"]
     assert "X-Mine" in names
     assert "X-Hop" not in names
 
