@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
 # Seeds of the simulator in `make test`, a minute or two of two cores; `make sim SEEDS=…` runs any number.
-SIM_SEEDS ?= 400
+SIM_SEEDS ?= 1000
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 # Some environments forbid compiled modules; each of the hundreds of processes that tests start would compile all anew.

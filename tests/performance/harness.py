@@ -193,8 +193,14 @@ def family(pid: int) -> list[int]:
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Time on a core of all threads, to the microsecond."""
-    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    return sum(map(_task_seconds, pids))
+
+
+def _task_seconds(pid: int) -> float:
+    try:
+        return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # a browser ends helpers of its own meanwhile
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

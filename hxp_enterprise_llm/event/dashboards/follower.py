@@ -17,6 +17,8 @@ log = structlog.get_logger("dashboards")
 
 TAIL = 200_000
 """Offsets that are read back: with ordinary traffic more than the hour that is kept."""
+_READ_EVENTS = 8192
+"""Most of one read of the tail. Each waits for its turn among the threads, at a start longer than it reads."""
 RETRY_SECONDS = 1.0
 
 Firing = Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
@@ -66,7 +68,7 @@ class Follower:
         state = DashboardState(bounds.epoch)
         state.position = Offset(max(bounds.first - 1, bounds.head - self._tail))
         while state.position < bounds.head:
-            batch = await self._log.read(state.position, epoch=bounds.epoch)
+            batch = await self._log.read(state.position, _READ_EVENTS, epoch=bounds.epoch)
             state.take(batch.events, batch.next)
             await asyncio.sleep(0)  # others have their turn while a long tail is read
         if self._firing is not None:
