@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
 # Seeds of the simulator in `make test`, a minute or two of two cores; `make sim SEEDS=…` runs any number.
-SIM_SEEDS ?= 1000
+SIM_SEEDS ?= 400
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 # Some environments forbid compiled modules; each of the hundreds of processes that tests start would compile all anew.
@@ -37,9 +37,10 @@ run:
 	@scripts/web $(VENV)
 	@exec $(BIN)/hxp up --data $(DATA) $(ARGS)
 
+# Three workers on two cores: much of the tests is waiting for something to happen.
 test: lint types floors web
 	scripts/system-packages
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.sim --seeds $(SIM_SEEDS)
 
 # The same tests, with what they cover; measuring takes half as much time again, so that make test goes without.

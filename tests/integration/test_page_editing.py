@@ -70,6 +70,7 @@ async def test_a_panel_is_edited_and_removed_and_what_is_discarded_is_as_it_was(
     await form.get_by_label("Title").fill("Renamed")
     await form.get_by_role("button", name="Take").click()
     await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.locator(".edit-bar")).to_have_count(0)
     await expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
     before = panels(busy)
     assert before[0]["title"] == "Renamed"

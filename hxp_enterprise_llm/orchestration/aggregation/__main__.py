@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+from contextlib import suppress
 
 import uvloop
 
@@ -20,7 +21,9 @@ def main(arguments: list[str]) -> int:
     """Follow until the first process says so or is gone; answers the exit status."""
     control, private = (socket.socket(fileno=int(handle)) for handle in arguments)
     collect_seldom()
-    os.nice(_NICE)
+    # Sandboxes may forbid it, ours of systemd does: then the cores are shared alike.
+    with suppress(PermissionError):
+        os.nice(_NICE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(aggregate(control, private))
 
