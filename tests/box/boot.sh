@@ -3,6 +3,8 @@
 # Run as the first process of a PID namespace and a mount namespace of its own: with it, everything in the box ends.
 # Its root is an overlay of this machine's, in memory: whatever is written vanishes with it.
 set -eu
+# Not that of whoever tests: with 077 nobody but root could enter the box's own root directory, D-Bus neither.
+umask 022
 state=$1
 name=$2
 source=$3

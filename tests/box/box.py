@@ -136,7 +136,7 @@ class Box:
             "HOME=/root",
             "LANG=C.UTF-8",
         ]
-        return [*enter, *environ, "sh", "-c", script]
+        return [*enter, *environ, "sh", "-c", f"umask 022\n{script}"]
 
     def run(self, *lines: str, status: int | None = 0, within: float = 60) -> str:
         """Run lines of shell, the first that fails ends it; answers what they print. None: any status will do."""

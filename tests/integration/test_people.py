@@ -216,8 +216,12 @@ async def test_a_reload_ends_alerts_of_a_rule_that_is_gone_for_whoever_was_told(
         async def ended() -> bool:
             return len(one.told) == 2
 
+        async def stored() -> bool:
+            return len(await one.alerts()) == 2
+
         await until(ended)
         assert one.told[1] == ("team", "u1", "resolved")
+        await until(stored)
         assert [(event["type"], event["data"].get("reason")) for event in await one.alerts()] == [
             ("alert.firing", None),
             ("alert.resolved", "rule_changed"),
