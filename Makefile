@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
-# Seeds of the simulator in `make test`, a minute or two of two cores; `make sim SEEDS=…` runs any number.
+# Seeds of the simulator in `make test`, some three minutes of two cores; `make sim SEEDS=…` runs any number.
 SIM_SEEDS ?= 400
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))

@@ -24,13 +24,21 @@ _END = object()
 
 
 class BodyBudget:
-    """Bytes of bodies that all requests together may hold in memory."""
+    """Bytes of bodies that all requests together may hold in memory.
+
+    An eighth more is kept for the first `FIRST_BREATH_BYTES` of each: where large bodies have taken all there is, small
+    ones still come in.
+    """
 
     def __init__(self, total: int = 128 * 1024 * 1024) -> None:
         self.total = total
         self.held = 0
         self.turn = asyncio.Lock()
         """Held while a step of one compressed body is made, so that many of them make no longer steps together."""
+
+    def room(self, *, small: bool) -> int:
+        """Bytes that may still come, of a small body or of a large one."""
+        return self.total + (self.total // 8 if small else 0) - self.held
 
     def lease(self) -> Lease:
         """A share that grows as one body arrives."""
@@ -47,7 +55,7 @@ class Lease:
 
     def take(self, size: int) -> bool:
         """Whether so many bytes more are within the budget; if so they are held."""
-        if self._budget.held + size > self._budget.total:
+        if size > self._budget.room(small=self._held + size <= FIRST_BREATH_BYTES):
             return False
         self._budget.held += size
         self._held += size

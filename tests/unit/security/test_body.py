@@ -186,7 +186,8 @@ async def test_bodies_in_flight_are_bounded_together() -> None:
         await writer.drain()
         while sink.budget.held < 800:
             await asyncio.sleep(0)
-        answer = await served.ask("POST", "/", bytes(300), **JSON)
+        # Small ones have an eighth more.
+        answer = await served.ask("POST", "/", bytes(326), **JSON)
         assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "too_many_bodies", "1")
         assert (await served.ask("POST", "/", bytes(200), **JSON)).status == 200
         writer.close()
@@ -225,3 +226,16 @@ async def test_a_small_compressed_body_waits_for_nobody() -> None:
     async with budget.turn, asyncio.timeout(5):
         await module._feed(assembly, gzip.compress(b"small" * 1000), budget.turn)
     assert assembly.finish() == b"small" * 1000
+
+
+def test_small_bodies_come_in_where_large_ones_hold_all_there_is() -> None:
+    budget = BodyBudget(1024 * 1024)
+    large, another, small = budget.lease(), budget.lease(), budget.lease()
+    assert large.take(1024 * 1024)
+    assert not another.take(64 * 1024 + 1)
+    assert small.take(64 * 1024)
+    assert not small.take(1)
+    assert another.take(64 * 1024)
+    assert not budget.lease().take(1)
+    large.release()
+    assert small.take(512 * 1024)
