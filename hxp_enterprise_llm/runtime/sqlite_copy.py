@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from hxp_enterprise_llm.runtime.files import sync
+
 _SHARED_FIRST, _SHARED_BYTES = 0x40000002, 510
 """Where SQLite locks a file as long as a connection to it is open in WAL mode."""
 
@@ -55,12 +57,3 @@ def is_open(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def sync(path: Path) -> None:
-    """See a file or a directory to the disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

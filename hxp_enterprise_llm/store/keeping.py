@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from hxp_enterprise_llm.runtime.files import sync
 
 
 def kept_path(path: Path, revision: str) -> Path:
@@ -22,12 +23,7 @@ def keep_copy(path: Path, revision: str) -> Path:
         connection.execute("VACUUM INTO ?", (str(making),))
     making.chmod(0o600)
     # It has its name only once it is whole: a copy of an upgrade that was cut off is made again.
-    with making.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(making)
     making.replace(place)
-    directory = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(place.parent)
     return place

@@ -6,7 +6,6 @@ leaves a whole one. What came after it is read from the log again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from hxp_enterprise_llm.runtime.sqlite_copy import sync
+from hxp_enterprise_llm.runtime.files import put
 
 T = TypeVar("T")
 
@@ -84,18 +83,7 @@ class StateFile(Generic[T]):
     def write(self, content: bytes) -> None:
         """Put new content in place of the old, durably. Raises OSError, and then the old one is still there."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        making = self.path.with_name(self.path.name + ".making")
-        handle = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            making.replace(self.path)
-        except OSError:
-            making.unlink(missing_ok=True)
-            raise
-        sync(self.path.parent)
+        put(self.path, content)
 
     def set_aside(self, name: str) -> Path:
         """Keep the file under another name. Raises OSError."""

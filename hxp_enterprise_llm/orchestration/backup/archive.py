@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from hxp_enterprise_llm.orchestration.backup.model import MANIFEST, BackupError
-from hxp_enterprise_llm.runtime.sqlite_copy import sync
+from hxp_enterprise_llm.runtime.files import sync
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
 

@@ -33,7 +33,8 @@ from hxp_enterprise_llm.orchestration.backup.model import (
     Manifest,
     entry_of,
 )
-from hxp_enterprise_llm.runtime.sqlite_copy import copy_database, damage_of, sync
+from hxp_enterprise_llm.runtime.files import sync
+from hxp_enterprise_llm.runtime.sqlite_copy import copy_database, damage_of
 
 
 class Places(NamedTuple):

@@ -24,7 +24,8 @@ from hxp_enterprise_llm.orchestration.backup.model import (
     faults_of,
     read_manifest,
 )
-from hxp_enterprise_llm.runtime.sqlite_copy import damage_of, is_open, sync
+from hxp_enterprise_llm.runtime.files import sync
+from hxp_enterprise_llm.runtime.sqlite_copy import damage_of, is_open
 
 
 def check(source: Path, beside: Path) -> Manifest:

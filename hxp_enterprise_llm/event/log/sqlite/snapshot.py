@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.log.sqlite.segment import remove, segment_paths
-from hxp_enterprise_llm.runtime.sqlite_copy import copy_database, sync
+from hxp_enterprise_llm.runtime.files import sync
+from hxp_enterprise_llm.runtime.sqlite_copy import copy_database
 
 
 def copy_log(directory: Path, target: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
+
+from hxp_enterprise_llm.runtime.files import put
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -25,10 +26,4 @@ def read_mark(path: Path) -> Mark | None:
 
 def write_mark(path: Path, mark: Mark) -> None:
     """Replace the mark as a whole. Raises OSError."""
-    making = path.with_name(f"{path.name}.making")
-    with making.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(msgspec.json.encode(mark))
-        file.flush()
-        os.fsync(file.fileno())
-    making.replace(path)
+    put(path, msgspec.json.encode(mark))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from hxp_enterprise_llm.event.sources.pollers.model import Settings
+from hxp_enterprise_llm.runtime.files import put
 
 
 def read_settings(path: Path) -> dict[str, Settings]:
@@ -20,10 +20,4 @@ def read_settings(path: Path) -> dict[str, Settings]:
 
 def write_settings(path: Path, settings: dict[str, Settings]) -> None:
     """Replace the file as a whole. Raises OSError."""
-    making = path.with_name(f"{path.name}.making")
-    with making.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(msgspec.json.encode(settings))
-        file.flush()
-        os.fsync(file.fileno())
-    making.replace(path)
+    put(path, msgspec.json.encode(settings))
