@@ -12,14 +12,12 @@ from typing import Any
 import msgspec
 
 from hxp_enterprise_llm.event.processing import keeping
-from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Count, Distinct, Numbers
+from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.groups import Groups
 from hxp_enterprise_llm.event.processing.identity import identity
 from hxp_enterprise_llm.event.processing.keeping import Form
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
-from hxp_enterprise_llm.event.processing.sketch import Sketch
-
-_INTEGERS = range(-(2**63), 2**64)
+from hxp_enterprise_llm.event.processing.plain import memory_of, values_of
 
 
 class Totals(msgspec.Struct):
@@ -95,36 +93,14 @@ def load(accumulator: Accumulator, raw: msgspec.Raw) -> Aggregate:
 def _state(memory: Any) -> Any:
     if isinstance(memory, Groups):
         return [memory.dropped, [[*key, _state(each)] for key, each in memory.items()]]
-    if isinstance(memory, Numbers):
-        total = memory.total
-        # MessagePack's integers end at 64 bits; a sum of many may not.
-        exact = str(total) if type(total) is int and total not in _INTEGERS else total
-        return [memory.n, exact, memory.minimum, memory.maximum, memory.last]
-    return memory.dump() if isinstance(memory, Sketch | Distinct) else memory.n
+    return values_of(memory)
 
 
 def _loaded(accumulator: Accumulator, state: Any) -> Aggregate:
     if not accumulator.by:
-        return _plain(accumulator, state)
+        return memory_of(accumulator, state)
     made = accumulator.make()
     assert isinstance(made, Groups)
     dropped, rows = state
-    made.restore({tuple(row[:-1]): _plain(accumulator, row[-1]) for row in rows}, dropped)
+    made.restore({tuple(row[:-1]): memory_of(accumulator, row[-1]) for row in rows}, dropped)
     return made
-
-
-def _plain(accumulator: Accumulator, state: Any) -> Aggregate:
-    match accumulator.family:
-        case "quantiles":
-            return Sketch.load(state)
-        case "distinct":
-            return Distinct.load(state)
-        case "numbers":
-            numbers = Numbers()
-            numbers.n, total, numbers.minimum, numbers.maximum, numbers.last = state
-            numbers.total = int(total) if isinstance(total, str) else total
-            return numbers
-        case _:
-            count = Count()
-            count.n = state
-            return count

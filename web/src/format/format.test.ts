@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { change } from "./change";
-import { bytes, exact, money, percent, short, shortText, significant, valued, valuedText } from "./number";
+import { bytes, dollars, exact, money, percent, short, shortText, significant, valued, valuedText } from "./number";
 import { sentence, subject } from "./sentence";
 import { age, duration, since, ticks, tickText } from "./time";
 
@@ -21,7 +21,8 @@ describe("numbers", () => {
   });
 
   it("knows money, and that an unknown price is not 0", () => {
-    expect([6.123, 0.0042, 0, null].map(money)).toEqual(["6.12", "0.0042", "0.00", "unknown"]);
+    expect([6.123, 0.0042, 0.015, 0.05, 0, null].map(money)).toEqual(["6.12", "0.0042", "0.015", "0.05", "0.00", "unknown"]);
+    expect([0.0162, 6.123, 99, 1284.4].map(dollars)).toEqual(["0.0162", "6.12", "99.00", "1,284"]);
     expect(valued(6.12, "$/h")).toEqual({ before: "$", text: "6.12", unit: "/h" });
   });
 

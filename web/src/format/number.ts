@@ -64,11 +64,16 @@ export function percent(share: number | null | undefined): string {
   return isNumber(share) ? significant(share * 100) : NONE;
 }
 
-/** Money: two decimals, four below one cent. null is the word "unknown", never 0. */
+/** Money: two decimals, up to four below ten cents. null is the word "unknown", never 0. */
 export function money(value: number | null | undefined): string {
   if (!isNumber(value)) return "unknown";
   const size = Math.abs(value);
-  return format(2, size > 0 && size < 0.01 ? 4 : 2).format(clean(value));
+  return format(2, size > 0 && size < 0.1 ? 4 : 2).format(clean(value));
+}
+
+/** Money where cents of a large sum say nothing: whole from 100 on. */
+export function dollars(value: number): string {
+  return Math.abs(value) < 100 ? money(value) : exact(Math.round(value));
 }
 
 /** Bytes: "21 GB". */

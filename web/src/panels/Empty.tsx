@@ -1,9 +1,10 @@
 // Before the first event: how to send one, what is ready, what appears when.
 
 import { useState } from "preact/hooks";
-import { useApp, useResource } from "../frame/context";
+import { useApp } from "../frame/context";
 import { exact } from "../format/number";
 import { Mark } from "./Mark";
+import { Parts } from "./Parts";
 
 export function Empty() {
   const [way, setWay] = useState("curl");
@@ -45,35 +46,21 @@ function commands(host: string): Record<string, string> {
   };
 }
 
-interface Health {
-  parts: Record<string, { status: string; reason?: string }>;
-}
-
 function Ready() {
   const app = useApp();
-  const { data } = useResource<Health>("/health", 5);
-  const parts = Object.entries(data?.parts ?? {});
   return (
     <section style={{ gridColumn: "span 4" }} aria-label="What is ready">
       <div class="panel-head">
         <h3>What is ready</h3>
       </div>
-      <ul class="ready">
-        {parts.map(([name, { status, reason }]) => (
-          <li key={name}>
-            <Mark of={status === "ok" ? "connected" : "slow"} label={status} />
-            <span class="name">{name}</span>
-            <span class="quiet small">{reason ?? ""}</span>
-            <span class="quiet small">{status}</span>
-          </li>
-        ))}
+      <Parts>
         <li>
           <Mark of="connected" label="connected" />
           <span class="name">This page</span>
           <span class="mono">{app.link.name}</span>
           <span class="quiet small">{exact(app.head)} events</span>
         </li>
-      </ul>
+      </Parts>
       <div class="panel-head" style={{ marginTop: "18px" }}>
         <h3>What you will see</h3>
       </div>

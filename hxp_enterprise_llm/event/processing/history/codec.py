@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 from isal import isal_zlib
 
-from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Count, Distinct
+from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.history.memories import Figures, Labelled, empty
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
-from hxp_enterprise_llm.event.processing.sketch import Sketch
+from hxp_enterprise_llm.event.processing.plain import memory_of, restored, values_of
 
 _PLAIN, _PACKED = b"\x00", b"\x01"
 _WORTH_PACKING = 200
-_INTEGERS = range(-(2**63), 2**64)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
@@ -37,7 +36,7 @@ def unpack(accumulator: Accumulator, data: bytes) -> dict[int, Aggregate]:
     try:
         found = _decode(zlib.decompress(text) if kind == _PACKED else text)
         return {place: _memory(accumulator, state) for place, state in found.items()}
-    except (msgspec.DecodeError, zlib.error, TypeError, IndexError) as error:
+    except (msgspec.DecodeError, zlib.error, TypeError, ValueError, IndexError) as error:
         raise sqlite3.DatabaseError(f"a part of {accumulator.family} cannot be read: {error}") from error
 
 
@@ -45,12 +44,8 @@ def _state(memory: Any) -> Any:
     if isinstance(memory, Labelled):
         other = None if memory.other is None else _state(memory.other)
         return [other, [[*key, _state(each)] for key, each in memory.kept.items()]]
-    if isinstance(memory, Figures):
-        total = memory.total
-        # MessagePack's integers end at 64 bits; a sum of many may not.
-        exact = str(total) if type(total) is int and total not in _INTEGERS else total
-        return [memory.n, exact, memory.minimum, memory.maximum, memory.last, memory.at]
-    return memory.dump() if isinstance(memory, Sketch | Distinct) else memory.n
+    values = values_of(memory)
+    return [*values, memory.at] if isinstance(memory, Figures) else values
 
 
 def _memory(accumulator: Accumulator, state: Any) -> Aggregate:
@@ -64,17 +59,4 @@ def _memory(accumulator: Accumulator, state: Any) -> Aggregate:
 
 
 def _plain(accumulator: Accumulator, state: Any) -> Aggregate:
-    match accumulator.family:
-        case "quantiles":
-            return Sketch.load(state)
-        case "distinct":
-            return Distinct.load(state)
-        case "numbers":
-            figures = Figures(state[5])
-            figures.n, figures.minimum, figures.maximum, figures.last = state[0], state[2], state[3], state[4]
-            figures.total = int(state[1]) if isinstance(state[1], str) else state[1]
-            return figures
-        case _:
-            count = Count()
-            count.n = state
-            return count
+    return restored(Figures(state[5]), state[:5]) if accumulator.family == "numbers" else memory_of(accumulator, state)

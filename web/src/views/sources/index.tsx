@@ -10,6 +10,7 @@ import { rangeName } from "../../data/moment";
 import { parsed, second, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
 import { Panel } from "../../panels/Panel";
+import { Parts } from "../../panels/Parts";
 import { seriesTable } from "../../panels/table";
 import { Switch } from "../../panels/Switch";
 import { type Column, Table } from "../../panels/Table";
@@ -88,26 +89,12 @@ function Legend() {
   );
 }
 
-interface Health {
-  parts: Record<string, { status: string; reason?: string }>;
-}
-
 /** Without pollers: the ways in that are always there. */
 function Intake({ absent }: { absent: boolean }) {
-  const { data } = useResource<Health>("/health", 5);
   return (
     <div class="row">
       <Panel title="Ways in" sub="of this service" span={7}>
-        <ul class="ready">
-          {Object.entries(data?.parts ?? {}).map(([name, { status, reason }]) => (
-            <li key={name}>
-              <Mark of={status === "ok" ? "connected" : "slow"} label={status} />
-              <span class="name">{name}</span>
-              <span class="quiet small">{reason ?? ""}</span>
-              <span class="quiet small">{status}</span>
-            </li>
-          ))}
-        </ul>
+        <Parts />
       </Panel>
       <Panel title="No source is asked" span={5}>
         <p>{absent ? "This service asks no other system for its figures." : "Sources that are asked (an analytics engine, Prometheus, a page of metrics) are named in the configuration of event processing."} Events that are sent to :9100 need no source.</p>

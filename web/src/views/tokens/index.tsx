@@ -4,7 +4,7 @@ import { BandChart } from "../../charts/BandChart";
 import { LineChart } from "../../charts/LineChart";
 import { useApp, useResource } from "../../frame/context";
 import type { View } from "../../frame/view";
-import { exact, money, percent, shortText } from "../../format/number";
+import { dollars, exact, money, percent, shortText } from "../../format/number";
 import { day, iso, minute, parsed } from "../../format/time";
 import { Bar } from "../../panels/Gauge";
 import { Figure } from "../../panels/Figure";
@@ -126,7 +126,7 @@ function Figures({ tokens, costs }: { tokens: TokenAnswer | null; costs: CostAns
   return (
     <div class="stats">
       <Figure title="Month to date" before="$" text={costs ? money(costs.month_usd) : "–"} meaning={budget ? `${percent(budget.used_ratio)}% of the $${exact(budget.limit_usd)} budget` : "no budget for the month is set"} />
-      <Figure title="Projected for the month" before="$" text={costs?.projected.month == null ? "–" : exact(Math.round(costs.projected.month))} tone={budget && (costs?.projected.month ?? 0) > budget.limit_usd ? "warn" : ""} meaning={budget && costs?.projected.month != null && costs.projected.month > budget.limit_usd ? `$${exact(Math.round(costs.projected.month - budget.limit_usd))} over budget` : "at the pace of the days known"} />
+      <Figure title="Projected for the month" before="$" text={costs?.projected.month == null ? "–" : dollars(costs.projected.month)} tone={budget && (costs?.projected.month ?? 0) > budget.limit_usd ? "warn" : ""} meaning={budget && costs?.projected.month != null && costs.projected.month > budget.limit_usd ? `$${dollars(costs.projected.month - budget.limit_usd)} over budget` : "at the pace of the days known"} />
       <Figure title="Today" before="$" text={costs ? money(costs.today_usd) : "–"} tone={unpriced ? "warn" : ""} meaning={unpriced ? `${shortText(unpriced)} tokens have no price` : costs ? `$${money(costs.last_hour_usd)} in the last hour` : ""} />
       <Figure title="Per question" before="$" text={costs?.per_query_usd == null ? "–" : money(costs.per_query_usd)} meaning="requests that name one" />
       <Figure title="Tokens today" text={sum === null ? "–" : shortText(sum).split(" ")[0] ?? ""} unit={sum === null ? "" : shortText(sum).split(" ")[1] ?? ""} meaning={today ? `${shortText(today.cached_input_tokens)} cached, ${shortText(today.output_tokens)} out` : ""} />
@@ -152,7 +152,6 @@ function Month({ tokens, costs }: { tokens: TokenAnswer | null; costs: CostAnswe
   const now = Math.floor(app.moment.now() / 60) * 60;
   const budget = monthly(costs);
   const spend = spendOf(tokens?.by_day ?? [], costs?.today_usd ?? null, costs?.projected ?? { day: null, month: null }, now);
-  const dollars = (value: number) => exact(Math.round(value));
   const band = spend.ahead.some((each) => each.lower !== null) ? "band: 8 of 10 outcomes" : `a band needs ${LEAST_DAYS} whole days, ${exact(spend.known)} are known`;
   const table = () => ({ columns: ["day", "sum usd", "lower", "upper"], rows: [...spend.past.map(([at, value]) => [iso(at), value, null, null]), ...spend.ahead.map((each) => [iso(each.at), each.value, each.lower, each.upper])] });
   return (
