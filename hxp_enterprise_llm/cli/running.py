@@ -20,7 +20,7 @@ from hxp_enterprise_llm.orchestration.systemd import process_notifier, watchdog_
 from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
-from hxp_enterprise_llm.store.database import StoreError, StoreTooNew
+from hxp_enterprise_llm.store.errors import StoreError, StoreTooNew
 from hxp_enterprise_llm.telemetry import logs
 
 EX_CANTCREAT = 73

@@ -1,12 +1,4 @@
-"""The store: one SQLite file, one connection, one thread, one transaction at a time.
-
-Errors:
-
-    StoreError
-    ├── StoreUnavailable     the file cannot be opened, read or written; carries path and reason
-    ├── StoreTooNew          a newer release wrote the file
-    └── StoreClosed          used before open or after close
-"""
+"""The store: one SQLite file, one connection, one thread, one transaction at a time."""
 
 from __future__ import annotations
 
@@ -23,40 +15,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
+from hxp_enterprise_llm.store.errors import StoreClosed, StoreError, StoreUnavailable
+from hxp_enterprise_llm.store.migrations import MIGRATIONS
+
 T = TypeVar("T")
 log = structlog.get_logger("store")
-MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 5000
-
-
-class StoreError(Exception):
-    """Base of what the store raises."""
-
-
-class StoreUnavailable(StoreError):
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
-
-    def __str__(self) -> str:
-        return f"the store {self.path} cannot be used: {self.reason}"
-
-
-class StoreTooNew(StoreError):
-    def __init__(self, path: Path, revision: str) -> None:
-        super().__init__(path, revision)
-        self.path, self.revision = path, revision
-
-    def __str__(self) -> str:
-        return (
-            f"the store {self.path} was written by a newer release (revision {self.revision}): run that release,"
-            " or go back to the copy made before the upgrade (docs/operations.md, Roll back)"
-        )
-
-
-class StoreClosed(StoreError):
-    def __str__(self) -> str:
-        return "the store is not open"
 
 
 class Store:

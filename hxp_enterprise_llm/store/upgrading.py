@@ -12,8 +12,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine
 
-from hxp_enterprise_llm.store.database import MIGRATIONS, StoreTooNew, StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreTooNew, StoreUnavailable
 from hxp_enterprise_llm.store.keeping import keep_copy
+from hxp_enterprise_llm.store.migrations import MIGRATIONS
 
 log = structlog.get_logger("store")
 

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from hxp_enterprise_llm.store import database
+from hxp_enterprise_llm.store.migrations import MIGRATIONS
 from tests.box.box import ROOT, Box
 from tests.integration.daemon import Daemon
 from tests.unit.notifications.support import NOW, notification
@@ -31,7 +31,7 @@ def _make_store(path: Path) -> None:
     """At the first revision of the tables, with a delivery that was given up."""
     engine = create_engine(f"sqlite:///{path}")
     config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

@@ -52,7 +52,8 @@ from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
 from hxp_enterprise_llm.event.notifications.turns import in_turns
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.egress import Egress
-from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreClosed, StoreUnavailable
 from hxp_enterprise_llm.telemetry.health import Part
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hxp_enterprise_llm.security.problems import Problem
-from hxp_enterprise_llm.store.database import StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 
 T = TypeVar("T")
 

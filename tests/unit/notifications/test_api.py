@@ -29,7 +29,8 @@ from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.policy import Policy
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.servers import MailServer, SlackServer

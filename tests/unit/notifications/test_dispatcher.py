@@ -17,7 +17,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.delivery import office, worker
 from hxp_enterprise_llm.event.notifications.delivery.office import DeliverySettings
-from hxp_enterprise_llm.store.database import StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.store.tables import outbox
 from tests.unit.notifications.posts import SETTINGS, Post
 from tests.unit.notifications.support import NOW, RecordingChannel, delivery, until
@@ -315,6 +315,12 @@ async def test_what_was_sent_is_written_down_as_soon_as_the_store_is_back(
         await slack.accepted.get()
         monkeypatch.setattr(post, "store", type("Direct", (), {"run": staticmethod(run)}))
         await post.states("sent")
+
+        async def told() -> bool:
+            return post.dispatcher.store_fault == ""
+
+        # The row is seen by this test before the worker hears that it was written.
+        await until(told)
     assert slack.attempts.qsize() == 1
     assert failures == 0
     assert faults == {"", "the store s.db cannot be used: database or disk is full"}

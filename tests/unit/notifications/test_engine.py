@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.notifications import engine as module
 from hxp_enterprise_llm.event.notifications.rules.compiled import RuleFaults
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import Vocabulary
-from hxp_enterprise_llm.store.database import StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.store.tables import cursor, outbox, watch
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.support import NOW, config, mark, rule, until

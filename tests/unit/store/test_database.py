@@ -21,7 +21,8 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 
 from hxp_enterprise_llm.store import migrations, upgrading
-from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreTooNew, StoreUnavailable, newest_revision
+from hxp_enterprise_llm.store.database import Store, newest_revision
+from hxp_enterprise_llm.store.errors import StoreClosed, StoreTooNew, StoreUnavailable
 from hxp_enterprise_llm.store.tables import cursor, metadata
 
 VERSIONS = Path(migrations.__file__).parent / "versions"

@@ -14,9 +14,10 @@ from sqlalchemy import create_engine, select, text
 
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
 from hxp_enterprise_llm.event.notifications.instant import Instant
-from hxp_enterprise_llm.store import database
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.store.keeping import kept_path
+from hxp_enterprise_llm.store.migrations import MIGRATIONS
 from hxp_enterprise_llm.store.tables import outbox
 from tests.unit.notifications.support import NOW, notification
 
@@ -29,7 +30,7 @@ def old_store(path: Path) -> None:
     """At the first revision: one delivery sent, one in flight when the process ended, one dead."""
     engine = create_engine(f"sqlite:///{path}")
     config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     payload = json.dumps(msgspec.to_builtins(notification()))
     with engine.begin() as connection:
         config.attributes["connection"] = connection

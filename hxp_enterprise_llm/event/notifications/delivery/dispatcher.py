@@ -20,7 +20,8 @@ from hxp_enterprise_llm.event.notifications.delivery.worker import Worker
 from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL
 from hxp_enterprise_llm.runtime.clock import Clock
-from hxp_enterprise_llm.store.database import Store, StoreClosed, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreClosed, StoreUnavailable
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("notifications")

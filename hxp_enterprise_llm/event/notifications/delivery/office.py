@@ -15,7 +15,8 @@ from hxp_enterprise_llm.event.notifications.instant import SteadyClock
 from hxp_enterprise_llm.event.notifications.model import Delivery
 from hxp_enterprise_llm.event.notifications.outbox import Verdict
 from hxp_enterprise_llm.runtime.clock import Clock
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 T = TypeVar("T")

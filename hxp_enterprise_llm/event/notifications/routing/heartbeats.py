@@ -18,7 +18,7 @@ from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import STREAMS
 from hxp_enterprise_llm.event.notifications.routing.router import Router
 from hxp_enterprise_llm.security.egress import Egress
-from hxp_enterprise_llm.store.database import StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 
 log = structlog.get_logger("notifications")

@@ -22,7 +22,8 @@ from hxp_enterprise_llm.event.notifications.routing.standing import count
 from hxp_enterprise_llm.event.notifications.routing.table import RoutingTable
 from hxp_enterprise_llm.event.notifications.turns import in_turns
 from hxp_enterprise_llm.runtime.clock import Clock
-from hxp_enterprise_llm.store.database import Store, StoreUnavailable
+from hxp_enterprise_llm.store.database import Store
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 
 log = structlog.get_logger("notifications")

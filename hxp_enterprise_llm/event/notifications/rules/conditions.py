@@ -18,8 +18,12 @@ from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.event.notifications.rules.tokens import Token, tokens, with_float_literals
 
 # The package imports its command line, and with it a terminal's whole tool box: a tenth of a second of each start.
-sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
+_NO_COMMANDS = ModuleType("cel.cli")
+sys.modules.setdefault("cel.cli", _NO_COMMANDS)
 import cel  # noqa: E402
+
+if sys.modules["cel.cli"] is _NO_COMMANDS:  # whoever wants it gets the real one
+    del sys.modules["cel.cli"]
 
 MAX_LENGTH = 1024
 MAX_NESTING = 32

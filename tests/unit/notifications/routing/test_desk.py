@@ -13,7 +13,7 @@ from hxp_enterprise_llm.event.model import Event, encode, rfc3339
 from hxp_enterprise_llm.event.notifications import engine
 from hxp_enterprise_llm.event.notifications.channels.model import Dead
 from hxp_enterprise_llm.event.notifications.routing import router
-from hxp_enterprise_llm.store.database import StoreUnavailable
+from hxp_enterprise_llm.store.errors import StoreUnavailable
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.routing.serving import configured, serving, with_mail
 from tests.unit.notifications.support import NOW, until

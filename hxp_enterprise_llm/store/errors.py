@@ -1,0 +1,41 @@
+"""What the store raises.
+
+StoreError
+├── StoreUnavailable     the file cannot be opened, read or written; carries path and reason
+├── StoreTooNew          a newer release wrote the file
+└── StoreClosed          used before open or after close
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """Base of what the store raises."""
+
+
+class StoreUnavailable(StoreError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the store {self.path} cannot be used: {self.reason}"
+
+
+class StoreTooNew(StoreError):
+    def __init__(self, path: Path, revision: str) -> None:
+        super().__init__(path, revision)
+        self.path, self.revision = path, revision
+
+    def __str__(self) -> str:
+        return (
+            f"the store {self.path} was written by a newer release (revision {self.revision}): run that release,"
+            " or go back to the copy made before the upgrade (docs/operations.md, Roll back)"
+        )
+
+
+class StoreClosed(StoreError):
+    def __str__(self) -> str:
+        return "the store is not open"
