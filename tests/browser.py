@@ -6,7 +6,10 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+# Of conditions, on a machine that has other things to do: the five seconds of Playwright are for a quiet one.
+expect.set_options(timeout=30_000)
 
 _ARGUMENTS = [
     "--no-sandbox",

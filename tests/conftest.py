@@ -6,6 +6,13 @@ import gc
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, however busy the machine is: what fails, fails for whoever runs it next, too. To look for
+# others: --hypothesis-profile=explore.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tests", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(wrapper=True)

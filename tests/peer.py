@@ -12,6 +12,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.ports import free_port
+
 SYSTEM = {
     "active_nodes": 1284,
     "active_edges": 5310,
@@ -32,20 +34,18 @@ class Peer:
         self.mode = "well"
         self.asked: list[str] = []
         self._server: TestServer | None = None
-        self._port = 0
+        self._port = free_port()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        """Listen; the second time on the same port."""
+        """Listen; each time on the same port."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
-        self._server = TestServer(app, port=self._port or None)
+        self._server = TestServer(app, port=self._port)
         await self._server.start_server(shutdown_timeout=0.1)
-        assert self._server.port is not None
-        self._port = self._server.port
 
     async def stop(self) -> None:
         if self._server is not None:

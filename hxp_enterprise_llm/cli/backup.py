@@ -54,7 +54,7 @@ def put_back(source: Path, data: Path | None, replace: bool, only_check: bool, a
     moved: list[Path] = []
     try:
         if only_check:
-            manifest = check(source, Path(gettempdir()))
+            manifest = check(source, _room_for(source))
         else:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             manifest, moved = restore(source, places_of(data), stamp, replace=replace)
@@ -64,6 +64,12 @@ def put_back(source: Path, data: Path | None, replace: bool, only_check: bool, a
     _say(manifest, facts, as_json, f"{source} is whole" if only_check else f"Restored {source}")
     for path in () if as_json else moved:
         click.echo(f"What was there is in {path}; remove it when you need it no more.")
+
+
+def _room_for(source: Path) -> Path:
+    """Where a backup is unpacked to be looked at: beside it, where there is room for as much; /tmp may be memory."""
+    beside = source.absolute().parent
+    return beside if os.access(beside, os.W_OK) else Path(gettempdir())
 
 
 def _say(manifest: Manifest, facts: dict[str, Any], as_json: bool, done: str) -> None:

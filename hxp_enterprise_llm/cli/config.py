@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG
+from hxp_enterprise_llm.cli.installed import beside, environ_of
 from hxp_enterprise_llm.config.environment import environment_table
 from hxp_enterprise_llm.config.faults import ConfigFaults, masked
 from hxp_enterprise_llm.config.loader import Loaded, load, parse
@@ -41,13 +42,16 @@ def kind_of(name: str, text: str) -> type[ProcessingConfig] | type[StreamingConf
 
 
 def load_any(path: Path) -> Loaded[Any]:
-    """Load a file, or stdin for `-`, as what it is. Raises ConfigFaults."""
+    """Load a file, or stdin for `-`, as what it is; an installed one with the variables of its unit.
+
+    Raises ConfigFaults, Unreadable.
+    """
     if path == STDIN:
         text = sys.stdin.read()
         return parse(kind_of("", text), text, os.environ, name="<stdin>")
     with path.open("rb") as file:
         beginning = file.read(_LOOKED_AT).decode("utf-8", "replace")
-    return load(kind_of(path.name, beginning), path, os.environ)
+    return load(kind_of(path.name, beginning), path, environ_of(path))
 
 
 @click.command("check-config")
@@ -55,7 +59,7 @@ def load_any(path: Path) -> Loaded[Any]:
 def check_config(files: tuple[Path, ...]) -> None:
     """Check configurations as the services do at their start. Exit status 0, or 78 when one cannot be used.
 
-    Without FILE: those in config/services.
+    Without FILE: those in config/services. An installed file is checked with the .env beside it, as its unit reads it.
     """
     paths = files or tuple(sorted(Path("config/services").glob("*.yaml")))
     if not paths:
@@ -69,19 +73,20 @@ def _check(path: Path) -> bool:
     # The services' own rooms are needed here, and only here.
     from hxp_enterprise_llm.orchestration.check import check_processing, check_streaming, declared_metrics
 
-    click.echo(f"{'<stdin>' if path == STDIN else path}")
+    file = beside(path)
+    click.echo("<stdin>" if path == STDIN else f"{path}, {file.path.name}" if file and file.variables else path)
     try:
         loaded = load_any(path)
         if isinstance(loaded.config, ProcessingConfig):
             report = check_processing(loaded)
         else:
-            report = check_streaming(loaded, declared_metrics(loaded.path, os.environ))
+            report = check_streaming(loaded, declared_metrics(loaded.path, environ_of(path)))
     except ConfigFaults as faults:
         for fault in faults.faults:
             click.echo(f"  {fault}", err=True)
         click.echo(f"  FAILED: {len(faults.faults)} {_plural(len(faults.faults), 'fault')}", err=True)
         return False
-    for warning in report.warnings:
+    for warning in (*report.warnings, *(file.warnings if file else ())):
         click.echo(f"  WARNING {warning}", err=True)
     found = ", ".join(f"{number} {_plural(number, name.removesuffix('s'))}" for name, number in report.found.items())
     click.echo(f"  SUCCESS: {found}")
@@ -103,7 +108,8 @@ def config() -> None:
 def show(file: Path | None, service: str | None) -> None:
     """Print the effective configuration with the origin of each value; secrets are masked.
 
-    FILE may be - for stdin. Variables of the environment count, as they do for the service.
+    FILE may be - for stdin. Variables of the environment count, as they do for the service; for an installed file
+    those of the .env beside it.
     """
     try:
         loaded: Loaded[Any] = load_any(file) if file else load(SERVICES[service or "streaming"], None, os.environ)

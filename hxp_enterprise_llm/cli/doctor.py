@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from hxp_enterprise_llm.cli.serve import INSTALLED
+from hxp_enterprise_llm.cli.credentials import credentials, key_file
+from hxp_enterprise_llm.cli.installed import INSTALLED, beside, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.config.loader import Loaded, load
-from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.check import (
     PROCESSING_FILE,
@@ -28,8 +30,10 @@ from hxp_enterprise_llm.orchestration.check import (
 )
 from hxp_enterprise_llm.orchestration.doctor.examination import configuration_faults, configuration_findings, examine
 from hxp_enterprise_llm.orchestration.doctor.model import Finding, Installation, worst
+from hxp_enterprise_llm.orchestration.doctor.network import Way
 
 EX_WARNING, EX_FAULT = 1, 2
+_UNITS_STATE = Path("/var/lib/citadel")
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("FAULT", "red")}
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -42,12 +46,16 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--quiet", "-q", is_flag=True, help="Only what is to be mended.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def doctor(config: Path | None, processing_config: Path | None, data: Path | None, quiet: bool, as_json: bool) -> None:
+@key_file
+def doctor(
+    config: Path | None, processing_config: Path | None, data: Path | None, quiet: bool, as_json: bool, key_file: str
+) -> None:
     """Look at an installation from outside and inside; nothing is changed, the services may run.
 
     Ends with 0 when all is well, with 1 when something should be looked at, with 2 when something is wrong.
     """
-    findings = list(_findings(config, processing_config, data))
+    # What both services find is told once.
+    findings = list(dict.fromkeys(_findings(config, processing_config, data, Way(credentials(key_file)))))
     level = worst(findings)
     if as_json:
         facts = {"status": level, "findings": [finding._asdict() for finding in findings]}
@@ -57,41 +65,54 @@ def doctor(config: Path | None, processing_config: Path | None, data: Path | Non
     raise SystemExit({"ok": 0, "warning": EX_WARNING, "fault": EX_FAULT}[level])
 
 
-def _findings(config: Path | None, processing_config: Path | None, data: Path | None) -> Iterator[Finding]:
-    processing_path = processing_config or _installed(PROCESSING_FILE)
-    streaming_path = config or _installed(STREAMING_FILE)
-    processing, told = _checked(lambda: check_processing(load(ProcessingConfig, processing_path, os.environ)))
+def _findings(config: Path | None, processing_config: Path | None, data: Path | None, way: Way) -> Iterator[Finding]:
+    installed = file_of(configuration(), PROCESSING_FILE)
+    processing_path = processing_config or installed
+    streaming_path = config or file_of(configuration(), STREAMING_FILE)
+    processing, told = _checked(processing_path, lambda environ: _processing(processing_path, environ))
     yield from told
-    streaming, told = _checked(
-        lambda: check_streaming(
-            load(StreamingConfig, streaming_path, os.environ),
-            processing.config.analytics if processing else declared_metrics(streaming_path, os.environ),
-        )
-    )
+    analytics = processing.config.analytics if processing else None
+    streaming, told = _checked(streaming_path, lambda environ: _streaming(streaming_path, environ, analytics))
     yield from told
+    under_systemd = installed is not None and data is None
+    if processing_path is None and streaming_path is None:
+        data = data or Path("data")  # where `hxp up` keeps it
+    home = _UNITS_STATE if under_systemd else Path("data")
     installation = Installation(
-        processing, streaming, _state(data, "processing", processing), _state(data, "streaming", streaming)
+        processing,
+        streaming,
+        data / "processing" if data else _state(processing, home / "event-processing"),
+        data / "streaming" if data else _state(streaming, home / "data-streaming-api"),
+        under_systemd,
     )
-    yield from examine(installation, os.environ, time.time())
+    yield from examine(installation, os.environ, time.time(), way)
 
 
-def _installed(name: str) -> Path | None:
-    path = INSTALLED / name
-    return path if path.is_file() else None
+def _processing(path: Path | None, environ: Mapping[str, str]) -> CheckReport:
+    return check_processing(load(ProcessingConfig, path, environ))
 
 
-def _checked(check: Callable[[], CheckReport]) -> tuple[Loaded[Any] | None, list[Finding]]:
+def _streaming(path: Path | None, environ: Mapping[str, str], analytics: AnalyticsConfig | None) -> CheckReport:
+    loaded = load(StreamingConfig, path, environ)
+    return check_streaming(loaded, analytics or declared_metrics(path, environ))
+
+
+def _checked(
+    path: Path | None, check: Callable[[Mapping[str, str]], CheckReport]
+) -> tuple[Loaded[Any] | None, list[Finding]]:
+    """What a file configures, with the variables of its unit, and what was found of it."""
+    file = beside(path)
     try:
-        report = check()
+        report = check(environ_of(path))
     except ConfigFaults as error:
         return None, list(configuration_faults(error))
-    return report.loaded, list(configuration_findings(report))
+    warnings = (*report.warnings, *(file.warnings if file else ()))
+    return report.loaded, list(configuration_findings(replace(report, warnings=warnings)))
 
 
-def _state(data: Path | None, name: str, loaded: Loaded[Any] | None) -> Path:
-    if data is not None:
-        return data / name
-    return Path(loaded.config.state.directory if loaded is not None else "data")
+def _state(loaded: Loaded[Any] | None, otherwise: Path) -> Path:
+    """Where a service keeps its state; without a configuration where the units have it."""
+    return Path(loaded.config.state.directory) if loaded is not None else otherwise
 
 
 def _print(findings: list[Finding]) -> None:

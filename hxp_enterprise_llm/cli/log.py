@@ -27,6 +27,7 @@ from hxp_enterprise_llm.event.log.sqlite.directory import Summary
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage
 from hxp_enterprise_llm.event.log.sqlite.files import request_trim
 from hxp_enterprise_llm.event.log.sqlite.repair import Repaired, repair
+from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.log.sqlite.store import Sizes, Store
 from hxp_enterprise_llm.event.log.window import IdentityWindow
 from hxp_enterprise_llm.event.model import Offset
@@ -72,8 +73,8 @@ def _owned(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _bar(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    columns = TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    columns, console = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn()), Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda size: bar.advance(task, size)
 
@@ -131,19 +132,19 @@ def stat(directory: Path, url: str, as_json: bool) -> None:
     """How much there is. While the service runs, it is asked."""
     try:
         with files.owned(directory):
-            found = [one.header for one in files.segments_of(directory)]
+            found = files.segments_of(directory)
         facts: dict[str, Any] = {"epoch": found[-1].epoch, "first": found[0].first, "head": found[-1].last}
     except LogLocked as error:
         facts = {"owner": error.owner} | asyncio.run(_asked(url))
     except LogError as error:
         raise NoLog(str(error)) from None
-    segments, size = len(list(directory.glob("*.db"))), files.size_of_all(directory)
+    segments, size = len(segment_paths(directory)), files.size_of_all(directory)
     facts = {"directory": str(directory), **facts, "segments": segments, "bytes": size}
     _say(facts, as_json, [f"{name:10} {_number(value)}" for name, value in facts.items()])
 
 
 def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value) or "unknown"
 
 
 async def _asked(url: str) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure
-from hxp_enterprise_llm.cli.serve import INSTALLED
+from hxp_enterprise_llm.cli.installed import INSTALLED, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.config.loader import load
 from hxp_enterprise_llm.config.processing import ProcessingConfig
@@ -30,18 +29,19 @@ class Misconfigured(Failure):
 
 
 def places_of(data: Path | None) -> Places:
-    """The state directories of both services. Raises Misconfigured."""
-    if data is None and (INSTALLED / PROCESSING_FILE).is_file():
-        return installed_places(INSTALLED)
+    """The state directories of both services. Raises Misconfigured, Unreadable."""
+    if data is None and file_of(configuration(), PROCESSING_FILE):
+        return installed_places(configuration())
     data = data or Path("data")
     return Places(data / "processing", data / "streaming")
 
 
 def installed_places(directory: Path) -> Places:
-    """As the configuration in a directory says. Raises Misconfigured."""
+    """As the configuration in a directory says. Raises Misconfigured, Unreadable."""
+    processing_file, streaming_file = directory / PROCESSING_FILE, directory / STREAMING_FILE
     try:
-        processing = load(ProcessingConfig, directory / PROCESSING_FILE, os.environ).config
-        streaming = load(StreamingConfig, directory / STREAMING_FILE, os.environ).config
+        processing = load(ProcessingConfig, processing_file, environ_of(processing_file)).config
+        streaming = load(StreamingConfig, streaming_file, environ_of(streaming_file)).config
     except ConfigFaults as error:
         raise Misconfigured(str(error)) from None
     return Places(Path(processing.state.directory), Path(streaming.state.directory))

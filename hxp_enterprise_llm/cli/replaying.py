@@ -13,6 +13,7 @@ import structlog
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hxp_enterprise_llm.cli.running import console
+from hxp_enterprise_llm.event.log.model import LogClosed
 from hxp_enterprise_llm.event.model import Encoded
 from hxp_enterprise_llm.event.sources.replay import Trace, TracePlayer, load_trace
 from hxp_enterprise_llm.runtime.clock import SystemClock
@@ -44,7 +45,12 @@ class Replay:
         log.info("replay.started", trace=self.trace.name, requests=len(self.trace.requests), speed=self.speed)
         with self._bar() as progress:
             task = progress.add_task(f"Replay {self.trace.name}", total=len(self.trace.requests))
-            await player.run(lambda done, total: progress.update(task, completed=done, total=total))
+            try:
+                await player.run(lambda done, total: progress.update(task, completed=done, total=total))
+            except LogClosed:
+                # The service is stopped.
+                log.info("replay.ended", trace=self.trace.name, requests=int(progress.tasks[task].completed))
+                return
         log.info("replay.finished", trace=self.trace.name)
 
     def _bar(self) -> Progress:

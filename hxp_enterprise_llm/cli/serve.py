@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
+from hxp_enterprise_llm.cli.installed import INSTALLED, default_file
 from hxp_enterprise_llm.cli.running import run
 from hxp_enterprise_llm.config.loader import load
 from hxp_enterprise_llm.config.processing import ProcessingConfig
@@ -20,18 +20,6 @@ from hxp_enterprise_llm.orchestration.check import (
     declared_metrics,
 )
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
-
-INSTALLED = Path("/opt/citadel/config/services")
-BESIDE = Path(sys.prefix).parent / "config" / "services"
-"""Beside the environment that this runs in: an installation with another PREFIX, or a checkout."""
-
-
-def default_file(name: str) -> Path | None:
-    """The service's file where an installation keeps it, else the checkout's; None when there is neither."""
-    for directory in (BESIDE, INSTALLED, Path("config/services")):
-        if (directory / name).is_file():
-            return directory / name
-    return None
 
 
 def streaming_settings(path: Path | None) -> Settings:

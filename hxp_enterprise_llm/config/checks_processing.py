@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from hxp_enterprise_llm.config.faults import shown
-from hxp_enterprise_llm.config.findings import Check, Finding, Given, duration, endpoint, networks, origins, unique
+from hxp_enterprise_llm.config.findings import (
+    Check,
+    Finding,
+    Given,
+    duration,
+    endpoint,
+    networks,
+    origins,
+    server,
+    unique,
+)
 from hxp_enterprise_llm.config.platform import MEMORY_TIERS
 from hxp_enterprise_llm.config.processing import (
     AnalyticsConfig,
@@ -65,6 +76,38 @@ def sources(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
         if text:
             yield from endpoint(f"sources.{name}.endpoint", text)
     yield from unique("sources.prometheus.queries", [query.name for query in section.prometheus.queries], "name")
+    if section.nats.endpoint:
+        yield from server("sources.nats.endpoint", section.nats.endpoint, ("nats", "tls"))
+    yield from _subjects([each.subject for each in section.nats.subjects])
+
+
+def activity(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
+    """Each directory once, and none in which we write ourselves: each event would bring the next."""
+    watched = [PurePosixPath(each.path) for each in config.sources.activity.directories]
+    yield from unique("sources.activity.directories", map(str, watched), "path")
+    state = PurePosixPath(config.state.directory)
+    for index, path in enumerate(watched):
+        if state.is_relative_to(path) or path.is_relative_to(state):
+            message = f"{path} and state.directory ({state}) lie in each other: what we write there would be told on"
+            yield Finding(f"sources.activity.directories[{index}].path", message)
+
+
+def _subjects(subjects: list[str]) -> Iterator[Finding]:
+    """No message is on two of them: it would be two events."""
+    for index, subject in enumerate(subjects):
+        for other in subjects[:index]:
+            if _overlap(subject.split("."), other.split(".")):
+                message = f"{subject} and {other} have messages in common, which would come twice; name one of them"
+                yield Finding(f"sources.nats.subjects[{index}].subject", message)
+
+
+def _overlap(left: list[str], right: list[str]) -> bool:
+    for one, other in zip(left, right, strict=False):
+        if ">" in (one, other):
+            return True
+        if "*" not in (one, other) and one != other:
+            return False
+    return len(left) == len(right)
 
 
 def analytics(config: ProcessingConfig, given: Given) -> Iterator[Finding]:
@@ -129,6 +172,7 @@ CHECKS = (
     Check(("log",), log),
     Check(("ingest",), ingest),
     Check(("sources",), sources),
+    Check(("sources", "state"), activity),
     Check(("analytics",), analytics),
     Check(("history",), history),
     Check(("forecast",), forecast),

@@ -17,6 +17,7 @@ from hxp_enterprise_llm.config.findings import (
     endpoint,
     networks,
     origins,
+    page,
     unique,
 )
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
@@ -87,6 +88,7 @@ def notifications(config: StreamingConfig, given: Given) -> Iterator[Finding]:
     yield from duration(f"{_NOTIFICATIONS}.give_up_after", section.give_up_after)
     yield from routing(_NOTIFICATIONS, section)
     yield from _addresses(section.email)
+    yield from _page(section)
     yield from endpoint(f"{_NOTIFICATIONS}.slack.api_url", section.slack.api_url)
     yield from _programs(section)
 
@@ -128,6 +130,17 @@ def _rule_channels(section: NotificationsConfig, path: str, given: bool) -> Iter
         if rule.channel != "all" and rule.channel not in allowed:
             message = f"the rule {rule.name!r} goes to {rule.channel}, which notification_channels does not list"
             yield Finding(f"{path}[{index}].channel", message, warning=not given)
+
+
+def _page(section: NotificationsConfig) -> Iterator[Finding]:
+    """Where the page is; two places for one address must not contradict each other without a word."""
+    former = section.webhook.external_url
+    for key, text in (("external_url", section.external_url), ("webhook.external_url", former)):
+        if text:
+            yield from page(f"{_NOTIFICATIONS}.{key}", text)
+    if section.external_url and former and former.rstrip("/") != section.page_url:
+        message = f"{_NOTIFICATIONS}.external_url holds instead: remove it here"
+        yield Finding(f"{_NOTIFICATIONS}.webhook.external_url", message, warning=True)
 
 
 def _programs(section: NotificationsConfig) -> Iterator[Finding]:

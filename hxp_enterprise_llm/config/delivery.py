@@ -71,14 +71,18 @@ class WebhookEndpoint(Section, frozen=True, kw_only=True):
             live=True,
         ),
     ] = ""
-    max_alerts: Annotated[int, about("Most alerts in one payload; 0: all", live=True, ge=0)] = 0
+    max_alerts: Annotated[
+        int, about("Most alerts in one payload; 0: all that one notification carries, 200", live=True, ge=0)
+    ] = 0
 
 
 class WebhookConfig(Section, frozen=True, kw_only=True):
     """Webhooks with Alertmanager's payload. Off until an endpoint is named."""
 
     endpoints: Annotated[list[WebhookEndpoint], about("The receivers; each is told", live=True)] = []
-    external_url: Annotated[str, about("Where people find this service; told as externalURL", live=True)] = ""
+    external_url: Annotated[
+        str, about("Former place of `real_time_notifications.external_url`: taken where that is empty", live=True)
+    ] = ""
     rate: RateConfig = RateConfig(per_minute=600, burst=100)
 
 

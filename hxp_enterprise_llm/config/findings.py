@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from hxp_enterprise_llm.config.addresses import stays_one_link
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.config.faults import masked, shown
 from hxp_enterprise_llm.config.types import seconds
@@ -99,6 +100,23 @@ def endpoint(path: str, text: str) -> Iterator[Finding]:
     """An endpoint is an http or https URL with a host."""
     if _url(text) is None:
         yield Finding(path, f"must be a URL such as http://192.168.10.37:9090, is {shown(masked(text))}")
+
+
+def page(path: str, text: str) -> Iterator[Finding]:
+    """Where people find the page: links are made of it, and mails carry it, so that no password may be in it."""
+    url = _url(text)
+    if url is None or "@" in url.netloc or "?" in text or "#" in text or not stays_one_link(text):
+        example = "https://citadel.example.org, without user, password, query and fragment"
+        yield Finding(path, f"must be a URL such as {example}, is {shown(masked(text))}")
+
+
+def server(path: str, text: str, schemes: tuple[str, ...]) -> Iterator[Finding]:
+    """A scheme of these, a host, and perhaps a port; who logs in stands elsewhere."""
+    scheme, _, place = text.partition("://")
+    url = _url(f"http://{place}")
+    if scheme not in schemes or url is None or url.path.strip("/") or url.query or url.fragment or "@" in place:
+        example = f"{schemes[0]}://192.168.10.29:4222"
+        yield Finding(path, f"must be an address such as {example}, without a user, is {shown(masked(text))}")
 
 
 def duration(path: str, text: str, *, least: float = 0.0) -> Iterator[Finding]:

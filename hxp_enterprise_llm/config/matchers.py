@@ -57,8 +57,13 @@ class Matcher:
         return same is (self.operator in ("=", "=~"))
 
     def __str__(self) -> str:
-        value = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.operator}"{value}"'
+        return f"{self.name}{self.operator}{quoted(self.value)}"
+
+
+def quoted(value: str) -> str:
+    """The value of a label as Alertmanager writes it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def parse_matcher(text: str) -> Matcher:

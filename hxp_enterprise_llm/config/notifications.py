@@ -31,6 +31,14 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
     critical_enabled: Annotated[bool, about("Whether critical notifications are delivered", live=True)] = True
     warning_enabled: Annotated[bool, about("Whether warnings are delivered", live=True)] = True
     info_enabled: Annotated[bool, about("Whether informational notifications are delivered", live=True)] = True
+    external_url: Annotated[
+        str,
+        about(
+            "Address under which people reach the page, e.g. https://citadel.example.org: every message links to it;"
+            " empty: no links",
+            live=True,
+        ),
+    ] = ""
     delivery_timeout: Annotated[Seconds, about("Seconds one delivery attempt may take", live=True)] = 10
     notification_channels: Annotated[list[DeliveryChannel], about("Delivery channels that may be used", live=True)] = (
         msgspec.field(default_factory=lambda: ["websocket", "sse", "email", "slack"])
@@ -69,3 +77,8 @@ class NotificationsConfig(Section, frozen=True, kw_only=True):
         str,
         about("Directory with templates title.j2, text.j2, html.j2, slack.j2; empty: the shipped ones", live=True),
     ] = ""
+
+    @property
+    def page_url(self) -> str:
+        """Address of the page without a slash at its end; empty where none is configured."""
+        return (self.external_url or self.webhook.external_url).rstrip("/")

@@ -14,10 +14,10 @@ import yaml
 
 from hxp_enterprise_llm.config.faults import Fault
 from hxp_enterprise_llm.config.paths import KeyPath, dotted
+from hxp_enterprise_llm.runtime.yaml_text import SafeLoader
 
 MAX_VALUES = 100_000
 """Most values of a document, aliases counted each time; what is above is no configuration."""
-
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _TEXT = {_TAG + name for name in ("str", "timestamp", "value")}
@@ -51,7 +51,7 @@ class Document:
 def read(text: str, name: str) -> Document:
     """Read one YAML document. `name` is the file's name in the faults; nothing is raised for bad input."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = SafeLoader(text)
         root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

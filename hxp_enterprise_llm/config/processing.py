@@ -16,8 +16,10 @@ from hxp_enterprise_llm.config.common import (
 from hxp_enterprise_llm.config.history import ForecastConfig, HistoryConfig
 from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.sources import (
+    ActivityConfig,
     AnalyticsEngineConfig,
     GatewaySourceConfig,
+    NatsConfig,
     PrometheusSourceConfig,
     ScrapeConfig,
 )
@@ -251,6 +253,8 @@ class SourcesConfig(Section, frozen=True, kw_only=True):
     prometheus: PrometheusSourceConfig = msgspec.field(default_factory=PrometheusSourceConfig)
     scrape: ScrapeConfig = msgspec.field(default_factory=ScrapeConfig)
     gateway: GatewaySourceConfig = msgspec.field(default_factory=GatewaySourceConfig)
+    nats: NatsConfig = msgspec.field(default_factory=NatsConfig)
+    activity: ActivityConfig = msgspec.field(default_factory=ActivityConfig)
     otlp: OtlpSourceConfig = msgspec.field(default_factory=OtlpSourceConfig)
 
 

@@ -1,4 +1,5 @@
-"""What event processing asks others for, on its own: an analytics engine, Prometheus, a page of metrics, a gateway."""
+"""What event processing gets on its own: from an analytics engine, Prometheus, a page of metrics, a gateway, a NATS
+server, and from files."""
 
 from __future__ import annotations
 
@@ -10,6 +11,12 @@ from hxp_enterprise_llm.config.types import Positive, Seconds, Section, about
 
 MetricName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$")]
 UrlPath = Annotated[str, msgspec.Meta(pattern=r"^/[^\s?#]*$")]
+EventType = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9._-]{1,128})?$")]
+Subject = Annotated[str, msgspec.Meta(pattern=r"^([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?$|^>$")]
+
+Interval = Annotated[float, about("Seconds between two questions", live=True, ge=0.1, le=3600)]
+Timeout = Annotated[Seconds, about("Seconds that an answer may take", live=True)]
+Failures = Annotated[Positive, about("Failures in a row after which it counts as away", live=True)]
 
 
 class AnalyticsEngineConfig(Section, frozen=True, kw_only=True):
@@ -18,8 +25,8 @@ class AnalyticsEngineConfig(Section, frozen=True, kw_only=True):
     endpoint: Annotated[
         str, about("Its address, such as http://192.168.10.31:8090; empty: none is asked", live=True)
     ] = ""
-    interval: Annotated[float, about("Seconds between two questions", live=True, ge=0.1, le=3600)] = 2
-    timeout: Annotated[Seconds, about("Seconds that an answer may take", live=True)] = 2
+    interval: Interval = 2
+    timeout: Timeout = 2
     connections: Annotated[Positive, about("Most connections to it, kept open", live=True)] = 3
     system_path: Annotated[
         UrlPath, about("Path of the system's figures: events engine.system, channel analytics", live=True)
@@ -53,15 +60,15 @@ class PrometheusSourceConfig(Section, frozen=True, kw_only=True):
     endpoint: Annotated[
         str, about("Its address, such as http://192.168.10.37:9090; empty: none is asked", live=True)
     ] = ""
-    interval: Annotated[float, about("Seconds between two rounds of queries", live=True, ge=0.1, le=3600)] = 15
-    timeout: Annotated[Seconds, about("Seconds that an answer may take", live=True)] = 5
+    interval: Interval = 15
+    timeout: Timeout = 5
     queries: Annotated[list[QueryConfig], about("What is asked", live=True)] = msgspec.field(
         default_factory=lambda: [QueryConfig(name="up", query="up")]
     )
     max_series: Annotated[
         Positive, about("Most series of one query; what is beyond is left out, and said", live=True)
     ] = 100
-    failures: Annotated[Positive, about("Failures in a row after which it counts as away", live=True)] = 3
+    failures: Failures = 3
 
 
 class ScrapeConfig(Section, frozen=True, kw_only=True):
@@ -70,13 +77,13 @@ class ScrapeConfig(Section, frozen=True, kw_only=True):
     endpoint: Annotated[
         str, about("Its address, such as http://192.168.10.29:9091; without a path /metrics. Empty: none", live=True)
     ] = ""
-    interval: Annotated[float, about("Seconds between two looks", live=True, ge=0.1, le=3600)] = 15
-    timeout: Annotated[Seconds, about("Seconds that an answer may take", live=True)] = 5
+    interval: Interval = 15
+    timeout: Timeout = 5
     families: Annotated[list[MetricName], about("Names of the metrics that are taken; empty: all", live=True)] = []
     max_series: Annotated[
         Positive, about("Most values of one look; what is beyond is left out, and said", live=True)
     ] = 500
-    failures: Annotated[Positive, about("Failures in a row after which it counts as away", live=True)] = 3
+    failures: Failures = 3
 
 
 class GatewaySourceConfig(Section, frozen=True, kw_only=True):
@@ -85,7 +92,61 @@ class GatewaySourceConfig(Section, frozen=True, kw_only=True):
     endpoint: Annotated[
         str, about("Its address, such as http://192.168.10.29:8000; empty: none is asked", live=True)
     ] = ""
-    interval: Annotated[float, about("Seconds between two questions", live=True, ge=0.1, le=3600)] = 5
-    timeout: Annotated[Seconds, about("Seconds that an answer may take", live=True)] = 2
+    interval: Interval = 5
+    timeout: Timeout = 2
     path: Annotated[UrlPath, about("Path that answers 2xx when it is well", live=True)] = "/health"
-    failures: Annotated[Positive, about("Failures in a row after which it counts as away", live=True)] = 3
+    failures: Failures = 3
+
+
+class WatchedConfig(Section, frozen=True, kw_only=True):
+    """A directory with all below it; what begins with a dot, and symbolic links, are left out."""
+
+    path: Annotated[str, about("The directory", live=True, pattern="^/")]
+    topic: Annotated[str, about("What its files are about, told in the events; empty: nothing", live=True)] = ""
+    include: Annotated[list[str], about("Names of files that count, such as *.md; empty: all", live=True)] = []
+
+
+class ActivityConfig(Section, frozen=True, kw_only=True):
+    """Files that come, change and go, as events file.activity."""
+
+    directories: Annotated[list[WatchedConfig], about("What is watched; empty: nothing", live=True)] = []
+    interval: Annotated[float, about("Seconds between two looks", live=True, ge=0.1, le=3600)] = 2
+    max_files: Annotated[Positive, about("Most files that are watched in all", live=True, le=1_000_000)] = 20_000
+    failures: Failures = 3
+
+
+class SubjectConfig(Section, frozen=True, kw_only=True):
+    """What is listened to."""
+
+    subject: Annotated[Subject, about("A subject, or many by the wildcards * and >", live=True)]
+    type: Annotated[EventType, about("Type of the events; empty: the subject of the message", live=True)] = ""
+
+
+def default_subjects() -> list[SubjectConfig]:
+    """The three of the EGOS platform."""
+    names = ("egos.sparc.tasks", "egos.llm.logs", "egos.propagation.log")
+    return [SubjectConfig(subject=name) for name in names]
+
+
+class NatsConfig(Section, frozen=True, kw_only=True):
+    """Messages of a NATS server; each becomes an event."""
+
+    endpoint: Annotated[
+        str, about("Its address, such as nats://127.0.0.1:4222, with TLS tls://…; empty: none is heard", live=True)
+    ] = ""
+    subjects: Annotated[
+        list[SubjectConfig],
+        about("What is listened to; the first that fits a message says its type", live=True, min_length=1),
+    ] = msgspec.field(default_factory=default_subjects)
+    username: Annotated[str, about("User to log in as; empty: none", live=True)] = ""
+    password_file: Annotated[
+        str, about("File with the user's password; empty: $CREDENTIALS_DIRECTORY/nats-password", live=True)
+    ] = ""
+    token_file: Annotated[
+        str, about("File with a token, without a user; empty: $CREDENTIALS_DIRECTORY/nats-token", live=True)
+    ] = ""
+    ca_file: Annotated[
+        str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)
+    ] = ""
+    timeout: Annotated[Seconds, about("Seconds that a connection may take to come about", live=True)] = 5
+    failures: Failures = 3

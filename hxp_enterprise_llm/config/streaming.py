@@ -297,6 +297,7 @@ def default_channels() -> dict[str, ChannelConfig]:
         "memory": (["engine.memory"], "Figures of the analytics engine's memory"),
         "graph": (["engine.graph"], "Figures of the analytics engine's graph"),
         "dashboard_updates": (["dashboard.*"], "Refreshed dashboard data"),
+        "feedback": (["feedback"], "What people said in the page"),
     }
     return {name: ChannelConfig(types=types, description=text) for name, (types, text) in table.items()}
 

@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.paths import KeyPath, suggestion
 from hxp_enterprise_llm.config.rules import Label
-from hxp_enterprise_llm.config.sources import MetricName, UrlPath
+from hxp_enterprise_llm.config.sources import EventType, MetricName, Subject, UrlPath
 from hxp_enterprise_llm.config.types import Duration, DurationOrNone, Name, TypePattern
 
 _TYPES = {
@@ -32,6 +32,9 @@ PATTERNS = {
     get_args(Label)[1].pattern: "a name of at most 64 letters, digits and '_', no digit first",
     get_args(MetricName)[1].pattern: "a name of at most 128 letters, digits, '_' and ':', no digit first",
     get_args(UrlPath)[1].pattern: "a path such as /health, without a query",
+    "^/": "an absolute path such as /srv/documents",
+    get_args(EventType)[1].pattern: "an event type such as llm.request.completed, or empty",
+    get_args(Subject)[1].pattern: "a subject such as egos.llm.logs, egos.*.logs or egos.>",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of at most 64 letters, digits, '_', '.' and '-'",
 }
 """What the patterns of the types mean."""

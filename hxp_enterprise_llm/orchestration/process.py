@@ -13,6 +13,7 @@ import structlog
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 from hxp_enterprise_llm.orchestration.systemd import feed_watchdog
+from hxp_enterprise_llm.orchestration.workers.release import EX_OTHER_RELEASE, OtherRelease
 
 log = structlog.get_logger("process")
 
@@ -73,6 +74,9 @@ class Process:
                 self._notify("STOPPING=1")
                 await self._orchestrator.stop()
         fatal = self._orchestrator.fatal
+        if isinstance(fatal, OtherRelease):
+            log.error("process.outdated", error=str(fatal))
+            return EX_OTHER_RELEASE
         if fatal is not None:
             log.error("process.failed", error=str(fatal))
             return EX_SOFTWARE

@@ -30,7 +30,7 @@ from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import json_response
-from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
+from hxp_enterprise_llm.telemetry.exposition import instrument_process, page
 from hxp_enterprise_llm.telemetry.health import Part, report, worst
 from hxp_enterprise_llm.telemetry.lag import LagSampler
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
@@ -228,7 +228,7 @@ class ServiceServer:
         return json_response({"status": "ok" if ready else "not ready"}, status=200 if ready else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        content_type, body = render(self.context.registry, request.headers.get("Accept", ""))
+        content_type, body = await page(self.context.registry, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _openapi(self, request: web.Request) -> web.Response:

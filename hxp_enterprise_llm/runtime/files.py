@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors of whoever finds no room."""
 
 
 def put(path: Path, content: bytes) -> None:
@@ -25,6 +30,15 @@ def put(path: Path, content: bytes) -> None:
         making.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def leave_to_owner(path: Path) -> None:
+    """Let what root has made belong to the owner of its directory, who could not use it else. Raises OSError."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        # A root without this right, as in a container, works for itself.
+        with suppress(PermissionError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def sync(path: Path) -> None:

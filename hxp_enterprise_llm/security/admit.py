@@ -35,7 +35,7 @@ ENCODINGS = ("gzip", "deflate", "identity")
 """Content encodings of a body that are taken, one layer of them."""
 
 _BELIEVED = "X-Forwarded-For"
-_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Proto", "X-Forwarded-Host")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_SCOPES: frozenset[str] = frozenset()
 _SCHEMES = ("bearer", "apikey")
@@ -130,8 +130,9 @@ def _foreign_host(host: Authority) -> Refusal:
 
 def _target_authority(head: RequestHead) -> str | None:
     """The authority of an absolute request target; None when the target is a path."""
-    scheme, mark, rest = head.target.partition("://")
-    if not mark or scheme.lower() not in ("http", "https"):
+    _, mark, rest = head.target.partition("://")
+    # Whatever the scheme: what reads the request behind us may take its host from there.
+    if head.target.startswith("/") or not mark:
         return None
     for end in "/?#":
         rest = rest.partition(end)[0]

@@ -15,8 +15,8 @@ from prometheus_client import Counter
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security import cors
 from hxp_enterprise_llm.security.admit import RequestHead, admit, behind_proxies
+from hxp_enterprise_llm.security.asked import PlainRequest
 from hxp_enterprise_llm.security.body import LEASE
-from hxp_enterprise_llm.security.front.asked import PlainRequest
 from hxp_enterprise_llm.security.local import asker_of
 from hxp_enterprise_llm.security.model import Asked, Handler, Principal, Refusal, Route
 from hxp_enterprise_llm.security.policy import Policy

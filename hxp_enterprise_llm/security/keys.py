@@ -21,6 +21,7 @@ import yaml
 
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.event.model import parse_rfc3339
+from hxp_enterprise_llm.runtime.yaml_text import BaseLoader
 from hxp_enterprise_llm.security.model import KEY_SCOPES
 from hxp_enterprise_llm.telemetry.text import clean
 
@@ -118,7 +119,7 @@ def load_keys(path: str) -> Keyring:
         return NO_KEYS
     try:
         # Every scalar stays text: a digest of digits alone must not become a number, nor a date an object.
-        entries = yaml.load(_content(path), Loader=yaml.BaseLoader)
+        entries = yaml.load(_content(path), Loader=BaseLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise KeysError(path, "", f"is no YAML: {clean(' '.join(str(error).split()))}") from None
     if entries in (None, ""):

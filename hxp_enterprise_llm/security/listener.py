@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -17,11 +18,13 @@ from hxp_enterprise_llm.security.capacity import Capacity
 from hxp_enterprise_llm.security.front.door import DOOR
 from hxp_enterprise_llm.security.front.reception import Reception
 from hxp_enterprise_llm.security.newcomers import Newcomers
+from hxp_enterprise_llm.security.sendbuffer import bound
 from hxp_enterprise_llm.telemetry.text import clean
 
 log = structlog.get_logger("listener")
 
 BACKLOG = 4096
+ANY_ADDRESS = "0.0.0.0"
 LAST_TURNS = 4
 USER_TIMEOUT_MS = 30_000
 KEEPALIVE_SECONDS = 75.0
@@ -76,6 +79,14 @@ def _listen_error(host: str, port: int, error: OSError) -> ListenError:
     if error.errno == errno.EADDRNOTAVAIL:
         return ListenError(host, port, "this host has no such address", "see its addresses with: ip address")
     return ListenError(host, port, error.strerror or str(error), "see the addresses in use with: ss -ltn")
+
+
+def _arrival(sock: socket.socket) -> tuple[str, int] | None:
+    """Where all the connections of a listening socket arrive; None: it may be at any address of the host."""
+    if sock.family != socket.AF_INET:
+        return None
+    host, port = sock.getsockname()
+    return None if host == ANY_ADDRESS else (host, port)
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -185,7 +196,10 @@ class Listener:
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
                 # Who acknowledges nothing for so long is gone; the system itself would wait a quarter of an hour.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-        server = await asyncio.get_running_loop().create_server(self._reception.make, sock=sock, backlog=BACKLOG)
+            if self._reception.door.has_streams:
+                bound(sock)
+        make = partial(self._reception.make, _arrival(sock))
+        server = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=BACKLOG)
         self._servers.append(server)
         return server
 

@@ -59,15 +59,25 @@ class StepAside(Exception):
     """A lean handler leaves the request to the one that aiohttp runs; it has changed nothing and counted nothing."""
 
 
-LeanStream = Callable[[Asked], None]
-"""Takes the connection: gives its transport another protocol and writes the head of the answer, all in one step.
+OpenStream = Callable[[asyncio.Transport, str], None]
+"""Takes a connection: gives its transport another protocol and writes the head of the answer, all in one step.
 
+The text is the key of a WebSocket, the one thing in a head that is another for each connection; empty without one.
 Raises StepAside or Problem when it would not; then the request is put before the handler of the route.
+"""
+
+LeanStream = Callable[[Asked], OpenStream]
+"""Reads all that a head says but that key, once for the requests of an address whose heads are the same.
+
+Raises StepAside or Problem, as `OpenStream` does. What can change meanwhile, `OpenStream` asks each time.
 """
 
 
 Begun = Callable[[tuple[int, bytes] | Exception | None], None]
 """Told once, in a later turn of the loop, status and JSON, or the Problem; None: `answer` has to be asked after all."""
+
+Begin = Callable[[bytes, Begun], bool]
+"""Has a body answered without a task: True when `Begun` will be told the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +89,11 @@ class LeanPost:
     limit: Callable[[], int]
     """Most bytes of a body."""
     budget: BodyBudget
-    begin: Callable[[Asked, bytes, Begun], bool] | None = None
-    """The same without a task, for what is usual: True when `Begun` will be told the answer."""
+    prepare: Callable[[Asked], Begin | None] = lambda asked: None
+    """Reads all that the head says, once for the requests of a client whose heads are the same.
+
+    The answer has their bodies answered without a task, as far as they are usual; None: they take one.
+    """
 
 
 JSON_BODY = ("application/json",)

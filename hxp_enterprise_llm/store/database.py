@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from hxp_enterprise_llm.store.errors import StoreClosed, StoreError, StoreUnavailable
+from hxp_enterprise_llm.runtime.ownership import FileLock, Owned
+from hxp_enterprise_llm.store.errors import StoreClosed, StoreError, StoreInUse, StoreUnavailable
 from hxp_enterprise_llm.store.migrations import MIGRATIONS
 
 T = TypeVar("T")
@@ -27,17 +28,26 @@ class Store:
     """Transactions on the file `path`. `executor` must run one call at a time; without one the store has its own."""
 
     def __init__(
-        self, path: Path, *, executor: Executor | None = None, failed: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        *,
+        executor: Executor | None = None,
+        failed: Callable[[], None] = lambda: None,
+        owned: bool = False,
     ) -> None:
-        """`failed` is told of each transaction that the file did not take, in the store's thread."""
+        """`owned`: no other process may open it as its own meanwhile.
+
+        `failed` is told of each transaction that the file did not take, in the store's thread.
+        """
         self.path, self._failed = path, failed
         self._executor = executor or ThreadPoolExecutor(1, "store")
         self._owns_executor = executor is None
         self._engine: Engine | None = None
         self._revision = ""
+        self._lock = FileLock(lock_of(path)) if owned else None
 
     async def open(self) -> None:
-        """Create or open the file and bring its tables up to date. Raises StoreUnavailable, StoreTooNew."""
+        """Create or open the file and bring its tables up to date. Raises StoreUnavailable, StoreInUse, StoreTooNew."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._open)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -53,7 +63,7 @@ class Store:
         """Let go of the file. Idempotent."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await asyncio.get_running_loop().run_in_executor(self._executor, engine.dispose)
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._let_go, engine)
         if self._owns_executor:
             self._executor.shutdown(wait=False)
 
@@ -77,20 +87,38 @@ class Store:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._lock is not None:
+                self._lock.acquire()
             _close_to_others(self.path)
+        except Owned as owned:
+            raise StoreInUse(self.path, owned.owner) from None
         except OSError as error:
+            self._release()
             raise StoreUnavailable(self.path, f"{error.filename}: {error.strerror}") from error
         engine = _engine(self.path)
         try:
             self._revision = _migrate(engine, self.path)
         except DBAPIError as error:
-            engine.dispose()
+            self._let_go(engine)
             raise StoreUnavailable(self.path, _reason(self.path, error)) from error
         except StoreError:
-            engine.dispose()
+            self._let_go(engine)
             raise
         self._engine = engine
         log.info("store.opened", path=str(self.path), revision=self._revision)
+
+    def _let_go(self, engine: Engine) -> None:
+        engine.dispose()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def lock_of(path: Path) -> Path:
+    """Of whom a store is: the file beside it that names the process."""
+    return path.with_suffix(".lock")
 
 
 def _close_to_others(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreUnavailable     the file cannot be opened, read or written; carries path and reason
+├── StoreInUse           another process has it; carries path and owner
 ├── StoreTooNew          a newer release wrote the file
 └── StoreClosed          used before open or after close
 """
@@ -22,6 +23,18 @@ class StoreUnavailable(StoreError):
 
     def __str__(self) -> str:
         return f"the store {self.path} cannot be used: {self.reason}"
+
+
+class StoreInUse(StoreError):
+    def __init__(self, path: Path, owner: str) -> None:
+        super().__init__(path, owner)
+        self.path, self.owner = path, owner
+
+    def __str__(self) -> str:
+        return (
+            f"the store {self.path} is in use by {self.owner}; one process owns a store:"
+            " end that one, or give this one a state.directory of its own"
+        )
 
 
 class StoreTooNew(StoreError):

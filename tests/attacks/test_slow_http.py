@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.attacks.slowhttp import slow_http
 from tests.attacks.victim import victim
 
@@ -13,7 +11,6 @@ MOST_BYTES = 300 * 1024 * 1024
 CONNECTIONS, SECONDS = 100, 6
 
 
-@pytest.mark.timeout(90)
 async def test_slow_clients_do_not_hinder_a_good_one(tmp_path: Path) -> None:
     """A new client is answered throughout, the stream loses nothing, and no connection is left over."""
     async with victim(tmp_path) as daemon:

@@ -13,7 +13,8 @@ import aiohttp
 
 from tests.integration.daemon import Daemon
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS, PATIENCE_SECONDS = 5.0, 30.0
+"""For an answer that may not come at all, and for one that must."""
 
 
 def victim(
@@ -62,31 +63,34 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-async def talk(host: str, port: int, *parts: bytes, idle: float = 0.3) -> bytes:
-    """Send bytes as they are; what comes back until the other side closes, or has been silent for `idle` seconds."""
+async def talk(host: str, port: int, raw: bytes, *, idle: float = 0.3, expected: int = 0) -> bytes:
+    """Send bytes as they are; what comes back until the other side closes, or has been silent for `idle` seconds.
+
+    `expected`: so many answers are waited for however long they take; 0: the first, if it comes in some seconds.
+    """
     reader, writer = await asyncio.open_connection(host, port)
     received = bytearray()
     try:
-        with contextlib.suppress(ConnectionError):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-            async with asyncio.timeout(ANSWER_SECONDS):
-                received += await reader.read(65536)  # the first answer takes as long as it takes
-            with contextlib.suppress(TimeoutError):
-                while received:
-                    async with asyncio.timeout(idle):
-                        more = await reader.read(65536)
-                    if not more:
-                        break
-                    received += more
-    except TimeoutError:
-        pass
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            writer.write(raw)
+            await writer.drain()
+            while True:
+                missing = _answers(received) < (expected or 1)
+                async with asyncio.timeout(idle if not missing else PATIENCE_SECONDS if expected else ANSWER_SECONDS):
+                    more = await reader.read(65536)
+                if not more:
+                    break
+                received += more
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     return bytes(received)
+
+
+def _answers(received: bytes | bytearray) -> int:
+    """How many have begun, interim ones not counted."""
+    return len(re.findall(rb"HTTP/1\.[01] (?:101|[2-5]\d\d)", received))
 
 
 def statuses(received: bytes) -> list[int]:

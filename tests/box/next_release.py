@@ -1,4 +1,4 @@
-"""The release after this one: a higher number, tables of a newer revision, a file of the configuration worded anew."""
+"""The release after this one: a higher number, tables of a newer revision, a key of the configuration that is new."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("must_be_given", sa.String(8), nullable=False, server_default=""))
 '''
 WHEELS_INSTALLED = re.compile(r'^    pip "\$new" install .*--require-hashes.*$', re.MULTILINE)
+KEY = (
+    "class StateConfig(Section, frozen=True, kw_only=True):\n",
+    'class StateConfig(Section, frozen=True, kw_only=True):\n    must_be_given: Annotated[str, about("New")] = ""\n',
+)
+
+
+def put(file: Path, old: str, new: str) -> None:
+    """Replace something that is there."""
+    text = file.read_text()
+    assert old in text, old
+    file.write_text(text.replace(old, new))
 
 
 def make(share: Path) -> None:
@@ -35,6 +46,8 @@ def make(share: Path) -> None:
     project = (ROOT / "pyproject.toml").read_text()
     (tree / "pyproject.toml").write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{VERSION}"', project))
     (tree / "hxp_enterprise_llm/store/migrations/versions" / f"{REVISION}_next.py").write_text(MIGRATION)
+    put(tree / "hxp_enterprise_llm/config/common.py", *KEY)
+    put(tree / "config/services/event-processing.yaml", "\nstate:\n", "\nstate:\n  must_be_given: soon\n")
     package = tree / "hxp_enterprise_llm/__init__.py"
     package.write_text(re.sub(r"(?m)^__version__ = .*$", f'__version__ = "{VERSION}"', package.read_text()))
     script = tree / "scripts/install"

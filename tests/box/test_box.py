@@ -81,6 +81,7 @@ def test_an_upgrade_in_place_keeps_what_was_edited_and_starts_nothing(box):
         f"cmp /src/{last_release.EDITED} {STREAMING_YAML}.new",
         f"cmp /src/{last_release.UNTOUCHED} /opt/citadel/{last_release.UNTOUCHED}",
         "test -e /opt/citadel/env.previous/last-release",
+        f"cmp /share/old/{last_release.UNTOUCHED} /opt/citadel/config.previous/services/event-processing.yaml",
         "test ! -e /opt/citadel/env.new",
     )
     assert box.run("stat -c '%a %U %G' /opt/citadel/config /opt/citadel/config/services/*.yaml").splitlines() == [
@@ -237,10 +238,12 @@ def test_the_next_release_and_back_again(box):
     revision = newest_revision()
     box.run(f"test -s {STATE}/state.db.revision-{revision}")
 
-    stop, exchange, away, *look = operations("### Roll back")
-    *copy, start, _ = look[2:]
-    box.run(stop, exchange, away, look[0])
-    assert f"has revision {next_release.REVISION}, this release knows {revision}" in box.run(look[1], status=2)
+    stop, exchange, away, check, put_away, put_back, look, *copy, start, _ = operations("### Roll back")
+    box.run(stop, exchange, away)
+    # Nobody has edited the file; the newer release has laid its own there.
+    assert "state.must_be_given: unknown key" in box.run(check, status=78)
+    box.run(put_away, put_back, check)
+    assert f"has revision {next_release.REVISION}, this release knows {revision}" in box.run(look, status=2)
     box.run(f"systemctl start {GATEWAY}", status=1)
     box.until(f"systemctl is-active {GATEWAY}.socket", "inactive")
     # A connection that waited at the port may have started it once more.
@@ -253,7 +256,7 @@ def test_the_next_release_and_back_again(box):
     assert '"ops@x"' in get(box, "/notifications/dead")
     box.until(f"curl --silent {BASE}:9102/health", '"status":"healthy"')
     assert "store.whole" in box.run("hxp doctor", status=None)
-    box.run(f"rm -r /opt/citadel/env.failed {STATE}/newer")
+    box.run(f"rm -r /opt/citadel/env.failed /opt/citadel/config.failed {STATE}/newer")
 
 
 def test_everything_stops_in_time(box):
@@ -280,7 +283,9 @@ def test_an_installation_elsewhere_is_staged(box, share):
         f"make --silent -C /tmp/fresh install {stage} PYTHON=/usr/bin/python3 WHEELS=/src/build/wheels",
         within=200,
     )
-    assert box.run("grep -rIl -e /opt/citadel /tmp/stage/etc /tmp/stage/srv/citadel/env/bin || true") == ""
+    parts = ("env/bin", "config", "hxp-enterprise-llm")
+    named = ("/tmp/stage/etc", *(f"/tmp/stage/srv/citadel/{part}" for part in parts))
+    assert box.run(f"grep -rIl -e /opt/citadel {' '.join(named)} || true") == ""
     assert box.run("grep -rIl /tmp/stage /tmp/stage || true") == ""
     box.run("test ! -e /srv/citadel", "mv /tmp/stage/srv/citadel /srv/")
     assert f"hxp, version {__version__}" in box.run("/srv/citadel/env/bin/hxp --version")
@@ -289,24 +294,43 @@ def test_an_installation_elsewhere_is_staged(box, share):
     box.run("rm -r /tmp/stage /tmp/fresh")
 
 
+def test_a_package_does_not_go_over_it(box, deb, share):
+    """dpkg runs the scripts of the refused package all the same, to clean up: nothing of ours is theirs to remove."""
+    output, _ = deb.communicate(timeout=120)
+    assert deb.returncode == 0, output
+    [package] = share.glob("citadel_*.deb")
+    before = box.run("find /opt/citadel /var/lib/citadel -type f | sort | md5sum")
+    assert "run `make uninstall` first" in box.run(f"dpkg --install /share/{package.name}", status=1)
+    assert box.run("find /opt/citadel /var/lib/citadel -type f | sort | md5sum") == before
+    # One that was removed and not purged, before the installation.
+    box.run("sh /src/deploy/debian/postrm purge")
+    assert box.run("find /opt/citadel /var/lib/citadel -type f | sort | md5sum") == before
+    assert f"hxp, version {__version__}" in box.run("hxp --version")
+
+
+def test_who_may_not_look_at_it_is_told_so(box):
+    """Nobody's own user, as any program of the host may be: words, no traceback."""
+    for command in ("doctor", "backup /tmp/never"):
+        said = box.run(f"setpriv --reuid nobody --regid nogroup --clear-groups hxp {command}", status=78)
+        assert said.strip().endswith("cannot be read by this user: use sudo, or be in the group citadel")
+
+
 def test_uninstall_keeps_what_is_the_operators(box):
     """Refused while something runs; then data and edited configuration stay, all else goes."""
     uninstall = "make --silent -C /src uninstall"
     box.run(f"systemctl start {PROCESSING}.socket")
     assert "The services run: systemctl stop 'citadel*'" in box.run(uninstall, status=2)
-    box.run(f"systemctl stop {PROCESSING}.socket")
+    box.run(f"systemctl stop {PROCESSING}.socket", f"systemctl enable citadel.target {GATEWAY}")
     output = box.run(uninstall)
     assert "Kept what you have edited: config/services/data-streaming-api.yaml" in output
     assert "Kept the data in /var/lib/citadel" in output
     assert box.run("find /opt/citadel -type f").split() == [STREAMING_YAML]
-    assert box.run("find /etc /usr /opt -name 'citadel*' -type f").split() == []
+    assert box.run("find /etc /usr /opt -name 'citadel*' \\( -type f -o -type l \\)").split() == []
     assert "citadel" not in box.run("systemctl list-unit-files", "ls /usr/local/bin")
 
 
 def test_the_package_installs_upgrades_and_is_purged(box, deb, share):
     """dpkg keeps what was edited; nothing is started by it; a removal keeps the data, a purge does not."""
-    output, _ = deb.communicate(timeout=120)
-    assert deb.returncode == 0, output
     [package] = share.glob("citadel_*.deb")
     box.run(f"dpkg --force-confold --install /share/{package.name}")
     assert "renamed_rule" in box.run(f"cat {STREAMING_YAML}")
@@ -328,7 +352,17 @@ def test_the_package_installs_upgrades_and_is_purged(box, deb, share):
     assert "# the next release" in box.run("cat /opt/citadel/config/services/event-processing.yaml")
     assert "renamed_rule" in box.run(f"cat {STREAMING_YAML}")
     assert box.show(PROCESSING, "MainPID") == process
-    box.run("systemctl restart 'citadel-*.service'", "dpkg --remove citadel")
+    box.run("systemctl restart 'citadel-*.service'")
+
+    # An upgrade that fails before it has begun, and a `make install` beside dpkg: all stays as it is.
+    box.run(
+        "echo 'exit 1' >/tmp/next/DEBIAN/preinst",
+        "dpkg-deb --root-owner-group -Znone --build /tmp/next /tmp/bad.deb >/dev/null",
+    )
+    box.run("dpkg --force-confold --install /tmp/bad.deb", status=1)
+    assert "The package citadel is installed" in box.run("make --silent -C /src install", status=2)
+    assert placed(box) == list(range(last_release.EVENTS + 1))
+    box.run("hxp --version", "systemctl restart 'citadel-*.service'", "dpkg --remove citadel")
     assert box.run("systemctl is-active 'citadel-*'", status=None).split() == []
     box.run("test -s /var/lib/citadel/data-streaming-api/state.db", f"test -s {STREAMING_YAML}")
     box.run("dpkg --purge citadel", "test ! -e /opt/citadel", "test ! -e /var/lib/citadel")

@@ -62,7 +62,7 @@ class JavaScript:
         """Wait until so many events with these members have come that pass the check; answers them."""
         wanted = {"event": event} | members
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while (
                     len(found := [each for each in self.seen if wanted.items() <= each.items() and check(each)]) < count
                 ):
@@ -76,7 +76,7 @@ class JavaScript:
         """Ask and wait for the answer, or for the code of the refusal."""
         start = len(self.seen)
         self.do(query, **members)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 for each in self.seen[start:]:
                     if each["event"] in ("answer", "refused") and each["of"] == query:
@@ -88,7 +88,7 @@ class JavaScript:
         """Close its input, upon which it ends."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._process.wait()
             await self._reader
 

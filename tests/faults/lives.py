@@ -28,7 +28,7 @@ BATCH = 10
 BATCHES = 30
 """What a life is asked to store, unless it ends before."""
 PACE_SECONDS = 0.01
-RECOVERY_SECONDS = 8.0
+RECOVERY_SECONDS, REQUEST_SECONDS = 30.0, 30.0
 """Five, and what a busy machine takes."""
 TYPES = ["sim.*", "llm.*", "alert.*"]
 EX_OK, EX_SOFTWARE, EX_CANTCREAT = 0, 70, 73
@@ -74,34 +74,43 @@ class Lives:
         self.history = History(order={"p0": []})
         self._reader = Reader("reader", from_beginning=True)
         self.history.readers.append(self._reader)
-        self._number = self._operations = 0
+        self._number = self._operations = self._point = 0
         self._calm = False
         self._broken: list[str] = []
 
-    async def life(self, fault: str, batches: int = BATCHES) -> Life:
-        """Start with a fault, store batches, stop; a life that the fault ends is over then."""
-        self._orders.give(fault)
+    async def life(self, fault: str, batches: int = BATCHES, most: int = 0) -> Life:
+        """Start with a fault, store batches, stop; a life that the fault ends is over then.
+
+        `most`: so many batches for the fault to come. Some operations come with time: a fast machine needs more for it.
+        """
+        self._give(fault)
         self._broken = []
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session:
-            status = await self._live(session, batches)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
+            status = await self._live(session, batches, most)
         action = fault.rpartition(":")[2]
         allowed = {-signal.SIGKILL} if action in ("kill", "short") else {EX_SOFTWARE, EX_CANTCREAT}
         if status is not None and status not in allowed:
             self._broken.append(f"ended with {status}: {''.join(self._daemon.output[-5:])}")
         return Life(fault, status, self._operations if status is None else self._orders.operations, self._broken)
 
-    async def _live(self, session: aiohttp.ClientSession, batches: int) -> int | None:
+    def _give(self, fault: str = "") -> None:
+        self._orders.give(fault)
+        self._point = int(fault.split(":")[1]) if fault else 0
+
+    async def _live(self, session: aiohttp.ClientSession, batches: int, most: int) -> int | None:
         try:
             await self._daemon.start()
         except AssertionError:
             return await self._status()
         reading = asyncio.create_task(self._read())
         try:
-            for _ in range(batches):
+            for number in range(max(batches, most)):
+                if number >= batches and self._orders.operations >= self._point:
+                    break
                 await self._store(session)
                 await asyncio.sleep(PACE_SECONDS)
             self._operations = self._orders.operations
-            self._orders.give()
+            self._give()
             await self._be_well(session)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return await self._status(error)
@@ -140,7 +149,7 @@ class Lives:
                 refused = now
                 await self._tell_truth(session, answer.status, body)
                 # The operator makes room.
-                self._orders.give()
+                self._give()
             if now - refused > RECOVERY_SECONDS:
                 self._broken.append(f"I8 refused for {now - refused:.0f} s after the fault is gone: {body}")
                 raise TimeoutError
@@ -195,17 +204,19 @@ class Lives:
 
     async def settle(self) -> list[str]:
         """A life without faults, in which all come to rest; answers everything that is broken."""
-        self._orders.give()
+        self._give()
         self._broken, self._calm = [], True
         await self._daemon.start()
         reading = asyncio.create_task(self._read())
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
                 await self._rest(session)
                 await self._be_well(session)
                 self.history.final = [got async for got in _whole_log(session, self._daemon.events)]
         except AssertionError as error:
             self._broken.append(f"I1 {error}")
+        except TimeoutError:
+            self._broken.append(f"I8 a request was not answered within {REQUEST_SECONDS:.0f} s")
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -216,12 +227,11 @@ class Lives:
 
     async def _rest(self, session: aiohttp.ClientSession) -> None:
         """Until the reader has everything and the last alert is over, while requests go well."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             await self._store(session)
             await asyncio.sleep(0.2)
-            alerts = [got.type for got in self._reader.items if got and got.type.startswith("alert.")]
-            if alerts[-1:] != ["alert.firing"] and self._has_everything() and not await self._firing(session):
+            if self._has_everything() and not await self._untold(session) and self._all_over():
                 self.history.rested = True
                 return
         self._broken.append("I8 the reader or the rules do not come to rest")
@@ -229,10 +239,17 @@ class Lives:
     def _has_everything(self) -> bool:
         return self.history.order["p0"][-1] in self._reader.arrivals
 
-    async def _firing(self, session: aiohttp.ClientSession) -> bool:
+    def _all_over(self) -> bool:
+        """Whether the last alert that the reader knows of has ended; asked once nothing is left to be told."""
+        alerts = [got.type for got in self._reader.items if got and got.type.startswith("alert.")]
+        return alerts[-1:] != ["alert.firing"]
+
+    async def _untold(self, session: aiohttp.ClientSession) -> bool:
+        """Whether a rule fires, or something of one that did is still to be told: the log may get it later."""
         async with session.get(f"{self._daemon.gateway}/notifications/status") as answer:
-            rules = (await answer.json())["rules"]
-        return any(rule["state"] != "ok" for rule in rules)
+            status = await answer.json()
+        waiting = any(status["outbox"][state] for state in ("queued", "in_flight", "retry"))
+        return waiting or any(rule["state"] != "ok" for rule in status["rules"])
 
 
 def _event(number: int, failing: bool) -> dict[str, Any]:

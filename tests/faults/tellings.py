@@ -35,6 +35,8 @@ _DOMAIN = "example.org"
 _REACH_SECONDS = 8.0
 """A step that has not come by then does not come: the process is killed where it is."""
 _SETTLE_SECONDS = 120.0
+_START_SECONDS = 300.0
+"""On a busy machine a start takes long, and a life that is given up before it has begun shows nothing."""
 
 GATEWAY = """
 real_time_notifications:
@@ -106,7 +108,7 @@ class World:
         arguments = ("--config", str(self._scratch / "gateway.yaml"))
         arguments += ("--processing-config", str(self._scratch / "processing.yaml"))
         within = (sys.executable, "-m", "tests.faults.dying", step, str(nth))
-        return self._daemon(self._data, *arguments, within=within)
+        return self._daemon(self._data, *arguments, within=within, start_seconds=_START_SECONDS)
 
     async def _life(self, step: str) -> None:
         nth = self._rng.choice((1, 1, 2, 3, 5))

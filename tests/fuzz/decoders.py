@@ -33,8 +33,9 @@ from hxp_enterprise_llm.event.sources.forms import Elements, split
 from hxp_enterprise_llm.event.sources.schema_files import parse_schema
 from hxp_enterprise_llm.event.sources.strict_json import read
 from hxp_enterprise_llm.event.streaming.centrifuge.model import AskBounds, AskHistory
+from hxp_enterprise_llm.event.streaming.centrifuge.signatures import hmac_key
 from hxp_enterprise_llm.event.streaming.centrifuge.tags import TagsFilter
-from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier, hmac_key
+from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
 from hxp_enterprise_llm.event.streaming.compress import agree, choose_coding
 from hxp_enterprise_llm.event.streaming.cursor import parse_wish
 from hxp_enterprise_llm.event.streaming.encode import Message
@@ -46,7 +47,7 @@ from hxp_enterprise_llm.security.admit import Policy, RequestHead, admit
 from hxp_enterprise_llm.security.inflate import STEP_BYTES, Inflater
 from hxp_enterprise_llm.security.keys import load_keys
 from hxp_enterprise_llm.security.model import EVENT_BODY, Principal, Refusal, Route
-from tests.unit.security.front.test_plainhead import check as check_head
+from tests.unit.security.test_plainhead import check as check_head
 from tests.unit.streaming.centrifuge.commanding import BOUNDS
 from tests.unit.streaming.centrifuge.sessions import Table
 from tests.unit.streaming.frames import Session, make_places

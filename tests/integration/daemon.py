@@ -18,7 +18,7 @@ from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 
-START_SECONDS = 50
+START_SECONDS = 120
 
 
 def embedded_settings(directory: Path) -> Settings:
@@ -61,6 +61,17 @@ def url(orchestrator: StreamingOrchestrator, service: str) -> str:
     return f"http://{host}:{port}"
 
 
+def send(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send a signal to a child that may have ended by itself.
+
+    `Process.send_signal` looks first whether the child is there, and when it has just ended it takes the exit status
+    away from the loop, which then answers 255.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        if process.returncode is None:
+            os.kill(process.pid, number)
+
+
 class Daemon:
     """`hxp up` as a child process on free ports; what it printed tells where it listens."""
 
@@ -71,9 +82,10 @@ class Daemon:
         environ: dict[str, str] | None = None,
         free_ports: bool = True,
         within: Sequence[str] = (),
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """`within`: a command that ends by executing its arguments, with the daemon's among them."""
-        self.data, self._within = data, within
+        self.data, self._within, self._start_seconds = data, within, start_seconds
         self._ports = ["--free-ports"] if free_ports else []
         self._arguments = arguments
         self._environ = {**os.environ, **(environ or {})}
@@ -94,11 +106,11 @@ class Daemon:
         ready = asyncio.Event()
         self._reader = asyncio.create_task(self._read(ready))
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 await ready.wait()
         except TimeoutError:
             await self.end(signal.SIGKILL)
-            raise AssertionError(f"not ready within {START_SECONDS} s:\n" + "".join(self.output)) from None
+            raise AssertionError(f"not ready within {self._start_seconds} s:\n" + "".join(self.output)) from None
         if not self.gateway:
             raise AssertionError("the daemon ended:\n" + "".join(self.output))
 
@@ -129,8 +141,7 @@ class Daemon:
         """Send a signal and wait for the end; answers the exit status."""
         assert self._process is not None
         assert self._reader is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        send(self._process, number)
         async with asyncio.timeout(30):
             status = await self._process.wait()
             await self._reader

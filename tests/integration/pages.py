@@ -12,6 +12,7 @@ import aiohttp
 from playwright.async_api import Page, expect
 
 from tests.integration.daemon import Daemon
+from tests.ports import free_port
 
 VIEWS = [
     "/",
@@ -51,6 +52,14 @@ async def busy_daemon(directory: Path) -> AsyncIterator[Daemon]:
     async with Daemon(directory / "data", "--config", str(config)) as daemon:
         await publish(daemon, traffic())
         yield daemon
+
+
+def lasting_daemon(directory: Path) -> Daemon:
+    """One whose page has the same address in each of its lives."""
+    config = directory / "data-streaming-api.yaml"
+    config.write_text(f"service: {{port: {free_port()}}}\nlive_dashboard: {{ports: {{}}}}\n")
+    environ = {"EVENT_PROCESSING_PORT": "0"}
+    return Daemon(directory / "data", "--config", str(config), environ=environ, free_ports=False)
 
 
 def traffic() -> list[dict[str, Any]]:
@@ -94,7 +103,7 @@ async def ask(address: str) -> Any:
         return await answer.json()
 
 
-async def true(page: Page, condition: str, within: float = 20) -> None:
+async def true(page: Page, condition: str, within: float = 30) -> None:
     """Wait until it is; not by the page's own means, its content policy forbids `eval`."""
     async with asyncio.timeout(within):
         while not await page.evaluate(condition):
@@ -104,7 +113,7 @@ async def true(page: Page, condition: str, within: float = 20) -> None:
 async def opened(page: Page, address: str) -> None:
     """Go there, and wait until it is live, everything is answered that it asked for, and that is painted."""
     await page.goto(address)
-    await expect(page.locator("#live-text")).to_have_text("Live", timeout=20_000)
+    await expect(page.locator("#live-text")).to_have_text("Live")
     await settled(page)
 
 

@@ -16,16 +16,24 @@ from typing import Any
 import aiohttp
 import msgspec
 import psutil
-import pytest
 import yaml
 
+from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.event.model import rfc3339
-from tests.integration.test_two_services import free_port
-
-pytestmark = pytest.mark.timeout(180)  # each test starts two interpreters, some of them several times
+from hxp_enterprise_llm.orchestration.workers.release import EX_OTHER_RELEASE
+from tests.integration.daemon import send
+from tests.ports import free_port
 
 QUIET = {"sources": {"host": {"enabled": False}}}
 CALL = {"model": "gpt-4o-mini", "agent": "a1", "latency_ms": 100, "input_tokens": 30, "output_tokens": 12}
+
+UPGRADED = """
+from pathlib import Path
+import hxp_enterprise_llm
+if Path(__file__).with_name("upgraded").exists():
+    hxp_enterprise_llm.__version__ = "99.0.0"
+"""
+"""Read by each interpreter that starts."""
 
 
 class Service:
@@ -105,8 +113,7 @@ class Service:
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; answers the exit status."""
         await self.session.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        send(self.process, number)
         async with asyncio.timeout(30):
             return await self.process.wait()
 
@@ -133,6 +140,11 @@ def calls(start: int, count: int) -> list[dict[str, Any]]:
         {"id": f"c{number}", "source": "/t", "type": "llm.request.completed", "data": CALL}
         for number in range(start, start + count)
     ]
+
+
+def restarts(reason: str) -> str:
+    """The series that counts those."""
+    return f'citadel_workers_restarts_total{{reason="{reason}",worker="aggregation"}}'
 
 
 async def test_two_processes_answer_as_one(tmp_path):
@@ -187,13 +199,19 @@ async def test_its_death_costs_no_event_and_doubles_none(tmp_path):
                 stored += 100
                 if number == 20:
                     victim.kill()
-            parts = await service.until_parts(lambda parts: parts["analytics"]["status"] == "degraded")
+                    # Asked from now on: a successor may be there before the rest is posted.
+                    away = asyncio.create_task(service.until_parts(is_degraded))
+            parts = await away
             assert "away" in parts["analytics"]["reason"] or "no answer" in parts["analytics"]["reason"]
             assert parts["platform"]["status"] == parts["history"]["status"] == "degraded"
             await service.get("/health/ready")
             await service.until_whole()
         await check_totals(service, stored)
-        assert (await service.page())["citadel_workers_restarts_total"] == 3
+        assert (await service.page())[restarts("died")] == 3
+
+
+def is_degraded(parts: dict[str, Any]) -> bool:
+    return parts["analytics"]["status"] == "degraded"
 
 
 async def check_totals(service: Service, stored: int) -> None:
@@ -213,10 +231,10 @@ async def check_totals(service: Service, stored: int) -> None:
 
 async def test_while_it_is_away_whoever_asks_is_told_to_come_again(tmp_path):
     """One that stands still is killed and replaced."""
-    async with serving(tmp_path, worker_timeout=1) as service:
+    async with serving(tmp_path, worker_timeout=4) as service:
         victim = service.child
         victim.suspend()
-        parts = await service.until_parts(lambda parts: parts["analytics"]["status"] == "degraded")
+        parts = await service.until_parts(is_degraded)
         assert "no answer" in parts["analytics"]["reason"]
         await service.post(calls(0, 10))
         async with asyncio.timeout(30):
@@ -229,7 +247,47 @@ async def test_while_it_is_away_whoever_asks_is_told_to_come_again(tmp_path):
                 assert (await answer.json())["error"]["code"] in ("aggregation_away", "analytics_rebuilding")
         await service.until_whole()
         assert (await service.get("/analytics"))["metrics"]["tokens"] == 420
+        assert (await service.page())[restarts("hung")] == 1
         assert "worker.hung" in service.written or "hung worker=aggregation" in service.written
+
+
+async def test_a_scrape_tells_the_lag_of_one_that_gives_no_answer(tmp_path):
+    """An alert on it must fire when the other process has no turn to spare: that is when it is behind."""
+    async with serving(tmp_path, worker_timeout=60) as service:
+        service.child.send_signal(signal.SIGSTOP)
+        try:
+            await service.post(calls(0, 500))
+            async with asyncio.timeout(60):
+                while (page := await service.page())["citadel_processing_lag_events"] < 500:
+                    pass
+            assert page["citadel_workers_unreachable"] == 1
+        finally:
+            service.child.send_signal(signal.SIGCONT)
+        await service.until_whole()
+        async with asyncio.timeout(60):
+            while (await service.page())["citadel_processing_lag_events"]:
+                await asyncio.sleep(0.1)
+
+
+async def test_after_an_upgrade_its_successor_ends_the_whole(tmp_path, monkeypatch):
+    """It would be of the release that is installed now: both processes end, to be started as one release."""
+    (tmp_path / "sitecustomize.py").write_text(UPGRADED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    service = Service(tmp_path)
+    await service.start()
+    await service.post(calls(0, 10))
+    (tmp_path / "upgraded").touch()
+    service.child.kill()
+    async with asyncio.timeout(30):
+        assert await service.process.wait() == EX_OTHER_RELEASE
+    assert f"this is release 99.0.0, the first process is release {__version__}" in service.written
+    assert re.search(r"ERROR process: outdated .*another release is installed", service.written), service.written
+    assert "log: closed" in service.written
+    await service.session.close()
+    (tmp_path / "upgraded").unlink()
+    await service.start()
+    assert (await service.get("/api/v2/tokens"))["total"]["requests"] == 10
+    assert await service.end() == 0
 
 
 async def test_it_ends_with_its_first_process(tmp_path):
@@ -240,7 +298,7 @@ async def test_it_ends_with_its_first_process(tmp_path):
     await service.until_parts(lambda parts: parts["platform"]["position"] >= 300)
     child = service.child
     await service.end(signal.SIGKILL)
-    await asyncio.to_thread(child.wait, 20)
+    await asyncio.to_thread(child.wait, 30)
     await service.start()
     await service.post(calls(300, 10))
     await check_totals(service, 310)
@@ -270,14 +328,14 @@ async def test_a_reload_reaches_it_and_a_faulty_one_changes_nothing(tmp_path):
     async with serving(tmp_path) as service:
         service.configure(analytics={"metrics": [metric]})
         os.kill(service.process.pid, signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while "calls" not in (await service.get("/analytics"))["metrics"]:
                 await asyncio.sleep(0.05)
         await service.post(calls(0, 7))
         assert (await service.get("/analytics"))["metrics"]["calls"] == 7
         service.configure(analytics={"metrics": [metric | {"kind": "sum"}]}, ingest={"max_age": "1d"})
         os.kill(service.process.pid, signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await service.page())["citadel_config_last_reload_successful"] == 1:
                 await asyncio.sleep(0.05)
         assert (await service.get("/analytics"))["metrics"]["calls"] == 7

@@ -5,20 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from hxp_enterprise_llm.config.common import SecurityConfig
-from hxp_enterprise_llm.event.notifications.api import routes
-from hxp_enterprise_llm.security.body import BodyBudget
-from hxp_enterprise_llm.security.edge import build_app
-from hxp_enterprise_llm.security.listener import Listener
-from hxp_enterprise_llm.security.policy import Policy
-from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
 from tests.unit.notifications.engines import Bench
+from tests.unit.notifications.routing.serving import listening
 from tests.unit.notifications.support import config, rule
 
 
@@ -45,21 +38,13 @@ class Amtool:
 
 
 @asynccontextmanager
-async def pointed_at(bench: Bench):
-    policy = Policy.of(SecurityConfig())
-    table = routes(bench.engine, clock=bench.clock, budget=BodyBudget())
-    app = build_app(table, policy=lambda: policy, metrics=ServiceMetrics(CollectorRegistry()))
-    listener = Listener(app, "127.0.0.1", 0, name="test")
-    await listener.start()
-    host, port = listener.address[:2]
-    try:
-        yield Amtool(f"http://{host}:{port}")
-    finally:
-        await listener.stop(1)
+async def pointed_at(bench: Bench) -> AsyncIterator[Amtool]:
+    async with listening(bench) as url:
+        yield Amtool(url)
 
 
 def real_time(bench: Bench) -> None:
-    """amtool reckons with the time of the machine."""
+    """amtool reckons with the time of the machine: what it has made begins now at the latest."""
     bench.clock.set_wall(time.time())
 
 
@@ -68,7 +53,7 @@ async def test_silences_are_made_found_changed_and_ended(tmp_path: Path) -> None
     real_time(bench)
     async with bench.running(), pointed_at(bench) as amtool:
         id = await amtool("silence", "add", "alertname=critical_alert", "team=~a|b", "-c", "known", "-a", "alice")
-        bench.clock.advance(1)
+        real_time(bench)
         (silence,) = await amtool.json("silence", "query", "alertname=critical_alert")
         assert (silence["id"], silence["status"], silence["comment"]) == (id, {"state": "active"}, "known")
         assert [(each["name"], each["value"], each["isRegex"]) for each in silence["matchers"]] == [
@@ -95,7 +80,7 @@ async def test_a_silence_from_amtool_keeps_people_quiet_and_its_end_does_not(tmp
     real_time(bench)
     async with bench.running(), pointed_at(bench) as amtool:
         id = await amtool("silence", "add", "severity=critical", "-c", "drill", "-a", "alice", "-d", "1h")
-        bench.clock.advance(1)
+        real_time(bench)
         await bench.tick(error_rate=0.5)
         (alert,) = await amtool.json("alert", "query", "--silenced")
         assert alert["status"] == {"state": "suppressed", "silencedBy": [id], "inhibitedBy": []}

@@ -16,8 +16,11 @@ import aiohttp
 from tests.integration.daemon import Daemon
 from tests.integration.test_process import hxp
 
+PAUSE_SECONDS = 0.01
+"""After each batch of a publisher, so that a fast machine does not publish ever so much."""
 SECRET = "xoxb-never-in-a-backup-4711"
-PROCESSING = "log: {segment_bytes: 262144, disk_budget_bytes: 100000000, reserve_bytes: 0}\n"
+PROCESSING = "log: {segment_bytes: 262144, disk_budget_bytes: 500000000, reserve_bytes: 0}\n"
+"""Room for all that a fast machine may publish meanwhile: a log that drops what is old would lose the first events."""
 GATEWAY = """
 real_time_notifications:
   notification_channels: [websocket, slack]
@@ -65,13 +68,14 @@ class Load:
                 offsets = [each["offset"] for each in (await answer.json())["events"]]
             self.acknowledged.update(zip((event["id"] for event in batch), offsets, strict=True))
             self.batches += 1
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def _event(self, identity: str) -> dict[str, object]:
         return {"id": identity, "source": "/load", "type": "load.tick", "data": {"text": "x" * 300}}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(100):
             tasks = [asyncio.create_task(self.publish()) for _ in range(4)]
             try:
                 yield
@@ -132,7 +136,7 @@ async def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(tmp_pat
         (tmp_path / "other/streaming").symlink_to(data / "streaming")
         status, output = await hxp("restore", str(target), "--data", str(tmp_path / "other"), "--replace")
         assert status == 1
-        assert "state.db is in use: stop citadel-data-streaming-api first" in output
+        assert "state.db is in use: sudo systemctl stop 'citadel*' first, the ports too" in output
         assert not [line for line in daemon.output if "ERROR" in line and "slack" not in line]
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert SECRET.encode() not in target.read_bytes()

@@ -18,7 +18,8 @@ from hxp_enterprise_llm.config.streaming import CentrifugeConfig, ChannelConfig,
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.streaming.centrifuge.links import SessionLink
 from hxp_enterprise_llm.event.streaming.centrifuge.session import Session
-from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier, hmac_key
+from hxp_enterprise_llm.event.streaming.centrifuge.signatures import hmac_key
+from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
 from tests.clients.javascript import HERE, javascript
 from tests.unit.streaming.centrifuge.serving import serving
 from tests.unit.streaming.gateways import Served, until
@@ -211,7 +212,7 @@ class Seen(ClientEventHandler, SubscriptionEventHandler):
 
     async def until(self, name: str, count: int = 1, check: Callable[[Any], bool] = lambda ctx: True) -> list[Any]:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while len(found := [ctx for each, ctx in self.events if each == name and check(ctx)]) < count:
                     self._moved.clear()
                     await self._moved.wait()
@@ -281,7 +282,7 @@ async def test_python_gets_recovers_and_sees_others():
 
 
 def quick_pings() -> StreamingConfig:
-    return StreamingConfig(centrifuge=CentrifugeConfig(ping_interval=1.0, pong_timeout=0.5, connect_timeout=1.0))
+    return StreamingConfig(centrifuge=CentrifugeConfig(ping_interval=1.5, pong_timeout=1.4, connect_timeout=10))
 
 
 def session_of(served: Served) -> Session:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from hxp_enterprise_llm.client.subscribe import Lost, Received, Subscription
 from tests.faults.shim import WallClock
@@ -89,13 +88,12 @@ class Publisher:
             yield
 
 
-async def until(condition, within: float = 20.0) -> None:
+async def until(condition, within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.timeout(120)
 async def test_no_jump_of_the_wall_clock_fires_resolves_or_stops_anything(tmp_path: Path) -> None:
     """A day ahead, more than a day back, an hour ahead, and a minute back, which is less than the windows."""
     clock = WallClock(tmp_path / "shift")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from tests.integration.daemon import Daemon
 from tests.integration.test_history_kill import asked, settled, total
@@ -33,7 +32,6 @@ async def count(session: aiohttp.ClientSession, base: str, type: str) -> int:
     return len((await asked(session, base, "/events", **query))["events"])
 
 
-@pytest.mark.timeout(180)
 async def test_the_totals_are_the_models_own_after_kills(tmp_path: Path) -> None:
     """All four ways to trace the crew, the pieces of all in turn; killed after each piece."""
     truths = [recording(way) for way in WAYS]

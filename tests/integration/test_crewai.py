@@ -18,8 +18,6 @@ from tests.integration.daemon import embedded_settings, running, url
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.timeout(300)  # the first time the environment is made
-
 
 @pytest.fixture(scope="module")
 def python() -> str:

@@ -12,9 +12,10 @@ import pytest
 from tests.faults.lives import EX_CANTCREAT, EX_SOFTWARE, Lives
 
 KILLED, WENT_ON = -9, None
+MOST = 300
+"""Batches of a life: ten times what one here needs for its fault."""
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("below", "lives"),
     [
@@ -33,7 +34,7 @@ async def test_faults_at_operations_of_the_daemon(tmp_path: Path, below: str, li
     """Nothing acknowledged is lost or doubled, health says what is wrong, and all is well when the fault is gone."""
     daemon = Lives(tmp_path, below)
     for fault, status in lives:
-        life = await daemon.life(fault.replace("all", "wsrtuc"))
+        life = await daemon.life(fault.replace("all", "wsrtuc"), most=MOST)
         assert not life.broken, life
         assert life.status == status, life
     assert await daemon.settle() == []

@@ -14,7 +14,8 @@ import msgspec
 from aiosmtpd.controller import Controller
 
 from tests.integration.daemon import Daemon
-from tests.integration.test_mail_once import Inbox, free_port
+from tests.integration.test_mail_once import Inbox
+from tests.ports import free_port
 from tests.unit.notifications.servers import Hook
 
 CONFIG = """
@@ -89,7 +90,7 @@ async def dead_letters(daemon: Daemon, inbox: Picky) -> None:
         body = {"message": "important", "channel": "email"}
         async with session.post(f"{daemon.gateway}/notifications/send", json=body) as answer:
             assert answer.status == 202
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while "550 no such user" not in (output := (await hxp(daemon, "dead"))[1]):
             await asyncio.sleep(0.05)
     status, refused = await hxp(daemon, "test", "email")
@@ -97,7 +98,7 @@ async def dead_letters(daemon: Daemon, inbox: Picky) -> None:
     inbox.refuses = False
     before = len(inbox.messages)
     assert await hxp(daemon, "replay", output.split()[0]) == (0, f"queued again: {output.split()[0]}\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(inbox.messages) == before:
             await asyncio.sleep(0.05)
     assert (await hxp(daemon, "dead"))[1] == "nothing was given up\n"
@@ -107,7 +108,7 @@ async def a_bad_template_changes_nothing(daemon: Daemon, templates: Path) -> Non
     """A reload with a template that cannot work is refused with file and line."""
     (templates / "title.j2").write_text("{{ titel }}")
     os.kill(daemon.pid, signal.SIGHUP)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not any("title.j2" in line and "titel" in line for line in daemon.output):
             await asyncio.sleep(0.05)
     assert (await hxp(daemon, "test", "email"))[0] == 0

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.integration.daemon import Daemon
 from tests.integration.test_process import hxp
+from tests.ports import free_port
 
 GATEWAY = "service: {{port: {}}}\nlive_dashboard: {{ports: {{system_health: {}}}}}\n"
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        holders = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [holder.getsockname()[1] for holder in holders]
 
 
 async def looked_at(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
@@ -28,7 +21,7 @@ async def looked_at(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
 
 async def test_a_running_installation(tmp_path: Path) -> None:
     gateway, processing, data = tmp_path / "gateway.yaml", tmp_path / "processing.yaml", tmp_path / "data"
-    ports = free_ports(3)
+    ports = [free_port() for _ in range(3)]
     gateway.write_text(GATEWAY.format(*ports[:2]))
     processing.write_text(f"service: {{port: {ports[2]}}}\nlog: {{disk_budget_bytes: 300000000, reserve_bytes: 0}}\n")
     files = ["--config", str(gateway), "--processing-config", str(processing)]

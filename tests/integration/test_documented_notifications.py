@@ -71,7 +71,13 @@ def hxp(*arguments: str) -> Result:
 def test_every_configuration_is_taken(tmp_path: Path) -> None:
     """All of them in one file, as they do not contradict each other: what two of them say, they say alike."""
     found = list(configurations())
-    assert [page for page, _ in found] == ["notifications.md", "rules.md", "routing.md", *["delivery.md"] * 3]
+    assert [page for page, _ in found] == [
+        "notifications.md",
+        "notifications.md",
+        "rules.md",
+        "routing.md",
+        *["delivery.md"] * 3,
+    ]
     whole: dict[str, Any] = {}
     for _, each in found:
         whole |= each[SECTION]
@@ -144,7 +150,8 @@ class House:
         """The pages' own, with the peers' addresses, and one more rule with an escalation that comes soon."""
         pages = [each[SECTION] for page, each in configurations() if page != "rules.md"]
         whole = {name: value for page in pages for name, value in page.items() if name != "email"}
-        whole["email"] = pages[2]["email"] | {"host": "127.0.0.1", "port": self.mail.port}
+        mail = next(each[SECTION]["email"] for page, each in configurations() if page == "delivery.md")
+        whole["email"] = mail | {"host": "127.0.0.1", "port": self.mail.port}
         whole["webhook"]["endpoints"][0] |= {
             "url": self.pager.url,
             "secret_file": str(self.secret_file("pager", SECRET)),
@@ -211,17 +218,17 @@ async def test_the_page_is_followed_from_the_first_mail_to_the_end_of_a_silence(
         envelope, mail = await house.mail.received.get()
         assert (envelope.rcpt_tos, "[TEST]" in mail["Subject"]) == (["ops@example.org"], True)
         await house.run(line_of("notifications.md", "curl -X POST http://127.0.0.1:9100/events"))
-        told = await asyncio.wait_for(house.mail.received.get(), 20)
+        told = await asyncio.wait_for(house.mail.received.get(), 30)
         assert (told[0].rcpt_tos, "model_fails" in told[1]["Subject"]) == (["oncall@example.org"], True)
         await escalated(house)
-        await until(partial(fires_at, house.alertmanager), within=20)
+        await until(partial(fires_at, house.alertmanager), within=30)
         await quiet_and_taken_on(house, session)
         assert house.switch.signs >= 1
 
 
 async def escalated(house: House) -> None:
     """Nobody takes it on: `all` are told, a program with a signature that the documented lines find genuine."""
-    headers, body = await asyncio.wait_for(house.pager.seen.get(), 20)
+    headers, body = await asyncio.wait_for(house.pager.seen.get(), 30)
     assert msgspec.json.decode(body)["alerts"][0]["labels"]["alertname"] == "model_fails"
     names: dict[str, Any] = {
         "hmac": hmac,

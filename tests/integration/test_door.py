@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from hxp_enterprise_llm.security.model import Route
-from tests.integration.daemon import Daemon, embedded_settings, running, url
+from tests.integration.daemon import Daemon, url
 from tests.unit.security.serving import read_answer
 
 FOREIGN_PAGES = ("http://evil.example", "http://127.0.0.1:8000", "https://127.0.0.1", "null", "file://", "http://[::1")
@@ -23,12 +23,6 @@ BODIES = {
     "/notifications/send": b'{"message": "opened", "channel": "websocket"}',
 }
 """What would be seen afterwards, if it were taken."""
-
-
-@pytest.fixture
-async def program(tmp_path):
-    async with running(embedded_settings(tmp_path)) as orchestrator:
-        yield orchestrator
 
 
 def request_for(route: Route) -> tuple[str, dict[str, str], bytes]:
@@ -50,7 +44,7 @@ async def refusal(address: tuple[str, int], first_line: str, headers: list[tuple
     try:
         lines = [first_line, *(f"{name}: {value}" for name, value in headers), "", ""]
         writer.write("\r\n".join(lines).encode() + body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return (await read_answer(reader)).status
     finally:
         writer.close()

@@ -14,7 +14,7 @@ import yaml
 
 from hxp_enterprise_llm.client import Emitter, Instrument
 from tests.integration.daemon import embedded_settings, running, url
-from tests.unit.client.fake_service import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LIVES, EVENTS_PER_LIFE = 3, 3000

@@ -37,7 +37,7 @@ async def test_a_thousand_clients_at_a_daemon_of_three_hundred_files(tmp_path: P
     async with Daemon(tmp_path, within=("prlimit", f"--nofile={DESCRIPTORS}")) as daemon, AsyncExitStack() as stack:
         address = urlsplit(daemon.gateway)
         host, port = str(address.hostname), int(address.port or 0)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             statuses = await asyncio.gather(*(status_of(host, port, stack) for _ in range(CLIENTS)))
         assert set(statuses) <= {200, 503, 0}
         served = statuses.count(200)

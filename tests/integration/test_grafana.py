@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -14,9 +15,19 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client.parser import text_string_to_metric_families as parse
+from prometheus_client.samples import Sample
 
 from tests.integration.daemon import Daemon
-from tests.integration.test_prometheus_rules import RULES, exposed_names, metrics_in, promtool
+from tests.integration.promql import faults, labels_of, selectors
+from tests.integration.test_prometheus_rules import (
+    RULES,
+    exposed_names,
+    known_labels,
+    metrics_in,
+    new_registry,
+    promtool,
+)
 
 GRAFANA = Path(__file__).parents[2] / "config/grafana"
 BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -115,21 +126,78 @@ def test_promtool_reads_every_expression(tmp_path: Path) -> None:
     assert f"{len(rules)} rules found" in checked.stdout
 
 
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.name)
+def test_every_label_is_one_of_its_metric(path: Path) -> None:
+    known = known_labels()
+    for panel in board(path)["panels"]:
+        for target in panel["targets"]:
+            assert list(faults(target["expr"], target.get("legendFormat", ""), known)) == [], panel["title"]
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
 def recorded() -> set[str]:
-    groups = yaml.safe_load(RULES.read_text())["groups"]
-    return {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
+    return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def silent(samples: list[Sample]) -> set[str]:
+    """What rules ask for and the pages do not have. An alert on `increase()` misses the step from no series to 1."""
+    asked = [selector for rule in rules() for selector in selectors(rule["expr"])]
+    own = [each for each in asked if each.name not in recorded() | {"up"}]
+    return {f"{each.name}{[*each.matchers]}" for each in own if not each.picks(samples)}
+
+
+async def test_every_series_that_a_rule_asks_for_is_there_from_the_start(tmp_path: Path) -> None:
+    """Name, labels and values, on the pages of a program to which nothing has happened yet."""
+    config, gateway = tmp_path / "processing.yaml", tmp_path / "gateway.yaml"
+    config.write_text("service: {aggregation_process: own}\nsources: {prometheus: {endpoint: 'http://127.0.0.1:9'}}\n")
+    gateway.write_text("real_time_notifications: {heartbeats: {a: {every: 1h, url: 'http://127.0.0.1:9'}}}\n")
+    options = ["--processing-config", str(config), "--config", str(gateway)]
+    async with (
+        asyncio.timeout(100),
+        aiohttp.ClientSession() as session,
+        Daemon(tmp_path / "data", *options) as daemon,
+    ):
+        # The process that counts comes after the one that takes events in.
+        while silent(samples := samples_of(await pages_of(session, daemon))):
+            await asyncio.sleep(0.2)
+    known = labels_of(new_registry())
+    for sample in (each for each in samples if not each.name.startswith(("process_", "python_"))):
+        name = sample.name if sample.name in known else re.sub("_(total|bucket|sum|count)$", "", sample.name)
+        assert set(sample.labels) <= known[name], sample
+
+
+def samples_of(pages: str) -> list[Sample]:
+    return [sample for family in parse(pages) for sample in family.samples]
+
+
+async def pages_of(session: aiohttp.ClientSession, daemon: Daemon) -> str:
+    pages = ""
+    for base in (daemon.gateway, daemon.events):
+        async with session.get(f"{base}/metrics") as answer:
+            pages += await answer.text()
+    return pages
+
+
+def declared_on(pages: str) -> set[str]:
+    return {re.sub("_total$", "", name) for name in re.findall(r"^# TYPE (\S+) ", pages, re.MULTILINE)}
 
 
 async def test_every_expression_names_metrics_that_the_daemon_exposes(tmp_path: Path) -> None:
     """On the pages of the running program; those whose series begin with the first event are declared there."""
+    config = tmp_path / "processing.yaml"
+    config.write_text("service: {aggregation_process: own}\n")
     used = {name for expr in expressions() for name in metrics_in(expr)}
-    async with aiohttp.ClientSession() as session, Daemon(tmp_path) as daemon:
-        pages = ""
-        for base in (daemon.gateway, daemon.events):
-            async with session.get(f"{base}/metrics") as answer:
-                pages += await answer.text()
-    declared = {re.sub("_total$", "", name) for name in re.findall(r"^# TYPE (\S+) ", pages, re.MULTILINE)}
     families = {re.sub("_(total|bucket|sum|count)$", "", name) for name in used - recorded()}
+    async with (
+        aiohttp.ClientSession() as session,
+        Daemon(tmp_path / "data", "--processing-config", str(config)) as daemon,
+    ):
+        # The process that counts comes after the one that takes events in.
+        async with asyncio.timeout(40):
+            while families - declared_on(await pages_of(session, daemon)):
+                await asyncio.sleep(0.2)
     assert len(used) > 25
-    assert families - declared == set()
     assert used - recorded() - exposed_names() - {"process_resident_memory_bytes"} == set()

@@ -106,7 +106,7 @@ async def test_kill_during_load_loses_and_doubles_nothing(tmp_path):
         await publisher.run(session, daemon.events, 1)
         events = await stored(session, daemon.events)
         total = publisher.number * BATCH
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(subscriber.seen) < total:
                 await asyncio.sleep(0.01)
         assert await daemon.end() == 0

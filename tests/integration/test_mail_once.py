@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email
-import socket
 
 import aiohttp
 from aiosmtpd.controller import Controller
 
 from tests.integration.daemon import Daemon
+from tests.ports import free_port
 
 
 class Inbox:
@@ -21,12 +21,6 @@ class Inbox:
     async def handle_DATA(self, server, session, envelope) -> str:
         self.messages.append(email.message_from_bytes(envelope.content))
         return "250 OK"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 CONFIG = """
@@ -68,14 +62,14 @@ async def test_a_firing_alert_is_mailed_once_across_a_restart(tmp_path):
         async with aiohttp.ClientSession() as session:
             await daemon.start()
             await fail(session, daemon.events, 0)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not inbox.messages:
                     await asyncio.sleep(0.05)
             assert await daemon.end() == 0
             await daemon.start()
             await fail(session, daemon.events, 1)
             # Evaluated at least once more after the restart: `since` is kept and the state is still firing.
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not any("analytics" in line for line in await ticks(session, daemon)):
                     await asyncio.sleep(0.05)
             assert await rule_state(session, daemon.gateway) == "firing"

@@ -16,7 +16,7 @@ from tests.attacks.nginx import nginx
 from tests.attacks.victim import victim
 from tests.integration.daemon import Daemon
 from tests.integration.test_api_keys import write_keys
-from tests.integration.test_doctor import free_ports
+from tests.ports import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy/nginx/citadel.conf"
 NAME = "citadel.example.org"
@@ -45,7 +45,7 @@ def adapted(root: Path, daemon: Daemon, plain: int, secure: int) -> str:
 async def shipped(root: Path, daemon: Daemon) -> AsyncIterator[tuple[str, str, ssl.SSLContext]]:
     """A real one with the shipped configuration; its plain and its secure address, and a context that believes it."""
     root.mkdir()
-    plain, secure = free_ports(2)
+    plain, secure = free_port(), free_port()
     authority = trustme.CA()
     certificate = authority.issue_cert(NAME)
     certificate.private_key_pem.write_to_path(root / "citadel.key")
@@ -69,7 +69,7 @@ async def test_streams_and_events_through_the_shipped_configuration(tmp_path: Pa
     write_keys(tmp_path / "keys.yaml", {key: ("read", "publish")})
     trusting = TRUSTING.format(keys=tmp_path / "keys.yaml")
     async with (
-        asyncio.timeout(45),
+        asyncio.timeout(150),
         victim(tmp_path, gateway=trusting, processing=trusting) as daemon,
         shipped(tmp_path / "nginx", daemon) as (plain, secure, context),
         aiohttp.ClientSession(headers={"Host": NAME}, connector=from_address("127.0.0.2")) as session,
@@ -107,7 +107,7 @@ async def test_streams_and_events_through_the_shipped_configuration(tmp_path: Pa
 async def test_who_comes_through_it_is_who_he_is(tmp_path: Path) -> None:
     """A client whose address is not trusted has no rights, whatever forwarding headers it writes itself."""
     async with (
-        asyncio.timeout(45),
+        asyncio.timeout(150),
         victim(tmp_path, gateway="", processing="") as unbelieving,
         shipped(tmp_path / "nginx", unbelieving) as (_, secure, context),
         aiohttp.ClientSession(headers={"Host": NAME}) as session,

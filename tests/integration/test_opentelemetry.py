@@ -87,13 +87,14 @@ async def test_the_sdks_exporters_are_understood(tmp_path: Path) -> None:
 async def test_a_daemon_killed_while_it_holds_tokens_counts_them_once(tmp_path: Path) -> None:
     """Agents that alone state tokens: sent, killed at once, started again twice; a late call corrects one of them."""
     config = tmp_path / "event-processing.yaml"
-    config.write_text("sources: {otlp: {quiet: 2s}}\n")
+    config.write_text("sources: {otlp: {quiet: 1h}}\n")
     daemon = Daemon(tmp_path / "data", "--processing-config", str(config))
     await daemon.start()
     sent = pb_traces([recent(each) for each in (plain(2, 1), run(1, 0, (300, 60)))])
     assert await post(daemon, sent) == 200
     assert await total(daemon) == (0, 0)
     await daemon.end(signal.SIGKILL)
+    config.write_text("sources: {otlp: {quiet: 1s}}\n")
     for _ in range(2):
         await daemon.start()
         assert await post(daemon, sent) == 200

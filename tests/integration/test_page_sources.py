@@ -13,9 +13,9 @@ from playwright.async_api import Page, expect
 from tests.integration.daemon import Daemon
 from tests.integration.pages import ask, opened
 from tests.peer import Peer, serving
-from tests.unit.client.fake_service import free_port
+from tests.ports import free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -39,7 +39,7 @@ async def daemon(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> AsyncI
 
 async def state_of(daemon: Daemon, name: str, state: str) -> dict[str, Any]:
     """The source, once it is so."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             found: dict[str, Any] = (await ask(f"{daemon.gateway}/sources/status"))["sources"][name]
             if found["state"] == state:
@@ -89,7 +89,7 @@ async def test_what_is_wrong_is_said_and_how_it_is_tried_again_is_set(page: Page
     assert found["settings"] == wished
     failures = found["failures"]
     await region.get_by_role("button", name="Try now").click()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await state_of(daemon, "gateway", "away"))["failures"] == failures:
             await asyncio.sleep(0.05)
     await page.reload()

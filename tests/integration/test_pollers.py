@@ -21,10 +21,11 @@ from hxp_enterprise_llm.config.sources import (
     QueryConfig,
     ScrapeConfig,
 )
+from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings
 from tests.integration.daemon import embedded_settings, running, url
 from tests.peer import SYSTEM, Peer, serving
-from tests.unit.client.fake_service import free_port
+from tests.ports import free_port
 
 
 def settings(tmp_path: Path, **sources):
@@ -35,7 +36,7 @@ def settings(tmp_path: Path, **sources):
 
 
 def engine_of(peer: Peer) -> AnalyticsEngineConfig:
-    return AnalyticsEngineConfig(endpoint=peer.url, interval=0.1, timeout=0.5)
+    return AnalyticsEngineConfig(endpoint=peer.url, interval=0.1, timeout=20)
 
 
 async def status_of(session: aiohttp.ClientSession, base: str) -> dict:
@@ -45,10 +46,15 @@ async def status_of(session: aiohttp.ClientSession, base: str) -> dict:
 
 
 async def until_state(session: aiohttp.ClientSession, base: str, name: str, state: str) -> dict:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while (found := (await status_of(session, base))[name])["state"] != state:
             await asyncio.sleep(0.05)
     return found
+
+
+def soon(source: dict) -> bool:
+    """Whether one that is away is tried again within five seconds, however long that may take then."""
+    return parse_rfc3339(source["next_try"]) - time.time() < 5
 
 
 async def sse(session: aiohttp.ClientSession, address: str) -> AsyncIterator[dict]:
@@ -65,7 +71,7 @@ async def test_the_three_streams_carry_the_engine_on_websocket_and_sse(tmp_path)
         async with running(settings(tmp_path, analytics_engine=engine_of(peer))) as program:
             gateway = url(program, "streaming")
             expected = {"analytics": SYSTEM, "memory": {"memory_usage": 61.5}, "graph": peer.answers["/graph"]}
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 for channel, data in expected.items():
                     async with session.ws_connect(f"{gateway}/ws/{channel}?last=1") as socket:
                         assert json.loads(await socket.receive_str())["data"] == data
@@ -85,10 +91,11 @@ async def test_an_engine_goes_away_and_comes_back(tmp_path):
             await peer.stop()
             away = await until_state(session, base, "engine_system", "away")
             assert away["stale"]
+            assert soon(away)
             assert away["data"] == good["data"]
             assert "does not answer" in away["reason"]
             assert [change["state"] for change in away["history"]][-2:] == ["failing", "away"]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 async for event in sse(session, f"{gateway}/sse/analytics?last=1"):
                     assert event["data"]["active_nodes"] == SYSTEM["active_nodes"]
                     if event["data"].get("stale"):
@@ -98,9 +105,7 @@ async def test_an_engine_goes_away_and_comes_back(tmp_path):
             assert health["status"] == "healthy"
             assert "engine_system" in health["parts"]["sources"]["away"]
             await peer.start()
-            back = time.monotonic()
             await until_state(session, base, "engine_system", "ok")
-            assert time.monotonic() - back < 5
             async with session.get(f"{base}/metrics") as answer:
                 assert 'citadel_source_up{source="engine_system"} 1.0' in await answer.text()
 
@@ -115,7 +120,7 @@ async def test_a_source_is_asked_at_once_when_somebody_wants_it(tmp_path):
             asked = len(peer.asked)
             async with session.post(f"{base}/sources/gateway/retry") as answer:
                 assert (answer.status, await answer.json()) == (202, {"name": "gateway", "state": "ok"})
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(peer.asked) == asked:
                     await asyncio.sleep(0.01)
             async with session.post(f"{base}/sources/moon/retry") as answer:
@@ -222,12 +227,13 @@ async def test_a_real_prometheus_and_a_real_page_of_metrics(tmp_path):
                     while True:
                         found = await status_of(session, base)
                         values = {item["metric"]: item for item in found["prometheus"]["data"]}
-                        if values.keys() == {"targets_up", "head"} and found["scrape"]["state"] == "ok":
+                        states = {name: found[name]["state"] for name in ("prometheus", "scrape")}
+                        # A scrape that took too long on a busy machine counts as a target that is down, until the next.
+                        up = values.keys() == {"targets_up", "head"} and values["targets_up"]["value"] == 1
+                        if up and states == {"prometheus": "ok", "scrape": "ok"}:
                             break
                         await asyncio.sleep(0.1)
-                assert values["targets_up"]["value"] == 1
                 assert values["head"]["labels"]["job"] == "citadel"
-                assert found["prometheus"]["state"] == "ok"
                 assert "wrong: " in found["prometheus"]["reason"]
                 (build,) = found["scrape"]["data"]
                 assert (build["metric"], build["value"]) == ("citadel_build_info", 1.0)

@@ -11,6 +11,7 @@ import sys
 import aiohttp
 import pytest
 
+from hxp_enterprise_llm.store.database import Store
 from tests.integration.daemon import Daemon
 
 RULE = """
@@ -44,7 +45,7 @@ async def rules(session: aiohttp.ClientSession, gateway: str) -> list[str]:
 
 
 async def until_logged(daemon: Daemon, text: str) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (found := [line for line in daemon.output if text in line]):
             await asyncio.sleep(0.01)
     return found[-1]
@@ -171,6 +172,18 @@ async def test_replay_shows_up_as_marked_requests(tmp_path):
     ]
 
 
+async def test_a_stop_during_a_replay_is_no_error(tmp_path):
+    trace = tmp_path / "trace.csv"
+    lines = (f"2023-11-16 18:{n // 60_000:02}:{n // 1000 % 60:02}.{n % 1000:03},100,10" for n in range(0, 60_000, 2))
+    trace.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "\n".join(lines))
+    async with aiohttp.ClientSession() as session, Daemon(tmp_path / "data", "--replay", str(trace)) as daemon:
+        await until_logged(daemon, "replay: started")
+        async with session.get(f"{daemon.events}/events/stream?after=0&type=llm.*&limit=1") as answer:
+            assert await answer.text()
+        assert await daemon.end() == 0
+    assert not [line for line in daemon.output if "ERROR" in line]
+
+
 async def test_a_faulty_trace_is_named_before_anything_starts(tmp_path):
     """File and line of the first fault."""
     trace = tmp_path / "trace.csv"
@@ -179,3 +192,17 @@ async def test_a_faulty_trace_is_named_before_anything_starts(tmp_path):
     assert status == 1
     assert f"{trace}:2:" in output
     assert not (tmp_path / "data").exists()
+
+
+async def test_a_gateway_beside_a_running_one_ends_and_says_why(tmp_path):
+    """Two would tell alerts from one store and not know of each other's silences."""
+    settings = tmp_path / "gateway.yaml"
+    ports = "{operational_overview: 0, business_intelligence: 0, performance_metrics: 0}"
+    settings.write_text(
+        f"service: {{host: 127.0.0.1, port: 0}}\nstate: {{directory: {tmp_path}}}\nlive_dashboard: {{ports: {ports}}}\n"
+    )
+    store = Store(tmp_path / "state.db", owned=True)
+    await store.open()
+    status, output = await hxp("serve", "streaming", "--config", str(settings))
+    assert (status, f"is in use by process {os.getpid()}" in output) == (73, True)
+    await store.close()

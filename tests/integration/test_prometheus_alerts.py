@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import yaml
 
 from tests.integration.test_amtool import real_time
+from tests.ports import free_port
 from tests.unit.notifications.engines import Bench
 from tests.unit.notifications.routing.serving import configured, serving
 
@@ -35,7 +35,7 @@ async def test_an_alert_of_prometheus_is_told_once_and_ends_when_prometheus_is_g
     async with serving(bench) as http:
         process = await started(tmp_path, http.url.removeprefix("http://"))
         try:
-            told = (await asyncio.wait_for(bench.slack.accepted.get(), 50)).notification
+            told = (await asyncio.wait_for(bench.slack.accepted.get(), 150)).notification
         finally:
             process.terminate()
             await process.wait()
@@ -61,9 +61,7 @@ async def started(directory: Path, target: str) -> asyncio.subprocess.Process:
         "alerting": alerting,
     }
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     return await asyncio.create_subprocess_exec(
         "prometheus",
         f"--config.file={directory / 'prometheus.yml'}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,16 +14,15 @@ import yaml
 
 from tests.integration.daemon import Daemon
 from tests.integration.pages import ask
+from tests.ports import free_port
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @asynccontextmanager
 async def prometheus(directory: Path) -> AsyncIterator[str]:
     """One that looks at itself each second; it answers when it has seen itself."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     itself = [{"job_name": "itself", "scrape_interval": "1s", "static_configs": [{"targets": [address]}]}]
     (directory / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": itself}))
     process = await asyncio.create_subprocess_exec(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,11 +25,14 @@ from hxp_enterprise_llm.telemetry.metrics import (
     ProcessingMetrics,
     ServiceMetrics,
     StreamingMetrics,
+    WorkerMetrics,
 )
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
 from hxp_enterprise_llm.telemetry.platform_metrics import PlatformMetrics
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
+from tests.integration.promql import faults, labels_of, recorded
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "config/prometheus"
@@ -98,6 +100,7 @@ def new_registry() -> CollectorRegistry:
         DashboardMetrics,
         OtlpMetrics,
         SourceMetrics,
+        WorkerMetrics,
     ):
         build(registry)
     for build in (HistoryMetrics, ForecastMetrics):
@@ -182,6 +185,41 @@ class TestNames:
         assert {name for query in queries for name in metrics_in(query)} - exposed_names() - recorded == set()
 
 
+def known_labels() -> dict[str, set[str]]:
+    """Of all that is measured, and of the recording rules."""
+    rules = [rule for group in groups(RULES).values() for rule in group["rules"]]
+    measured = labels_of(new_registry())
+    return measured | recorded(rules, measured)
+
+
+class TestLabels:
+    def test_every_label_in_a_rule_is_one_of_its_metric(self) -> None:
+        known = known_labels()
+        for rule in (rule for group in groups(RULES).values() for rule in group["rules"]):
+            shown = " ".join(rule.get("annotations", {}).values())
+            assert list(faults(rule["expr"], shown, known)) == [], rule.get("alert", rule.get("record"))
+
+    def test_every_label_in_a_runbook_is_one_of_its_metric(self) -> None:
+        known = known_labels()
+        pages = "\n".join(path.read_text() for path in RUNBOOKS.glob("*.md"))
+        for query in re.findall(r"promtool query instant \S+ '([^']+)'", pages):
+            assert list(faults(query, "", known)) == [], query
+
+    @pytest.mark.parametrize(
+        ("expression", "shown", "fault"),
+        [
+            ('citadel_source_up{sourze="x"}', "", "citadel_source_up has no label sourze"),
+            ("sum by (chanel) (rate(notification_delivery_total[5m]))", "", "nobody has the label chanel"),
+            ("sum by (channel) (notification_delivery_total)", "{{ $labels.job }}", "the result has no label job"),
+            ("citadel_source_up == 0", "{{instanze}} {{source}}", "the result has no label instanze"),
+            ("job:notification_delivery_failures:ratio_rate5m", "{{channel}}", "the result has no label channel"),
+            ("sum by (job, le) (rate(citadel_log_events_appended_total[5m]))", "", "nobody has the label le"),
+        ],
+    )
+    def test_a_label_that_nobody_has_is_found(self, expression: str, shown: str, fault: str) -> None:
+        assert list(faults(expression, shown, known_labels())) == [fault]
+
+
 class TestRunbooks:
     def test_each_alert_has_a_page_and_each_page_an_alert(self) -> None:
         pages = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
@@ -231,14 +269,6 @@ async def serving(registry: CollectorRegistry) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        port: int = holder.getsockname()[1]
-    return port
-
-
 def configuration(port: int) -> str:
     return yaml.safe_dump(
         {
@@ -284,15 +314,15 @@ async def answer(session: aiohttp.ClientSession, url: str, key: str) -> list[Any
         await asyncio.sleep(0.1)
 
 
-async def test_a_real_prometheus_scrapes_the_page_and_answers_the_seeds_query(tmp_path: Path, free_port: int) -> None:
+async def test_a_real_prometheus_scrapes_the_page_and_answers_the_seeds_query(tmp_path: Path) -> None:
     registry = CollectorRegistry(auto_describe=True)
     streaming = StreamingMetrics(registry, SystemClock())
     streaming.latency.observe(0.025)
     streaming.connected("websocket", 1)
     async with (
-        asyncio.timeout(45),
+        asyncio.timeout(150),
         serving(registry) as target,
-        prometheus(tmp_path, free_port, target) as url,
+        prometheus(tmp_path, free_port(), target) as url,
         aiohttp.ClientSession() as session,
     ):
         result = await answer(session, f"{url}/api/v1/query?query=data_streaming_latency", "result")

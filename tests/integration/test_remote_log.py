@@ -74,7 +74,7 @@ async def test_append_read_and_follow_over_the_api(remote: RemoteLog, owner: Sql
     assert batch.events == (await owner.read(BEGINNING, 20)).events
     assert batch.next == answer[19].offset
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for batch in remote.follow(EARLIEST):
             found += [decode(one.raw).id for one in batch.events]
             if len(found) == 51:
@@ -111,7 +111,7 @@ async def test_a_follower_outlives_the_log_being_opened_again(remote: RemoteLog,
     """The owner lets go and takes hold again: the stream ends, another connection goes on after the last event."""
     await owner.append(events(0, 5))
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for batch in remote.follow(BEGINNING):
             found += [decode(one.raw).id for one in batch.events]
             if len(found) == 5 and batch.events:

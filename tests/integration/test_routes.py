@@ -8,7 +8,6 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-import pytest
 from multidict import CIMultiDict
 
 from hxp_enterprise_llm.config.common import SecurityConfig
@@ -25,12 +24,6 @@ ENDPOINTS = Path(__file__).parents[2] / "docs" / "endpoints.md"
 CHANGED_BY_REQUESTS = ("outbox", "silence", "decision", "routed_alert", "alert_group")
 OWN = ("analytics.", "dashboard.", "host.", "platform.", "system.")
 """What the program tells by itself, whoever asks."""
-
-
-@pytest.fixture
-async def program(tmp_path):
-    async with running(embedded_settings(tmp_path)) as orchestrator:
-        yield orchestrator
 
 
 async def test_no_route_lacks_a_scope(program):

@@ -6,17 +6,21 @@ import asyncio
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.integration.daemon import embedded_settings, running, url
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def program(tmp_path):
-    async with running(embedded_settings(tmp_path)) as orchestrator:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def program(tmp_path_factory):
+    """One for all: no test here minds what another one sent."""
+    async with running(embedded_settings(tmp_path_factory.mktemp("program"))) as orchestrator:
         yield orchestrator
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def session():
     async with aiohttp.ClientSession() as client:
         yield client
@@ -74,7 +78,7 @@ async def provoke(program, session) -> None:
 async def test_websocket_shows_live_events(program, session, channel):
     """`wscat -c ws://…/ws/CHANNEL`: readable JSON, one event a message."""
     address = url(program, "streaming") + f"/ws/{channel}"
-    async with session.ws_connect(address) as socket, asyncio.timeout(15):
+    async with session.ws_connect(address) as socket, asyncio.timeout(30):
         await provoke(program, session)
         while (event := await socket.receive_json())["type"] != OF_CHANNEL[channel]:
             pass
@@ -86,7 +90,7 @@ async def test_websocket_shows_live_events(program, session, channel):
 @pytest.mark.parametrize("stream", STREAMS + CHANNELS)
 async def test_sse_shows_live_events(program, session, stream):
     """`curl -N http://…/sse/STREAM`: id and data of one event each."""
-    async with session.get(url(program, "streaming") + f"/sse/{stream}") as answer, asyncio.timeout(15):
+    async with session.get(url(program, "streaming") + f"/sse/{stream}") as answer, asyncio.timeout(30):
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         await provoke(program, session)

@@ -28,7 +28,7 @@ async def test_an_incident_is_one_thread_in_slack() -> None:
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(150):
         output, _ = await driver.communicate()
     assert driver.returncode == 0
     assert json.loads(output) == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -24,8 +25,10 @@ def no_umask() -> Iterator[None]:
 
 def open_to_others(directory: Path) -> dict[str, str]:
     """Every path below a directory, and itself, that others than its user may use, with its mode."""
-    paths = [directory, *directory.rglob("*")]
-    modes = {str(path.relative_to(directory)): stat.S_IMODE(path.lstat().st_mode) for path in paths}
+    modes = {}
+    for path in (directory, *directory.rglob("*")):
+        with suppress(FileNotFoundError):  # some are there for a moment, until they have their name
+            modes[str(path.relative_to(directory))] = stat.S_IMODE(path.lstat().st_mode)
     return {path: f"{mode:04o}" for path, mode in modes.items() if mode & 0o077}
 
 

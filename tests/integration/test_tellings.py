@@ -22,7 +22,6 @@ async def test_whoever_is_to_be_told_is_told_once_though_the_daemon_is_killed(tm
     assert found.episodes >= 4
 
 
-@pytest.mark.timeout(200)
 async def test_a_daemon_that_forgets_what_was_in_flight_is_found_out(tmp_path: Path) -> None:
     """The verdict can say no."""
     forgetful = partial(Daemon, environ={"CITADEL_PLANT": "1"})

@@ -22,7 +22,7 @@ async def run(*arguments: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *TOP, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -31,7 +31,7 @@ async def run(*arguments: str) -> tuple[int, str, str]:
 async def read_until(descriptor: int, text: str) -> str:
     """What a terminal shows, up to a text."""
     seen = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while text not in seen:
             seen += (await asyncio.to_thread(os.read, descriptor, 65536)).decode("utf-8", "replace")
     return seen
@@ -46,7 +46,7 @@ async def test_one_look_as_json_and_as_text(tmp_path: Path) -> None:
         async with session.post(f"{daemon.events}/events", json={"type": "demo.hello", "data": {}}) as answer:
             assert answer.status == 202
         await socket.receive_str()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await look(session, daemon.gateway)).cpu_percent is None:
                 await asyncio.sleep(0.05)
         status, out, _ = await run("--json", "--url", daemon.gateway)
@@ -78,7 +78,7 @@ async def test_live_in_a_terminal_until_ctrl_c(tmp_path: Path) -> None:
             await daemon.end()
             await read_until(ours, "does not answer")
             process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 assert await process.wait() == 0
         finally:
             if process.returncode is None:

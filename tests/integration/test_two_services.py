@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,13 +14,9 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.ports import free_port
+
 SEED = Path(__file__).parents[1] / "data" / "seed003"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def seed_environment() -> dict[str, str]:
@@ -82,7 +77,7 @@ async def test_the_seed_as_it_stands(tmp_path):
 
         async with service(tmp_path, "hxp_enterprise_llm.event.processing.service", environ):
             await until(session, f"{base}/health", lambda body: body["status"] == "healthy")
-            async with session.ws_connect(f"{base}/ws/metrics_updates") as web_socket, asyncio.timeout(10):
+            async with session.ws_connect(f"{base}/ws/metrics_updates") as web_socket, asyncio.timeout(30):
                 event = await web_socket.receive_json()
             assert event["type"] == "analytics.snapshot"
             async with session.get("http://127.0.0.1:8501/") as page:
@@ -98,7 +93,7 @@ async def test_the_seed_as_it_stands(tmp_path):
                 assert "attachment" in answer.headers["Content-Disposition"]
                 assert b"analytics.snapshot" in await answer.read()
             message = {"type": "test", "message": "Test notification", "channel": "websocket"}
-            async with session.ws_connect(f"{base}/ws/system_alerts") as web_socket, asyncio.timeout(10):
+            async with session.ws_connect(f"{base}/ws/system_alerts") as web_socket, asyncio.timeout(30):
                 async with session.post(f"{base}/notifications/send", json=message) as answer:
                     assert answer.status == 202
                 told = await web_socket.receive_json()
@@ -152,6 +147,6 @@ async def post(session: aiohttp.ClientSession, address: str, numbers: range) -> 
 
 
 async def read(web_socket: aiohttp.ClientWebSocketResponse, seen: list[int], count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(seen) < count:
             seen.append((await web_socket.receive_json())["data"]["seq"])

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 import yaml
 
 from tests.integration.daemon import Daemon
-from tests.integration.test_doctor import free_ports
 from tests.integration.test_process import until_logged
 from tests.integration.test_prometheus_rules import RULES
+from tests.ports import free_port
 
 ALERT = "CitadelConfigReloadFailed"
 
@@ -50,7 +49,7 @@ def written(directory: Path, gateway: str, alertmanager: int) -> None:
 @asynccontextmanager
 async def watchers(directory: Path, gateway: str) -> AsyncIterator[None]:
     """Prometheus and Alertmanager, as Debian ships them."""
-    ports = free_ports(2)
+    ports = free_port(), free_port()
     written(directory, gateway, ports[1])
     commands = [
         (
@@ -87,12 +86,11 @@ async def seen(web_socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[s
             return found
 
 
-@pytest.mark.timeout(90)
 async def test_an_alert_goes_all_the_way_to_a_web_socket(tmp_path: Path) -> None:
     config = tmp_path / "data-streaming-api.yaml"
     config.write_text("websocket: {heartbeat_interval: 20}\n")
     async with (
-        asyncio.timeout(80),
+        asyncio.timeout(200),
         aiohttp.ClientSession() as session,
         Daemon(tmp_path / "data", "--config", str(config)) as daemon,
         session.ws_connect(f"{daemon.gateway}/ws/system_alerts") as web_socket,

@@ -16,8 +16,6 @@ import pytest
 
 from tests.integration.daemon import Daemon
 
-pytestmark = pytest.mark.timeout(240)
-
 ROOT = Path(__file__).parents[2]
 STATIC = "hxp_enterprise_llm/event/dashboards/static"
 

@@ -33,6 +33,7 @@ from hxp_enterprise_llm.event.sources.otlp.receiver import Receiver
 from hxp_enterprise_llm.event.sources.otlp.traces import Traces
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from hxp_enterprise_llm.telemetry.metrics import ProcessingMetrics
 from hxp_enterprise_llm.telemetry.otlp_metrics import OtlpMetrics
 from tests.performance.bench_ingest_http import ROOT, daemon
@@ -115,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--stages", action="store_true", help="without the daemon")
     asked, _ = parser.parse_known_args()
+    collect_seldom()
     stages()
     if not asked.stages:
         end_to_end()

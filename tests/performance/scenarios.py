@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from tests.performance import pace
 from tests.performance.harness import ROOT, SERVER_CORE, Load, cpu_seconds, family, pinned, resident_bytes
 from tests.performance.ladder import Runs, Window, climb
 from tests.performance.publishers import Events, Stream, drive
@@ -226,7 +227,7 @@ def storm(directory: Path) -> Table:
     They come for a channel on which nothing happens: else the deliveries to them would be most of what is measured.
     """
     rows: list[list[str]] = []
-    floors = []
+    floors, worth = [], pace.measure(directory)
     with running([product, nchan], directory) as servers:
         for server in servers:
             runs = [_storm(server) for _ in range(ROUNDS)]
@@ -235,7 +236,7 @@ def storm(directory: Path) -> Table:
             rows.append([server.name, number(rate), number(worst), number(p99), number(live)])
             if server.name == OURS:
                 floors.append(Floor("storm of 10,000: connections refused", worst, 0, at_most=True))
-                floors.append(Floor("storm of 10,000: handshakes a second", rate, 8000))
+                floors.append(Floor("storm of 10,000: handshakes a second", rate, 8000, pace=worth.reading))
                 floors.append(Floor("storm of 10,000: p99 of the live streams", live, 100, at_most=True, unit=" ms"))
     columns = ["server", "handshakes/s", "most refused", "p99 of a handshake, ms", "p99 of the live streams, ms"]
     return Table("A storm of 10,000 connections", columns, rows, [], floors)
@@ -258,7 +259,7 @@ def _storm(server: Server) -> tuple[float, float, float, float]:
 
 def ingest(directory: Path) -> Table:
     """`POST /events`, answered when the events are durable."""
-    rows, floors = [], []
+    rows, floors, worth = [], [], pace.measure(directory)
     cases = (
         ("batches of 100, 8 connections", 8, 1000, 100, 200_000),
         ("single events, 32 connections", 32, 20_000, 1, 20_000),
@@ -268,9 +269,9 @@ def ingest(directory: Path) -> Table:
             runs = [_post(server, connections, count, batch) for _ in range(ROUNDS)]
             rate, cost, busy = map(statistics.median, zip(*runs, strict=True))
             rows.append([name, number(rate), f"{cost:.2f}", f"{busy:.0%}"])
-            floors.append(Floor(f"POST /events, {name}: events a second", rate, wanted))
+            floors.append(Floor(f"POST /events, {name}: events a second", rate, wanted, pace=worth.taking_in))
     columns = ["", "durable events/s", "µs CPU each", "generator's share of the time"]
-    return Table("POST /events", columns, rows, [], floors)
+    return Table("POST /events", columns, rows, [f"This machine: {worth.text()}."], floors)
 
 
 def _post(server: Server, connections: int, count: int, batch: int) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import selectors
 import sys
 import time
@@ -45,6 +46,12 @@ _KINDS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def _figures() -> dict[str, Any]:
+    """What no two calls of a model have in common."""
+    tokens = {f"gen_ai.usage.{kind}_tokens": random.randrange(4000) for kind in ("input", "output")}
+    return tokens | {"gen_ai.conversation.id": f"c-{random.random()}"}
+
+
 def request(number: int, form: str) -> bytes:
     """A request of 512 spans that nobody has sent before."""
     now, origin = time.time_ns() - number, Origin("bench")
@@ -63,7 +70,7 @@ def request(number: int, form: str) -> bytes:
                     kind=3,
                     start_ns=now - 812_000_000,
                     end_ns=now,
-                    attributes=attributes | _COMMON,
+                    attributes=attributes | _COMMON | (_figures() if attributes is _MODEL else {}),
                 )
             )
     return (json_traces if form == "json" else pb_traces)(spans)

@@ -8,7 +8,8 @@ import time
 from statistics import median, quantiles
 
 from hxp_enterprise_llm.client import Emitter, Instrument
-from tests.unit.client.fake_service import free_port, serving
+from tests.ports import free_port
+from tests.unit.client.fake_service import serving
 
 EVENTS = 20_000
 MOST_MS, MOST_MB = 10.0, 50.0

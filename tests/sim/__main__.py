@@ -39,7 +39,7 @@ def search(first: int, count: int, processes: int, plant: str) -> int:
             print(f"\r{number}/{count} seeds, {broken} broken", end="", file=sys.stderr)
     took = time.perf_counter() - begin
     print(
-        f"\r{count:,} seeds from {first}: {broken} broken; {virtual:,.0f} virtual seconds,"
+        f"\r{count:,} seeds from {first}: {broken} broken; {virtual:,.1f} virtual seconds,"
         f" {took:.1f} s, {spent / max(count, 1):.2f} s of processor time a seed"
     )
     return broken

@@ -1,7 +1,7 @@
 """The disk of a simulated host: real files and the real SQLite, in a directory of their own, with faults.
 
 A process that is killed loses what it had in memory; its files stay as they are. A power failure also tears what the
-commit under way had written behind the end of a write-ahead log, as long as that commit was not answered. Errors are
+commit under way had written into a write-ahead log, as long as that commit was not answered. Errors are
 raised where SQLite and the operating system raise them. Writes that were never synced are lost in
 `tests/unit/log`, where the whole disk lies under SQLite; here they are not.
 """
@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,14 @@ from typing import Any
 from tests.sim.loop import SimLoop, answer
 
 _WRITES = ("INSERT", "COMMIT")
+_MAX_FRAME = 16
+"""Where the index of a write-ahead log has the number of its frames, and below how many bytes each of them has."""
+_WAL_HEADER_BYTES, _WAL_FRAME_BYTES = 32, 4096 + 24
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a power failure does: of so many bytes that an unanswered commit had appended, `stays` remain.
+    """What a power failure does: of so many bytes that an unanswered commit had written, `stays` remain.
 
     `rotten`: of the whole write-ahead log, as when a bit of it flipped: SQLite drops all behind it in silence.
     """
@@ -59,9 +63,9 @@ class Disk:
         self.hangs_until = 0.0
         self._connections: dict[int, sqlite3.Connection] = {}
         self._handles: set[int] = set()
-        self._wals: set[Path] = set()
+        self._wals: set[str] = set()
         """Where write-ahead logs are, if there are any."""
-        self._before: dict[Path, int] = {}
+        self._before: dict[str, int] = {}
         self._torn_until = -1.0
 
     # What a process does
@@ -77,7 +81,7 @@ class Disk:
             if loop.world.now < self.hangs_until:
                 loop.world.at(self.hangs_until, work)
                 return
-            self._before, self._torn_until = self._wal_sizes(), end
+            self._before, self._torn_until = self._wal_ends(), end
             try:
                 with self.under():
                     result, error = func(*args), None
@@ -96,7 +100,8 @@ class Disk:
             connection: SimConnection = real[sqlite3, "connect"](*args, **({"factory": SimConnection} | options))
             connection.disk = disk
             disk._connections[id(connection)] = connection
-            disk._wals.add(Path(f"{args[0]}-wal"))
+            if not options.get("uri"):  # those only read
+                disk._wals.add(f"{args[0]}-wal")
             return connection
 
         def open_(*args: Any, **options: Any) -> int:
@@ -170,18 +175,21 @@ class Disk:
         """What a power failure leaves of a file."""
         if not path.name.endswith(".db-wal"):
             return content
-        if loss.rotten and path.name != "state.db-wal":
-            return content[: loss.stays(len(content))]
-        before = self._before.get(path, len(content)) if unanswered else len(content)
-        return content[: before + loss.stays(max(0, len(content) - before))]
+        end = min(_wal_end(str(path)), len(content))
+        before = self._before.get(str(path), end) if unanswered else end
+        if before > end or (loss.rotten and path.name != "state.db-wal"):
+            # The log was begun anew: what lies behind its end is of the last time round.
+            before = 0
+        kept = before + loss.stays(end - before)
+        return content[:kept] + bytes(len(content) - kept)
 
-    def _wal_sizes(self) -> dict[Path, int]:
+    def _wal_ends(self) -> dict[str, int]:
         # Before each job, so it must cost little.
-        sizes = {}
+        ends = {}
         for path in self._wals:
             with contextlib.suppress(FileNotFoundError):
-                sizes[path] = os.stat(path).st_size
-        return sizes
+                ends[path] = _wal_end(path)
+        return ends
 
     def _files(self) -> list[Path]:
         return [path for path in self.directory.rglob("*") if path.is_file()]
@@ -197,6 +205,18 @@ class Disk:
             os.close(handle)
         self._connections.clear()
         self._handles.clear()
+
+
+def _wal_end(path: str) -> int:
+    """Where the frames end that SQLite knows of. Raises FileNotFoundError."""
+    size = os.stat(path).st_size
+    try:
+        with open(path.removesuffix("-wal") + "-shm", "rb", buffering=0) as index:
+            index.seek(_MAX_FRAME)
+            frames = int.from_bytes(index.read(4), sys.byteorder)
+    except FileNotFoundError:
+        return size
+    return min(size, _WAL_HEADER_BYTES + frames * _WAL_FRAME_BYTES)
 
 
 def _sqlite_error(text: str, code: int) -> sqlite3.OperationalError:

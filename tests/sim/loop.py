@@ -82,19 +82,16 @@ class World:
 
     def _go_on(self) -> None:
         """Let happen what is due, then give one loop its turn, or jump to what comes next."""
-        self._let_happen()
-        ready = [loop for loop in self.loops if loop._ready]  # type: ignore[attr-defined]
-        if ready:
-            self._turn(ready[int(self._random.random() * len(ready))] if len(ready) > 1 else ready[0])
-        elif not self._agenda:
-            raise Stuck("nothing is left to happen")
-        else:
-            self.now = max(self.now, self._agenda[0][0])
-
-    def _let_happen(self) -> None:
         agenda = self._agenda
         while agenda and agenda[0][0] <= self.now:
             heapq.heappop(agenda)[2]()
+        ready = [loop for loop in self.loops if loop._ready]  # type: ignore[attr-defined]
+        if ready:
+            self._turn(ready[int(self._random.random() * len(ready))] if len(ready) > 1 else ready[0])
+        elif not agenda:
+            raise Stuck("nothing is left to happen")
+        else:
+            self.now = max(self.now, agenda[0][0])
 
     def _turn(self, loop: SimLoop) -> None:
         self.turns += 1
@@ -175,11 +172,16 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """There is no other thread that would have to be woken for."""
 
-    def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         if not self.dead:
             self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
+
+    call_soon_threadsafe = call_soon
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)

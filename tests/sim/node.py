@@ -21,6 +21,8 @@ PROCESSING, GATEWAY = "192.168.10.1", "192.168.10.2"
 NETWORK = "192.168.10.0/24"
 RESTART_SECONDS = 1.0
 """What systemd waits before it starts a process again that failed."""
+SILENCE_SECONDS = 13.0
+"""A stream that says nothing for so long is given up: there is a sign of life each 4, 8 or 10 seconds."""
 CHANNEL = "sim"
 
 
@@ -143,7 +145,8 @@ def _processing(directory: Path) -> ProcessingConfig:
     replace = msgspec.structs.replace
     placed: ProcessingConfig = replace(
         config,
-        log=replace(config.log, reserve_bytes=65_536, window_events=10_000),
+        # The write-ahead log of a small segment begins small, and is read and written at each crash.
+        log=replace(config.log, reserve_bytes=65_536, window_events=10_000, segment_bytes=1_048_576),
         sources=replace(config.sources, host=replace(config.sources.host, enabled=False)),
         ingest=replace(config.ingest, schemas_directory=str(directory / "none")),
     )
@@ -157,6 +160,7 @@ def _streaming(directory: Path) -> StreamingConfig:
         config,
         sse=replace(config.sse, keep_alive_interval=4),
         websocket=replace(config.websocket, heartbeat_interval=10),
+        centrifuge=replace(config.centrifuge, ping_interval=8, pong_timeout=3),
         live_dashboard=LiveDashboardConfig(dashboards=["operational_overview"], ports={}, directory=str(directory)),
         monitoring=MonitoringConfig(real_time_event_processing_endpoint=f"http://{PROCESSING}:9100"),
         channels={CHANNEL: ChannelConfig(types=["sim.*", "alert.*", "llm.*"])},

@@ -7,8 +7,11 @@ from random import Random
 
 from tests.sim.network import Line
 
-LOAD_SECONDS = 14.0
-"""Virtual seconds of load and faults; then every cause goes away and the world must come to rest."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 3.0, 14.0
+"""Virtual seconds of load and faults, at least and at most; then every cause goes away and the world must come to rest.
+
+Most are short: a start and the faults soon after it find more in the same processor time than a long life does.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Plan:
 
     seed: int
     readers: int = 20
+    load: float = LONGEST_SECONDS
+    """Virtual seconds in which publishers publish and faults come."""
     publishers: int = 2
     pause: float = 0.2
     """Mean virtual seconds between two batches of a publisher."""
@@ -57,12 +62,14 @@ def plan(seed: int, readers: int = 20) -> Plan:
         split=random.choice((0.0, 0.1, 0.6)),
         window=random.choice((2_048, 16_384, 65_536)),
     )
-    begin = random.uniform(1.0, 4.0)
+    load = SHORTEST_SECONDS + (LONGEST_SECONDS - SHORTEST_SECONDS) * random.random() ** 3
+    begin = load * random.uniform(0.1, 0.3)
     failing = (begin, begin + random.uniform(3.0, 5.0)) if random.random() < 0.4 else None
-    faults = sorted((_fault(random) for _ in range(random.randint(1, 6))), key=lambda fault: fault.at)
+    faults = sorted((_fault(random, load) for _ in range(random.randint(1, 6))), key=lambda fault: fault.at)
     return Plan(
         seed,
         readers,
+        load,
         publishers=random.randint(1, 3),
         pause=random.choice((0.15, 0.3, 0.5)),
         line=line,
@@ -88,9 +95,9 @@ KINDS = {
 """Each kind of fault and how often it comes."""
 
 
-def _fault(random: Random) -> Fault:
+def _fault(random: Random, load: float) -> Fault:
     kind = random.choices(list(KINDS), weights=list(KINDS.values()))[0]
-    at = random.uniform(1.5, LOAD_SECONDS - 1)
+    at = random.uniform(1.0, load - 0.5)
     node = random.choice(("processing", "gateway"))
     turns = random.randint(0, 40)
     seconds = random.choice((0.3, 1.5, 4.0, 11.0)) * random.uniform(0.8, 1.2)

@@ -14,13 +14,10 @@ from hxp_enterprise_llm.client.answers import ClientError
 from hxp_enterprise_llm.client.subscribe import Control, Lost, Received, Subscription
 from tests.sim.history import Got, History, Reader
 from tests.sim.loop import World
-from tests.sim.node import CHANNEL, GATEWAY
+from tests.sim.node import CHANNEL, GATEWAY, SILENCE_SECONDS
 
 PORT = 9102
 AGAIN_SECONDS = 1.5
-SILENCE_SECONDS = 13.0
-"""A stream that says nothing for so long is given up: the service gives a sign of life each 4 seconds, or 10."""
-CENTRIFUGE_PING_SECONDS = 25.0
 
 
 class _Event(msgspec.Struct):
@@ -150,7 +147,7 @@ class CentrifugeReader(SimReader):
             await socket.send(msgspec.json.encode({"id": 1, "connect": {}}).decode())
             await socket.send(msgspec.json.encode({"id": 2, "subscribe": subscribe}).decode())
             while True:
-                async with asyncio.timeout(CENTRIFUGE_PING_SECONDS + 10):
+                async with asyncio.timeout(SILENCE_SECONDS):
                     text = await socket.recv()
                 for line in text.splitlines():
                     if line == "{}":

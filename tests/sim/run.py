@@ -16,17 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 import structlog
 from aiohttp.web_app import _cached_build_middleware
-from sqlalchemy import Engine
 
-from hxp_enterprise_llm.event.dashboards import definitions
-from hxp_enterprise_llm.event.processing import part
-from hxp_enterprise_llm.event.sources import schemas
-from hxp_enterprise_llm.store import database
 from tests.sim import checks, readers
 from tests.sim.disk import Loss
 from tests.sim.escape import Escape, sealed
@@ -34,8 +28,9 @@ from tests.sim.history import Got, History, Reader
 from tests.sim.loop import SimLoop, Stuck, World
 from tests.sim.network import Network
 from tests.sim.node import GATEWAY, PROCESSING, Node
-from tests.sim.plan import LOAD_SECONDS, Fault, Plan
+from tests.sim.plan import Fault, Plan
 from tests.sim.publishers import SimPublisher
+from tests.sim.shared import memory_directory, shared
 
 REST_SECONDS = 90.0
 """Virtual seconds after the load in which everything must have come to rest."""
@@ -44,9 +39,6 @@ MOST_CONNECTIONS, MOST_TASKS = 24, 40
 _PEOPLE = "192.168.10.9"
 
 _left: list[_Simulation] = []
-_parse_schema = functools.cache(schemas.parse_schema)
-_load_text = functools.cache(definitions.load_text)
-_prices = functools.cache(part.shipped)
 
 
 @dataclass
@@ -74,10 +66,10 @@ def _live(plan: Plan, *, last: bool) -> Result:
     world = World(plan.seed)
     result = Result(plan, History())
     with contextlib.ExitStack() as stack:
-        directory = Path(tempfile.mkdtemp(prefix="sim-", dir=_memory_directory()))
+        directory = Path(tempfile.mkdtemp(prefix="sim-", dir=memory_directory()))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         stack.enter_context(_quiet(result.history, world, directory))
-        stack.enter_context(_shared())
+        stack.enter_context(shared())
         stack.enter_context(sealed(world))
         simulation = _Simulation(world, plan, result.history, directory)
         stack.callback(simulation.leave if last else simulation.bury)
@@ -116,11 +108,6 @@ def _words(context: dict[str, Any]) -> str:
     return f"{context.get('message')}: {error!r}{where}"
 
 
-def _memory_directory() -> str | None:
-    shared = Path("/dev/shm")
-    return str(shared) if shared.is_dir() else None
-
-
 @contextlib.contextmanager
 def _quiet(history: History, world: World, directory: Path) -> Iterator[None]:
     """Log lines go into the history; what libraries complain about is an error that nobody took care of."""
@@ -150,44 +137,6 @@ def _quiet(history: History, world: World, directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _shared() -> Iterator[None]:
-    """What is the same in all starts is done once, for it would take most of the time of one.
-
-    The shipped schemas, dashboards and prices are understood once; a new store is a copy of one that was made.
-    """
-    fresh, revision = _fresh_store()
-    migrate = database._migrate
-
-    def copied(engine: Engine, path: Path) -> str:
-        if path.stat().st_size:
-            return migrate(engine, path)
-        path.write_bytes(fresh)
-        return revision
-
-    shared = [
-        (schemas, "parse_schema", _parse_schema),
-        (definitions, "load_text", _load_text),
-        (part, "shipped", _prices),
-        (database, "_migrate", copied),
-    ]
-    with contextlib.ExitStack() as stack:
-        for place, name, value in shared:
-            stack.enter_context(patch.object(place, name, value))
-        yield
-
-
-@functools.cache
-def _fresh_store() -> tuple[bytes, str]:
-    """The file of a store that was just made, and the revision of its tables."""
-    with tempfile.TemporaryDirectory(dir=_memory_directory()) as directory:
-        path = Path(directory) / "state.db"
-        engine = database._engine(path)
-        revision = database._migrate(engine, path)
-        engine.dispose()
-        return path.read_bytes(), revision
-
-
-@contextlib.contextmanager
 def _without_gc(*, for_good: bool) -> Iterator[None]:
     """A collection would come at a moment that no seed decides."""
     was = gc.isenabled()
@@ -211,7 +160,7 @@ class _Simulation:
         }
         self._people = SimLoop(world, _PEOPLE, "people")
         self._publishers = [
-            SimPublisher(world, f"p{n}", history, LOAD_SECONDS, plan.pause) for n in range(plan.publishers)
+            SimPublisher(world, f"p{n}", history, plan.load, plan.pause) for n in range(plan.publishers)
         ]
         self._readers = [readers.make(world, n, history) for n in range(plan.readers)]
         self._settled_since: float | None = None
@@ -233,12 +182,26 @@ class _Simulation:
             self._people.create_task(reader.run())
         for name, address in (("processing", f"{PROCESSING}:9100"), ("gateway", f"{GATEWAY}:9102")):
             self._people.create_task(readers.ask_health(self.world, self.history, name, address, 1.0))
-        self.world.run(lambda: self.world.now >= begin + LOAD_SECONDS, begin + LOAD_SECONDS + 1)
+        end = begin + self.plan.load
+        self.world.run(lambda: self.world.now >= end, end + 1)
         self._mend()
-        self.world.run(self._at_rest, self.world.now + REST_SECONDS)
+        self._rest()
+        if self._ends_in_alarm():
+            # What waited to be told has been told in the last moment: its end is still to come.
+            self._rest()
         self.history.rested = True
         self._look_at_bounds()
+
+    def _rest(self) -> None:
+        """Until everybody is at rest; then the log is read."""
+        self._settled_since = None
+        self.world.run(self._at_rest, self.world.now + REST_SECONDS)
+        self.history.final.clear()
         self._read_log()
+
+    def _ends_in_alarm(self) -> bool:
+        told = [got.type for got in self.history.final if got.type in ("alert.firing", "alert.resolved")]
+        return bool(told) and told[-1] == "alert.firing"
 
     def _look_at_bounds(self) -> None:
         """I4: what is open and what runs is as much as there are readers."""
@@ -305,6 +268,8 @@ class _Simulation:
         for node in self.nodes.values():
             node.clock.offset = 0.0
             node.disk.full, node.disk.failing_syncs, node.disk.hangs_until = 0, 0, 0.0
+            if node.host in self.world.network.dark:
+                self._power_on(node)
 
     # Rest
 
@@ -312,7 +277,7 @@ class _Simulation:
         """Whether for three seconds everybody was connected and had all that was acknowledged."""
         if self.world.now < self._look_at:
             return False
-        self._look_at = self.world.now + 0.2
+        self._look_at = self.world.now + 0.5
         if not self._calm():
             self._settled_since = None
             return False

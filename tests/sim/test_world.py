@@ -197,7 +197,8 @@ def test_the_walls():
     assert time.time() != 1_800_000_000.0
 
 
-def test_the_command_line_replays_a_seed(tmp_path):
+@pytest.mark.timeout(240)
+def test_the_command_line_replays_a_seed():
     """The same seed twice, by the line that a failing run prints."""
     command = [sys.executable, "-m", "tests.sim", "--seed", "4", "--readers", "2", "--faults", "0"]
     answers = [subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)]

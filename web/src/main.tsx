@@ -6,6 +6,7 @@ import "./theme/panel.css";
 import "./theme/charts.css";
 import { render } from "preact";
 import { App, type Boot } from "./data/app";
+import { HALVES } from "./format/time";
 import { AppContext } from "./frame/context";
 import { Shell } from "./frame/Shell";
 import { readAddress } from "./frame/view";
@@ -15,6 +16,7 @@ import { board, views } from "./views";
 const boot = JSON.parse(document.querySelector<HTMLMetaElement>('meta[name="hxp"]')?.content ?? "{}") as Boot;
 const app = new App(boot);
 startTheme();
+if (HALVES) document.documentElement.dataset["clock"] = "12";
 readAddress(boot.home, app.moment);
 app.start();
 render(

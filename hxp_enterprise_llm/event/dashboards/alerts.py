@@ -22,6 +22,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     condition: str
     since: float
     """Unix seconds."""
+    values: dict[str, float]
+    """Of the metrics in the condition, as it began; those that are known."""
+    labels: dict[str, str]
 
 
 class AlertBoard:
@@ -87,4 +90,11 @@ def _alert(data: Mapping[str, Any], at: float) -> Alert:
         summary=str(data.get("summary") or rule),
         condition=str(data.get("condition") or ""),
         since=at,
+        values={name: value for name, value in _members(data, "values") if isinstance(value, int | float)},
+        labels={name: value for name, value in _members(data, "labels") if isinstance(value, str)},
     )
+
+
+def _members(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
+    found = data.get(name)
+    return found.items() if isinstance(found, Mapping) else ()

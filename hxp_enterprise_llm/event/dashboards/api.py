@@ -100,7 +100,9 @@ class _Api:
         return self._page(request)
 
     async def dashboard(self, request: web.Request) -> web.StreamResponse:
-        self._known(request.match_info["name"])
+        # A browser gets the page, which says itself that there is none of this name; a program gets the refusal.
+        if "text/html" not in request.headers.get("Accept", ""):
+            self._known(request.match_info["name"])
         return self._page(request)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:

@@ -20,6 +20,8 @@ TAIL = 200_000
 _READ_EVENTS = 8192
 """Most of one read of the tail. Each waits for its turn among the threads, at a start longer than it reads."""
 RETRY_SECONDS = 1.0
+UNWATCHED_SECONDS, FEW_EVENTS = 0.1, 64
+"""Pause while nobody looks, unless so many events came at once: then there may be more than a pause lets through."""
 
 Firing = Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
 """Answers the data of the alerts that fire now, each as `alert.firing` carries it."""
@@ -34,10 +36,12 @@ class Follower:
         *,
         clock: Clock,
         firing: Firing | None = None,
+        watched: Callable[[], bool] = lambda: True,
         tail: int = TAIL,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        self._log, self._clock, self._firing = log, clock, firing
+        """`watched` answers whether somebody looks: for nobody, single events are taken together."""
+        self._log, self._clock, self._firing, self._watched = log, clock, firing, watched
         self._tail, self._retry_seconds = tail, retry_seconds
         self.state = DashboardState()
         self.ready = asyncio.Event()
@@ -80,3 +84,5 @@ class Follower:
         async for batch in self._log.follow(self.state.position, epoch=self.state.epoch):
             self.state.take(batch.events, batch.next)
             moved()
+            if 0 < len(batch.events) < FEW_EVENTS and not self._watched():
+                await asyncio.sleep(UNWATCHED_SECONDS)

@@ -64,7 +64,7 @@ class Dashboards:
         prometheus: Prometheus | None = None,
     ) -> None:
         self._log, self._clock, self._metrics, self._watched = log, clock, metrics, watched
-        self.follower = Follower(log, clock=clock, firing=firing)
+        self.follower = Follower(log, clock=clock, firing=firing, watched=watched)
         self._prometheus = prometheus
         self._run = clock.new_id()[:8]
         self._hurry = asyncio.Event()

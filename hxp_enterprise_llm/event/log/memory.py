@@ -128,6 +128,10 @@ class MemoryLog:
         read = partial(self.read, types=types, epoch=epoch or self._epoch)
         return follow(read, self._bell, after, progress=self._progress)
 
+    def head_nowait(self) -> Offset:
+        """The head."""
+        return self._head
+
     async def bounds(self) -> Bounds:
         """Epoch, first and head."""
         self._require_open()

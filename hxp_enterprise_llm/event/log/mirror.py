@@ -116,6 +116,10 @@ class Mirror:
         after = check_cursor(after, epoch, self._bounds)
         return scan(self._recent.after(after), after, self.head, limit, types)
 
+    def head_nowait(self) -> Offset:
+        """Up to where the log is mirrored."""
+        return self.head
+
     def follow(
         self, after: Offset, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> AsyncIterator[Batch]:

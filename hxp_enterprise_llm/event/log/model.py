@@ -154,6 +154,10 @@ class ReadsNow(Protocol):
         """`read` without a pause; None when it takes more than memory."""
         ...
 
+    def head_nowait(self) -> Offset:
+        """The head as far as this process knows it; BEGINNING while the log is not open."""
+        ...
+
 
 class LogError(Exception):
     """Base of what a log raises."""

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.event.notifications.delivery.dispatcher import Dispatche
 from hxp_enterprise_llm.event.notifications.delivery.office import STORE_PAUSE_SECONDS
 from hxp_enterprise_llm.event.notifications.delivery.settings import delivery_settings
 from hxp_enterprise_llm.event.notifications.instant import SteadyClock
+from hxp_enterprise_llm.event.notifications.links import linked
 from hxp_enterprise_llm.event.notifications.model import Notification, alert_data
 from hxp_enterprise_llm.event.notifications.outbox import Recipient, switched_on
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import ACKNOWLEDGED, PUBLICATION
@@ -351,8 +352,8 @@ class NotificationEngine:
         """The alerts that fire now, each as its `alert.firing` event carried it."""
         alerts = self._alerts.values()
         fired = [alert.notification for alert in alerts if alert.state.open]
-        own = [alert_data(notification) for notification in fired if notification is not None]
-        return own + [alert_data(known.notification) for known in self.desk.foreign()]
+        told = [*filter(None, fired), *(known.notification for known in self.desk.foreign())]
+        return [alert_data(linked(notification, self.config.page_url)) for notification in told]
 
     def health(self) -> Part:
         """How the engine is, in words."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.config.addresses import link
 from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.model import Encoded, Event, encode, rfc3339
 
@@ -41,6 +42,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: str = ""
     """Where it comes from; empty: our own rules."""
     generator_url: str = ""
+    url: str = ""
+    """Its page; set when it is told, by the configuration of that moment."""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,11 +77,25 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     group_key: str = ""
     group_labels: dict[str, str] = {}
     why: str = ""
-    """What made it due: `first`, `new_alerts`, `some_resolved`, `all_resolved`, `repeat`, `escalation`, `test`."""
+    """What made it due: `first`, `new_alerts`, `some_resolved`, `all_resolved`, `repeat`, `escalation`,
+    `newcomers`, `test`."""
+    because: str = ""
+    """Of what is told again, or to somebody else: why, as half a sentence."""
     truncated: int = 0
     """Alerts of the group that are left out."""
+    fires: int = 0
+    ended: int = 0
+    """Of a group how many alerts fire, and how many have ended, with those that are left out."""
     test: bool = False
     """A drill: it says so wherever it is shown."""
+    url: str = ""
+    """The page about it; as that of an alert."""
+
+    @property
+    def runbook_url(self) -> str:
+        """The runbook that all its alerts have; empty where there is none, or no link."""
+        found = {alert.annotations.get("runbook_url", "") for alert in self.alerts}
+        return link(found.pop()) if len(found) == 1 else ""
 
 
 Kept = dict[str, Any]
@@ -141,7 +158,8 @@ def alert_data(notification: Notification) -> dict[str, Any]:
         "summary": notification.text,
         "since": None if notification.since is None else rfc3339(notification.since),
     } | ({"labels": notification.alerts[0].labels} if len(notification.alerts) == 1 else {})
-    return data | ({"reason": notification.reason} if notification.reason else {})
+    further = {"reason": notification.reason, "url": notification.url, "runbook_url": notification.runbook_url}
+    return data | {name: text for name, text in further.items() if text}
 
 
 def _message_data(notification: Notification) -> dict[str, Any]:

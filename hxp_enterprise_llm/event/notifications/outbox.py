@@ -52,8 +52,12 @@ def judge(
         return Verdict("dead", now, failure.reason)
     delay = backoff(delivery.attempts, random) if failure.after is None else failure.after
     if delay > left:
-        return Verdict("dead", now, f"given up after {delivery.attempts} attempts: {failure.reason}")
+        return Verdict("dead", now, f"given up after {_tries(delivery.attempts)}: {failure.reason}")
     return Verdict("retry", now + delay, failure.reason)
+
+
+def _tries(count: int) -> str:
+    return "one attempt" if count == 1 else f"{count} attempts"
 
 
 def switched_on(config: NotificationsConfig, priority: Priority) -> bool:

@@ -1,5 +1,7 @@
 """The core of analytics: takes events in, answers values. It never awaits and reads no clock.
 
+Small batches wait until there are many events, the clock moves on or somebody asks; see `Backlog`.
+
 An event belongs to the slot of its own `time`; one without a time, or with one in the future, to the slot in which it
 arrived. Events older than the largest window when they arrive count as late and are left out.
 """
@@ -17,6 +19,7 @@ import msgspec
 from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate, Distinct
+from hxp_enterprise_llm.event.processing.backlog import Backlog
 from hxp_enterprise_llm.event.processing.groups import Groups
 from hxp_enterprise_llm.event.processing.metrics import SOURCES, Accumulator, Metric, OneOf
 from hxp_enterprise_llm.event.processing.plan import Plan, Planner
@@ -59,7 +62,8 @@ class Analytics:
 
     def __init__(self, metrics: Sequence[Metric], timeline: Timeline) -> None:
         self.timeline = timeline
-        self.totals = Totals()
+        self._totals = Totals()
+        self._backlog, self._way = Backlog(), (Arrival(0, 0), True)
         self.metrics: tuple[Metric, ...] = ()
         self.now = 0
         """The slot of the present."""
@@ -72,6 +76,7 @@ class Analytics:
 
     def adopt(self, metrics: Sequence[Metric]) -> None:
         """Take another list of metrics. What both lists read keeps its data; what is new begins now."""
+        self._digest()
         wanted = dict.fromkeys([SOURCES, *(a for metric in metrics for a in metric.accumulators)])
         kept = self._series
         self._series = {a: kept.get(a) or SlotSeries(a.make) for a in wanted}
@@ -86,6 +91,8 @@ class Analytics:
         than the largest window starts all windows afresh, which is answered with True.
         """
         slot = self.timeline.slot(seconds)
+        if slot != self.now:
+            self._digest()
         if slot < self.now - self.timeline.horizon:
             self._forget(slot)
             return True
@@ -97,6 +104,7 @@ class Analytics:
 
     def shift(self, seconds: float) -> float:
         """The wall clock was set by so much: all that was taken in goes along. Answers by how much it went."""
+        self._digest()
         slots = self.timeline.slot(seconds)
         self.now += slots
         self._since = None if self._since is None else self._since + slots
@@ -118,16 +126,28 @@ class Analytics:
         """
         if not events:
             return
-        arrived = arrival or Arrival(self.now, self.now)
-        columns = StoredColumns.of(events)
-        kinds = self._planner.kinds_of(columns.types)
+        way = arrival or Arrival(self.now, self.now), count
+        if way != self._way:
+            self._digest()
+            self._way = way
+        if self._backlog.add(StoredColumns.of(events)):
+            self._digest()
+
+    def _digest(self) -> None:
+        """Take in what waits."""
+        events = self._backlog.drain()
+        if events is None:
+            return
+        arrived, count = self._way
+        kinds = self._planner.kinds_of(events.types)
         present = set(kinds)
-        late, ignored = self._take(columns.raws, kinds, present, arrived)
+        late, ignored = self._take(events.raws, kinds, present, arrived)
         if count:
             self._watched_since(arrived.first)
-            self.totals.events += len(events) - sum(kinds.count(k) for k in present if self._planner.kinds[k].own)
-            self.totals.late += late
-            self.totals.ignored += ignored
+            totals = self._totals
+            totals.events += len(events) - sum(kinds.count(k) for k in present if self._planner.kinds[k].own)
+            totals.late += late
+            totals.ignored += ignored
 
     def _take(
         self, raws: Sequence[bytes], kinds: Sequence[int], present: set[int], arrived: Arrival
@@ -184,23 +204,32 @@ class Analytics:
         return otherwise if slot is None else slot
 
     @property
+    def totals(self) -> Totals:
+        """What has come in since the log began."""
+        self._digest()
+        return self._totals
+
+    @property
     def since(self) -> float | None:
         """When the first event came that the windows could know of, in wall-clock seconds; None: there was none."""
+        self._digest()
         return None if self._since is None else self.timeline.start(self._since)
 
     def resume(self, totals: Totals, since: float | None) -> None:
         """Go on from what an earlier run had counted."""
-        self.totals = totals
+        self._digest()
+        self._totals = totals
         self._since = None if since is None else round(since * self.timeline.per_second)
 
     def kept(self) -> Kept:
         """All that is held, to be stored; the totals are those of this moment."""
+        self._digest()
         return Kept(
             self.timeline.per_second,
             self.timeline.horizon,
             self.now,
             self._since,
-            copy(self.totals),
+            copy(self._totals),
             any(slot > self.now - self.timeline.horizon for slot in self._added.values()),
             {key_of(accumulator): series.dump(dump) for accumulator, series in self._series.items()},
         )
@@ -216,7 +245,7 @@ class Analytics:
         found = {a: {slot: load(a, raw) for slot, raw in kept.series[key_of(a)].items()} for a in self._series}
         for accumulator, slots in found.items():
             self._series[accumulator].load(slots)
-        self.now, self._since, self.totals = kept.now, kept.since, kept.totals
+        self.now, self._since, self._totals = kept.now, kept.since, kept.totals
 
     def _watched_since(self, slot: int) -> None:
         if self._since is None or slot < self._since:
@@ -224,6 +253,7 @@ class Analytics:
 
     def values(self, seconds: float) -> dict[str, Values]:
         """The value of every metric over every window at a moment in wall-clock seconds: `{label: {name: value}}`."""
+        self._digest()
         self.advance(seconds)
         moment = max(seconds, self.timeline.start(self.now))
         answer = {}
@@ -251,6 +281,7 @@ class Analytics:
     @property
     def sources(self) -> int:
         """Sources that sent events within the largest window."""
+        self._digest()
         found = self._series[SOURCES].merged(self.now - self.timeline.horizon, self.now)
         return found.n if isinstance(found, Distinct) else 0
 

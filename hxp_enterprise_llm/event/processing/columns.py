@@ -7,23 +7,50 @@ neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import add
 from typing import Any
 
 from hxp_enterprise_llm.event.processing.sketch import Sized
 
 Views = Sequence[Any]
-"""Events as their plan decodes them."""
-Reader = Callable[[Views], list[Any]]
-"""Reads one path: a value of each event, None where there is none."""
-Column = Callable[[Views], tuple[Sequence[Any], int]]
-"""Reads one field: the values that count, and the number of those that were refused.
-
-A list is in the order of the events, one of another kind is not."""
-
+"""Events as their plan decodes them, or what one of their members is."""
 Pick = Callable[[Sequence[Any]], Sequence[Any]]
 """Picks the values of some of the events out of a column of all."""
+
+
+class Reader:
+    """Reads one path: a value of each event, None where there is none."""
+
+    def __init__(self, parent: Reader | None, name: str, rest: Sequence[str] = ()) -> None:
+        """`parent` reads the objects of which this is the member `name`; `rest` is the way down from there, by keys."""
+        self.parent = parent
+        self._name, self._rest = name, rest
+        # A comprehension of its own, as Python learns where a type has a member by where it is asked: half the time.
+        self._quick: Callable[[Views], list[Any]] = (
+            eval(f"lambda views: [view.{name} for view in views]") if name else list
+        )
+
+    def __call__(self, views: Views) -> list[Any]:
+        """The values of events."""
+        return Reading(views).read(self)
+
+    def of(self, nodes: Views) -> list[Any]:
+        """The values, of the objects that they are members of."""
+        try:
+            values = self._quick(nodes)
+        except AttributeError:
+            # Some event has a text, a list or null where others have an object.
+            values = [getattr(node, self._name, None) for node in nodes]
+        return [_descended(value, self._rest) for value in values] if self._rest else values
+
+
+def _descended(node: Any, keys: Iterable[str]) -> Any:
+    for key in keys:
+        if type(node) is not dict:
+            return None
+        node = node.get(key)
+    return node
 
 
 def everything(column: Sequence[Any]) -> Sequence[Any]:
@@ -32,23 +59,38 @@ def everything(column: Sequence[Any]) -> Sequence[Any]:
 
 
 class Reading:
-    """A batch whose columns are read once, for whoever asks for them."""
+    """A batch whose paths and columns are read once, for whoever asks for them."""
 
     def __init__(self, views: Views) -> None:
-        self._views = views
-        self._read: dict[Column, tuple[Sequence[Any], int]] = {}
+        self.views = views
+        self._values: dict[Reader, list[Any]] = {}
+        self._columns: dict[Column, tuple[Sequence[Any], int]] = {}
+
+    def read(self, reader: Reader) -> list[Any]:
+        """The values of a path."""
+        found = self._values.get(reader)
+        if found is None:
+            nodes = self.views if reader.parent is None else self.read(reader.parent)
+            found = self._values[reader] = reader.of(nodes)
+        return found
 
     def of(self, column: Column, pick: Pick = everything) -> tuple[Sequence[Any], int]:
         """The column of some of the events, all unless said otherwise."""
-        if column not in self._read:
-            self._read[column] = column(self._views)
-        values, refused = self._read[column]
+        if column not in self._columns:
+            self._columns[column] = column(self)
+        values, refused = self._columns[column]
         if pick is everything:
             return values, refused
         # As many as there are events: each has one, in its place.
-        if isinstance(values, list) and len(values) == len(self._views):
+        if isinstance(values, list) and len(values) == len(self.views):
             return values.picked(pick) if isinstance(values, Sized) else pick(values), 0
-        return column(pick(self._views))
+        return column(Reading(pick(self.views)))
+
+
+Column = Callable[[Reading], tuple[Sequence[Any], int]]
+"""Reads one field: the values that count, and the number of those that were refused.
+
+A list is in the order of the events, one of another kind is not."""
 
 
 _INTEGERS = range(-(2**63), 2**64)
@@ -56,24 +98,24 @@ _SMALL = range(-(2**48), 2**48)
 _NONE, _TEXTS, _NUMBERS = {type(None)}, {str}, {int, float}
 
 
-def events(views: Views) -> tuple[Views, int]:
+def events(reading: Reading) -> tuple[Views, int]:
     """The column of counts: the events themselves."""
-    return views, 0
+    return reading.views, 0
 
 
 def numbers(readers: Sequence[Reader]) -> Column:
     """Numbers, those of several paths added; what is no number is refused."""
     if len(readers) == 1:
-        return lambda views: _accepted(readers[0](views), _all_numbers, is_number)
-    return lambda views: _accepted_sums([read(views) for read in readers])
+        return lambda reading: _accepted(reading.read(readers[0]), _all_numbers, is_number)
+    return lambda reading: _accepted_sums(list(map(reading.read, readers)))
 
 
 def sizes(readers: Sequence[Reader]) -> Column:
     """Numbers as `numbers` reads them, with their buckets: several sketches count the same ones."""
     read = numbers(readers)
 
-    def column(views: Views) -> tuple[Sequence[Any], int]:
-        values, refused = read(views)
+    def column(reading: Reading) -> tuple[Sequence[Any], int]:
+        values, refused = read(reading)
         return (Sized.of(values) if values else values), refused
 
     return column
@@ -85,8 +127,8 @@ def scalars(readers: Sequence[Reader]) -> Column:
     Of texts each stands once for all that are equal: what counts is which there are.
     """
     if len(readers) == 1:
-        return lambda views: _accepted_texts(readers[0](views))
-    return lambda views: _accepted(_added([read(views) for read in readers]), _all_numbers, is_scalar)
+        return lambda reading: _accepted_texts(reading.read(readers[0]))
+    return lambda reading: _accepted(_added(list(map(reading.read, readers))), _all_numbers, is_scalar)
 
 
 def _accepted(

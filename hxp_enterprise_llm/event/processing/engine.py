@@ -70,9 +70,8 @@ class AnalyticsEngine:
         self._ungrouped: dict[str, int] = {}
         self._took_at = 0.0
         self._ready = asyncio.Event()
-        self._follower = Follower(
-            event_log, Outage(log, "analytics.follow"), self._take, lag_is=metrics.lag.set, sleep=sleep
-        )
+        self._follower = Follower(event_log, Outage(log, "analytics.follow"), self._take, sleep=sleep)
+        metrics.lag.set_function(lambda: self.lag)
         self._appending = Outage(log, "analytics.append")
         self._saver = Saver(
             file, "analytics", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state
@@ -95,7 +94,7 @@ class AnalyticsEngine:
 
     @property
     def lag(self) -> int:
-        """Distance from the head of the log when it was last read, in offsets."""
+        """Distance from the head of the log as far as it is known, in offsets."""
         return self._follower.lag
 
     def health(self) -> Part:

@@ -29,14 +29,10 @@ class Follower:
         outage: Outage,
         take: Callable[[Sequence[Stored]], None],
         *,
-        lag_is: Callable[[int], None],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """`outage` is told when the log cannot be followed, `take` is given events in the order of the log.
-
-        `lag_is` is told the lag whenever events were taken in.
-        """
-        self._log, self.outage, self._take, self._lag_is, self._sleep = event_log, outage, take, lag_is, sleep
+        """`outage` is told when the log cannot be followed, `take` is given events in the order of the log."""
+        self._log, self.outage, self._take, self._sleep = event_log, outage, take, sleep
         self._memory = event_log if isinstance(event_log, ReadsNow) else None
         self.epoch = ""
         self.position: Offset = BEGINNING
@@ -49,15 +45,14 @@ class Follower:
 
     @property
     def lag(self) -> int:
-        """Distance from the head of the log when it was last read, in offsets."""
-        return max(0, self._head - self.position)
+        """Distance from the head of the log as far as it is known, in offsets."""
+        return lag(self._log, self._head, self.position)
 
     def take(self, batch: Batch) -> None:
         """Take in what is new: a question may have been ahead of whoever follows."""
         events = batch.events[bisect_right(batch.events, self.position, key=_OFFSET) :]
         self._take(events)
         self.position, self._head = max(self.position, batch.next), max(self._head, batch.head)
-        self._lag_is(self.lag)
 
     def catch_up(self) -> None:
         """Take in what the log has and whoever follows has not, as far as it is in memory."""
@@ -100,6 +95,12 @@ class Follower:
                 self.outage.failed(error)
                 await self._sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def lag(event_log: EventLog, head: int, position: int) -> int:
+    """How far behind a position is. `head`: that of the last read, which a log that knows better has outrun."""
+    known = event_log.head_nowait() if isinstance(event_log, ReadsNow) else head
+    return max(0, max(head, known) - position)
 
 
 def _stretches(batch: Batch) -> Iterator[Batch]:

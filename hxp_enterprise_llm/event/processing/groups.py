@@ -14,10 +14,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
-from hxp_enterprise_llm.event.processing.columns import Column, Pick, Reader, Reading, Views, everything
+from hxp_enterprise_llm.event.processing.columns import Column, Pick, Reader, Reading, events, everything
 
 Key = tuple[str, ...]
 """The values of the labels, in the order in which the breakdown names them."""
+Places = Sequence[int]
+"""Of events in a batch, in its order; a range is all of them."""
 LONGEST_LABEL = 128
 """Most characters of a label's value; an event with a longer one is in no label set."""
 
@@ -111,49 +113,69 @@ class LabelSets:
     def __init__(self, labels: Sequence[Reader]) -> None:
         self._labels = labels
 
-    def part(self, views: Views) -> tuple[dict[Key, Pick], int]:
-        """What picks the events of each label set, and how many have a label that is none.
+    def part(self, reading: Reading) -> tuple[dict[Key, Places], int]:
+        """The places of the events of each label set, and how many have a label that is none.
 
         What lacks a label is neither.
         """
-        columns = [_texts(read(views)) for read in self._labels]
-        kept: dict[Key, Pick] = {}
+        columns = [_texts(reading.read(label)) for label in self._labels]
+        kept: dict[Key, Places] = {}
         refused = 0
         for found, places in _places(columns).items():
             key = tuple(label for label in found if label)
             if len(key) == len(found) and max(map(len, key)) <= LONGEST_LABEL:
-                kept[key] = _pick(places)
+                kept[key] = places
             elif None not in found:
                 refused += len(places)
         return kept, refused
 
 
-def _places(columns: Sequence[Sequence[str | None]]) -> Mapping[tuple[str | None, ...], Sequence[int]]:
+def _places(columns: Sequence[Sequence[str | None]]) -> Mapping[tuple[str | None, ...], Places]:
     different = [set(column) for column in columns]
     if all(len(labels) == 1 for labels in different):
         # Often all come from one agent, or a label is in none of them.
         return {tuple(chain.from_iterable(different)): range(len(columns[0]))}
-    found: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    found: dict[Any, list[int]] = defaultdict(list)
+    if len(columns) == 1:
+        # A text knows its hash, a tuple works its own out each time.
+        for place, label in enumerate(columns[0]):
+            found[label].append(place)
+        return {(label,): places for label, places in found.items()}
     for place, labels in enumerate(zip(*columns, strict=True)):
         found[labels].append(place)
     return found
 
 
-def _pick(places: Sequence[int]) -> Pick:
+def _pick(places: Places) -> Pick:
     if isinstance(places, range):
         return everything
     first, *others = places
     return itemgetter(*places) if others else lambda column: (column[first],)
 
 
-def portions(parted: Mapping[Key, Pick], reading: Reading, column: Column) -> tuple[list[Portion], int]:
-    """What an accumulator gets of each label set, and how many values were refused."""
-    answer, refused = [], 0
-    for key, pick in parted.items():
-        values, bad = reading.of(column, pick)
-        answer.append(Portion(key, values))
-        refused += bad
-    return answer, refused
+class Parted:
+    """A batch by label set."""
+
+    def __init__(self, places: Mapping[Key, Places], reading: Reading) -> None:
+        self._places, self._reading = places, reading
+        self._picks: dict[Key, Pick] = {}
+
+    def portions(self, column: Column) -> tuple[list[Portion], int]:
+        """What an accumulator gets of each label set, and how many values were refused."""
+        if column is events:
+            # Who counts wants their number: the places are as good as the events.
+            return list(map(Portion, self._places.keys(), self._places.values())), 0
+        answer, refused = [], 0
+        for key, pick in self._picked().items():
+            values, bad = self._reading.of(column, pick)
+            answer.append(Portion(key, values))
+            refused += bad
+        return answer, refused
+
+    def _picked(self) -> dict[Key, Pick]:
+        if not self._picks:
+            self._picks = {key: _pick(places) for key, places in self._places.items()}
+        return self._picks
 
 
 def _texts(values: list[Any]) -> list[str | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from hxp_enterprise_llm.config.processing import OWN_TYPES
 from hxp_enterprise_llm.event.model import TypePatterns
 from hxp_enterprise_llm.event.processing.columns import Column, Reader, Reading, events, numbers, scalars, sizes
-from hxp_enterprise_llm.event.processing.groups import LabelSets, portions
+from hxp_enterprise_llm.event.processing.groups import LabelSets, Parted
 from hxp_enterprise_llm.event.processing.memo import Memo
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
 from hxp_enterprise_llm.event.processing.views import Path, compile_view
@@ -56,10 +57,11 @@ class Share(NamedTuple):
             if values:
                 series.at(slot).update(values)
         for label_sets, feeds in self.broken_down:
-            parted, refused = label_sets.part(views)
+            places, refused = label_sets.part(reading)
+            parted = Parted(places, reading)
             ignored += refused
             for series, column in feeds:
-                found, refused = portions(parted, reading, column)
+                found, refused = parted.portions(column)
                 ignored += refused
                 if found:
                     series.at(slot).update(found)
@@ -92,7 +94,7 @@ class Plan(NamedTuple):
         ignored = 0
         for share in self.shares:
             chosen = share.kinds
-            mine = views if chosen is None else [v for v, kind in zip(views, kinds, strict=True) if kind in chosen]
+            mine = views if chosen is None else list(compress(views, map(chosen.__contains__, kinds)))
             if mine:
                 ignored += share.feed(slot, mine)
         return ignored

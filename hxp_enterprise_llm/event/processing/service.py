@@ -51,8 +51,8 @@ class ProcessingService:
         unseen = replace(self._context, registry=CollectorRegistry())
         return FollowersApart(Followers(self.config, unseen, self._log, ProcessingMetrics(unseen.registry)), elsewhere)
 
-    def lag_while_away(self, lag: Callable[[], float]) -> None:
-        """What the page of this process says of the lag: the followers elsewhere tell it as long as they answer."""
+    def lag_is(self, lag: Callable[[], float]) -> None:
+        """What this process says of the lag of followers elsewhere; on the joined page the larger word holds."""
         self._metrics.lag.set_function(lag)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -19,7 +18,8 @@ def compile_view(paths: Iterable[Path]) -> tuple[Callable[[bytes], Any], dict[Pa
     """A decoder of events, and the reader of each of these paths."""
     wanted = tuple(dict.fromkeys(paths))
     tree = _tree(wanted)
-    return msgspec.json.Decoder(_struct(tree)).decode, {path: _reader(tree, path) for path in wanted}
+    readers: dict[Path, Reader] = {}
+    return msgspec.json.Decoder(_struct(tree)).decode, {path: _reader(tree, readers, path) for path in wanted}
 
 
 def _tree(paths: Iterable[Path]) -> Tree:
@@ -52,35 +52,15 @@ def _name(index: int) -> str:
     return f"m{index}"
 
 
-def _reader(tree: Tree, path: Path) -> Reader:
-    names: list[str] = []
-    rest = list(path)
+def _reader(tree: Tree, readers: dict[Path, Reader], path: Path) -> Reader:
+    """The reader of a path, and of what it lies in."""
+    parent, rest = None, list(path)
     while tree:
         key = rest.pop(0)
-        names.append(_name(list(tree).index(key)))
+        at, name = path[: len(path) - len(rest)], _name(list(tree).index(key))
         tree = tree[key]
-    quick = attrgetter(".".join(names))
-
-    def read(views: Iterable[Any]) -> list[Any]:
-        try:
-            values = list(map(quick, views))
-        except AttributeError:
-            # Some event has a text, a list or null where others have an object.
-            values = [_followed(view, names) for view in views]
-        return [_descended(value, rest) for value in values] if rest else values
-
-    return read
-
-
-def _followed(view: Any, names: Iterable[str]) -> Any:
-    for name in names:
-        view = getattr(view, name, None)
-    return view
-
-
-def _descended(node: Any, keys: Iterable[str]) -> Any:
-    for key in keys:
-        if type(node) is not dict:
-            return None
-        node = node.get(key)
-    return node
+        if at not in readers:
+            readers[at] = Reader(parent, name)
+        parent = readers[at]
+    assert parent is not None
+    return Reader(parent, "", rest) if rest else parent

@@ -61,10 +61,7 @@ class Times:
 
     def different(self, times: Sequence[Any]) -> set[int | None]:
         """The slots that these times are in."""
-        try:
-            return set(self.slots(list(set(times))))
-        except TypeError:
-            return set(self.slots(times))
+        return set(self.slots(times))
 
     def _look(self, time: Any) -> int | None:
         try:

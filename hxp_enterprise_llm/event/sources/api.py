@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.sources.stream import EventStream
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.gate import address_of, scopes_of
-from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, Begun, LeanPost, Route
+from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, Begin, Begun, LeanPost, Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 DEFAULT_LIMIT = 100
@@ -41,7 +41,7 @@ def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
             "publish",
             "Store events, answered after the commit",
             (*EVENT_BODY, "*/*"),
-            lean=LeanPost(api.lean_post, lambda: ingest.max_body_bytes, budget, api.begin),
+            lean=LeanPost(api.lean_post, lambda: ingest.max_body_bytes, budget, api.prepare),
             described=described.POST,
         ),
         Route("GET", "/events", api.get, "read", "Read the log from an offset", described=described.GET),
@@ -81,16 +81,19 @@ class _Api:
         """The same before aiohttp: status and JSON. Raises Problem."""
         return await self._store(asked, body, query.flag(asked.query, "partial", False))
 
-    def begin(self, asked: Asked, body: bytes, told: Begun) -> bool:
+    def prepare(self, asked: Asked) -> Begin | None:
         """The same without a task, for plain JSON that nothing is wrong with; see LeanPost."""
         plain = media_type(asked.headers.get("Content-Type", "")) == "application/json"
         if self._local is None or not plain or asked.query or "ce-specversion" in asked.headers:
-            return False
-        done, source = partial(self._stored, self._local, told), f"/http/{asked.remote}"
+            return None
+        return partial(self._begin, self._local, f"/http/{asked.remote}", _may_own(asked))
+
+    def _begin(self, local: BeginsAppends, source: str, own: bool, body: bytes, told: Begun) -> bool:
+        done = partial(self._stored, local, told)
         if body[:1] == b"{":
-            self._gathering.add(body, source, done, _may_own(asked))
+            self._gathering.add(body, source, done, own)
             return True
-        appending = self._ingest.begin(body, source=source, own=_may_own(asked))
+        appending = self._ingest.begin(body, source=source, own=own)
         if appending is None:
             return False
         appending.add_done_callback(lambda appending: done(_outcome(appending)))

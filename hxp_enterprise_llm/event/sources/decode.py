@@ -208,10 +208,12 @@ def _check_time(members: dict[str, Any], terms: Terms) -> Finding | None:
     ahead = moment - terms.now
     if ahead > terms.max_future_seconds:
         limit = span(terms.max_future_seconds)
-        return Finding("time", f"{text} lies {span(ahead)} in the future, at most {limit} are taken")
+        return Finding(
+            "time", f"{text} lies {span(ahead)} in the future, at most {limit} are taken (ingest.max_future)"
+        )
     if -ahead > terms.max_age_seconds:
         limit = span(terms.max_age_seconds)
-        return Finding("time", f"{text} lies {span(-ahead)} in the past, at most {limit} are taken")
+        return Finding("time", f"{text} lies {span(-ahead)} in the past, at most {limit} are taken (ingest.max_age)")
     return None
 
 

@@ -1,12 +1,15 @@
-"""The ways in, put together: events over HTTP, OTLP, the host's own figures, sources that are asked."""
+"""The ways in, put together: events over HTTP, OTLP, the host's own figures, sources that are asked or
+listened to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hxp_enterprise_llm.config.processing import ProcessingConfig
+from hxp_enterprise_llm.config.secrets import Secret, read_secret
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import EventLog
 from hxp_enterprise_llm.event.sources import api as ingest_api
@@ -17,7 +20,7 @@ from hxp_enterprise_llm.event.sources.otlp import api as otlp_api
 from hxp_enterprise_llm.event.sources.otlp.receiver import Receiver
 from hxp_enterprise_llm.event.sources.otlp.traces import Traces
 from hxp_enterprise_llm.event.sources.pollers import api as pollers_api
-from hxp_enterprise_llm.event.sources.pollers.running import Pollers
+from hxp_enterprise_llm.event.sources.pollers.running import Listening, Pollers
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
@@ -68,6 +71,7 @@ class WaysIn:
         return Pollers(
             Egress(deny_private=self._config.security.egress.deny_private),
             self._log.append,
+            Listening(self._take_messages, self._read_secret, self._config.log.limits.max_event_bytes),
             self._directory / "sources.json",
             clock=context.clock,
             metrics=SourceMetrics(context.registry),
@@ -75,8 +79,17 @@ class WaysIn:
             spawn=context.supervisor.spawn,
         )
 
+    async def _take_messages(self, events: list[dict[str, Any]]) -> object:
+        return await self._ingest.accept(events, source="/sources/nats", partial=True, way="nats")
+
+    def _read_secret(self, file: str, credential: str) -> Secret | None:
+        secret = read_secret(file, credential, self._context.environ)
+        if secret is not None:
+            self._context.hide(secret.reveal())
+        return secret
+
     def start(self, cleanup: CleanupStack) -> None:
-        """Begin to read the host, to ask, and to decide on spans."""
+        """Begin to read the host, to ask and listen, and to decide on spans."""
         spawn = self._context.supervisor.spawn
         tasks = [spawn("sources.otlp", self._traces.run())]
         if self._config.sources.host.enabled:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
-from hxp_enterprise_llm.event.log.model import BatchTooLarge, EventTooLarge, LogError
+from hxp_enterprise_llm.event.log.model import BatchTooLarge, EventTooLarge, LogClosed, LogError
 from hxp_enterprise_llm.event.model import Encoded, Event, encode, rfc3339
 from hxp_enterprise_llm.event.sources.traces import Trace, TraceFault, TraceRequest, load_trace, read_trace
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -68,7 +68,7 @@ class TracePlayer:
         """Append everything in its time and return; `progress(done, total)` is told after each batch.
 
         A log that is away is waited for, and the replay is late by so much. Raises BatchTooLarge or EventTooLarge
-        when the log takes not even one of its events.
+        when the log takes not even one of its events, and LogClosed when it never will again.
         """
         started, done, total = self._clock.monotonic(), 0, len(self._times)
         progress(done, total)
@@ -122,7 +122,7 @@ class TracePlayer:
                 await self._send(batch[: len(batch) // 2])
                 await self._send(batch[len(batch) // 2 :])
                 return
-            except EventTooLarge:
+            except (EventTooLarge, LogClosed):
                 raise
             except LogError as error:
                 self._appending.failed(error)

@@ -13,6 +13,7 @@ would have to be computed for each connection.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 import zlib
@@ -90,7 +91,7 @@ class WebSocketDeflate:
     def _together(self, payloads: Sequence[bytes]) -> Iterator[bytes]:
         size = sum(map(len, payloads))
         if size >= SMALLEST:
-            yield from _frames(_compressor(size, self.window_bits), payloads)
+            yield from _frames(size, self.window_bits, payloads)
 
     def _alone(self, payload: bytes) -> bytes:
         packed = b"".join(self._together([payload]))
@@ -120,23 +121,32 @@ class ContinuedDeflate:
         """A compressed message for each, behind the text that all who get it were given last."""
         payloads = [message.payload() for message in messages]
         size = sum(map(len, payloads))
-        return Packed.of(b"".join(_frames(_compressor(size, self.window_bits, before), payloads)), size)
+        return Packed.of(b"".join(_frames(size, self.window_bits, payloads, before)), size)
 
     def control(self, name: str, members: dict[str, Any], *, resume: str = "") -> bytes:
         return WEBSOCKET.control(name, members, resume=resume)
 
 
-def _compressor(size: int, window_bits: int, before: bytes = b"") -> Compressor:
-    """One for so many bytes, with what its matches may lie in."""
+def _frames(size: int, window_bits: int, payloads: Iterable[bytes], before: bytes = b"") -> Iterator[bytes]:
+    """A compressed frame for each text, `size` bytes in all; `before`: what they may refer to besides."""
+    compressor: Compressor
     if size <= CAREFUL_BYTES:
-        return zlib.compressobj(CAREFUL_LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
-    return isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
-
-
-def _frames(compressor: Compressor, payloads: Iterable[bytes]) -> Iterator[bytes]:
+        compressor = zlib.compressobj(CAREFUL_LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
+    else:
+        compressor = isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -window_bits, zdict=before)
     for payload in payloads:
         data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
         yield frame(_COMPRESSED_TEXT, data[:-_SYNC_TAIL])
+    if size > CAREFUL_BYTES:
+        _clear_registers()
+
+
+def _clear_registers() -> None:
+    """What ISA-L leaves behind in AVX registers, where all that follows in the thread may be slower for it.
+
+    OpenSSL's SHA-512 ends with the instruction that clears them, and takes less than a microsecond.
+    """
+    hashlib.sha512(b"x").digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +166,9 @@ class SseDeflate:
         if len(text) < SMALLEST:
             return stored(text)
         compressor = isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -MOST_BITS)
-        return Packed.of(compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH), len(text))
+        data = compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        _clear_registers()
+        return Packed.of(data, len(text))
 
 
 SSE_DEFLATE = SseDeflate()

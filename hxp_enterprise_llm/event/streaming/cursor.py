@@ -12,6 +12,7 @@ from multidict import MultiMapping
 from hxp_enterprise_llm.event.model import TypePatterns, parse_patterns
 from hxp_enterprise_llm.event.streaming.filter_syntax import LANGUAGE, FilterError
 from hxp_enterprise_llm.event.streaming.filters import Filter
+from hxp_enterprise_llm.security.model import Asked, StepAside
 from hxp_enterprise_llm.security.problems import Problem
 
 PAGE = "page"
@@ -59,6 +60,14 @@ def parse_wish(query: MultiMapping[str], headers: Mapping[str, str]) -> Wish:
         raise _fault("after", "after and last exclude each other", "Give one of them.")
     start = None if after is None else parse_cursor(after, "after")
     return Wish(start, 0 if last is None else parse_count(last, "last", MAX_LAST), types, filter)
+
+
+def lean_wish(asked: Asked) -> Wish:
+    """What is asked for. Raises Problem, and StepAside when the log has to be asked where it begins."""
+    wish = parse_wish(asked.query, asked.headers)
+    if wish.after == EARLIEST_CURSOR:
+        raise StepAside
+    return wish
 
 
 def parse_cursor(text: str, parameter: str) -> Cursor:

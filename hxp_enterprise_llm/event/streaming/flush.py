@@ -23,9 +23,7 @@ class Subscriber(Protocol):
 
     cursor: int
     format: Format
-
-    @property
-    def live(self) -> bool: ...
+    live: bool
 
     def give(self, data: bytes, cursor: int) -> None:
         """Write joined messages; the cursor stands behind the last of them."""

@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiohttp import web
 
-from hxp_enterprise_llm.config.streaming import OptimizationConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.streaming.admission import ConnectionRate
-from hxp_enterprise_llm.event.streaming.channel import Channel, Options
+from hxp_enterprise_llm.event.streaming.channel import Channel
 from hxp_enterprise_llm.event.streaming.compress import wanted
-from hxp_enterprise_llm.event.streaming.cursor import EARLIEST_CURSOR, PAGE, Cursor, Wish, parse_wish, suggestion
+from hxp_enterprise_llm.event.streaming.cursor import (
+    EARLIEST_CURSOR,
+    PAGE,
+    Cursor,
+    Wish,
+    lean_wish,
+    parse_wish,
+    suggestion,
+)
 from hxp_enterprise_llm.event.streaming.encode import Transport
 from hxp_enterprise_llm.event.streaming.heartbeat import Heartbeat, Wheel
 from hxp_enterprise_llm.event.streaming.hub import Hub
@@ -23,10 +32,11 @@ from hxp_enterprise_llm.event.streaming.leaving import GOODBYE_SECONDS, STEP_SEC
 from hxp_enterprise_llm.event.streaming.limits import PAGES, TITLES, Census, Places, Quota
 from hxp_enterprise_llm.event.streaming.link import Link, adopt, detach, refuse_body
 from hxp_enterprise_llm.event.streaming.sse import SseLink, offered_coding, open_stream, stream_headers
-from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, handshake, offered_deflate
+from hxp_enterprise_llm.event.streaming.tuning import options, ranks, tune
+from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink, offered_deflate, switching, upgrade_key
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.gate import address_of
-from hxp_enterprise_llm.security.model import Asked, StepAside
+from hxp_enterprise_llm.security.model import Asked, OpenStream, StepAside
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.debugging import debugging
 from hxp_enterprise_llm.telemetry.metrics import StreamingMetrics
@@ -36,17 +46,20 @@ log = structlog.get_logger("streaming")
 READY_SECONDS = 5.0
 FAREWELL_SECONDS = 5.0
 DASHBOARD_CHANNEL = "dashboard_updates"
-RANKS = {"high": 0, "normal": 1, "low": 2}
+SWITCHED, STREAMING = 101, 200
 
 Answer = TypeVar("Answer")
 
 
 class Opening(NamedTuple):
-    """A stream that is asked for: its channel, its link, and the head of the answer at a position."""
+    """A stream that is asked for, as a configuration has it: how its link and the head of the answer are made."""
 
+    config: StreamingConfig
+    enabled: bool
     channel: str
-    link: Link
-    head: Callable[[str], bytes]
+    link: Callable[[], Link]
+    head: Callable[[str, str], bytes]
+    """At a position, to the key of a WebSocket."""
 
 
 class Gateway:
@@ -197,7 +210,7 @@ class Gateway:
     async def open_websocket(self, request: web.Request) -> web.StreamResponse:
         """`WS /ws/{channel}`. Raises Problem."""
         self.require_enabled(self.config.websocket.enabled, "websocket")
-        return await self._open(request, self._websocket(request, request.match_info["channel"]), 101)
+        return await self._open(request, self._websocket(request, request.match_info["channel"]), SWITCHED)
 
     async def open_sse(self, request: web.Request, stream: str) -> web.StreamResponse:
         """`GET /sse/{stream}`. Raises Problem."""
@@ -205,34 +218,47 @@ class Gateway:
         if request.method == "HEAD":
             self.require_channel(stream)
             return web.Response(headers=stream_headers(request, self._position(self.hub.position.offset)))
-        return await self._open(request, self._sse(request, stream), 200)
+        return await self._open(request, self._sse(request, stream), STREAMING)
 
-    def take_websocket(self, asked: Asked) -> None:
-        """The same before aiohttp. Raises StepAside or Problem; then nothing has changed."""
-        self._require_free("websocket", self.config.websocket.enabled, asked)
-        self._take(asked, self._websocket(asked, asked.match_info["channel"]))
+    def take_websocket(self, asked: Asked) -> OpenStream:
+        """The same before aiohttp, for all with this head. Raises StepAside or Problem."""
+        upgrade_key(asked)
+        return self._taking(asked, self._websocket, asked.match_info["channel"])
 
-    def take_sse(self, asked: Asked) -> None:
-        """The same before aiohttp. Raises StepAside or Problem; then nothing has changed."""
-        self._require_free("sse", self.config.sse.enabled, asked)
-        self._take(asked, self._sse(asked, asked.match_info["stream"]))
+    def take_sse(self, asked: Asked) -> OpenStream:
+        """The same before aiohttp, for all with this head. Raises StepAside or Problem."""
+        return self._taking(asked, self._sse, asked.match_info["stream"])
+
+    def _taking(self, asked: Asked, read: Callable[[Asked, str], Opening], channel: str) -> OpenStream:
+        wish, opening = lean_wish(asked), read(asked, channel)
+
+        def take(transport: asyncio.Transport, key: str) -> None:
+            nonlocal opening
+            if opening.config is not self.config:
+                opening = read(asked, channel)
+            self._take(asked, opening, wish, transport, key)
+
+        return take
 
     def _websocket(self, asked: Asked, channel: str) -> Opening:
         self.require_channel(channel)
         config = self.config
         deflate, extensions = offered_deflate(asked) if wanted(config, "websocket", channel) else (None, "")
-        link = WebSocketLink(
-            self.places["websocket"], self._left, self._high_water, config.websocket.message_size_limit, deflate
+        most, places = config.websocket.message_size_limit, self.places["websocket"]
+        link = partial(WebSocketLink, places, self._left, self._high_water, most, deflate)
+        return Opening(
+            config, config.websocket.enabled, channel, link, lambda position, key: switching(key, position, extensions)
         )
-        return Opening(channel, link, lambda position: handshake(asked, position, extensions))
 
     def _sse(self, asked: Asked, stream: str) -> Opening:
         self.require_channel(stream)
-        coding = offered_coding(asked) if wanted(self.config, "sse", stream) else None
-        link = SseLink(self.places["sse"], self._left, self._high_water, coding)
-        link.page = PAGE in asked.query
-        retry = self.config.sse.retry_timeout
-        return Opening(stream, link, lambda position: open_stream(asked, position, retry, coding))
+        config, page = self.config, PAGE in asked.query
+        coding = offered_coding(asked) if wanted(config, "sse", stream) else None
+        link = partial(SseLink, self.places["sse"], self._left, self._high_water, coding, page=page)
+        retry = config.sse.retry_timeout
+        return Opening(
+            config, config.sse.enabled, stream, link, lambda position, key: open_stream(asked, position, retry, coding)
+        )
 
     def _quota_of(self, link: Link) -> Quota | None:
         return self._pages if link.page else None
@@ -243,49 +269,51 @@ class Gateway:
         channel = self.hub.channels.get(DASHBOARD_CHANNEL)
         return self._pages.count > 0 or (channel is not None and bool(channel.subscribers))
 
-    def _require_free(self, transport: Transport, enabled: bool, asked: Asked) -> None:
-        """Raises StepAside when `_open` would refuse whatever is asked for, or would have to wait."""
-        free = enabled and self.hub.ready and not self._leaving
-        if not free or not self.rates[transport].has_room(asked.remote or ""):
-            raise StepAside
-
     async def _open(self, request: web.Request, opening: Opening, status: int) -> web.StreamResponse:
-        link = opening.link
+        link = opening.link()
         self.rates[link.transport].take(address_of(request))
         wish = parse_wish(request.query, request.headers)
         self._require_ready(link.transport)
         after = await self._earliest() if wish.after == EARLIEST_CURSOR else wish.after
         refuse_body(request)
 
-        def admit(head: bytes) -> web.StreamResponse:
+        def admit(position: str) -> web.StreamResponse:
+            head = opening.head(position, upgrade_key(request) if status == SWITCHED else "")
             self.places[link.transport].take(link)
             return detach(request, link, status, head)
 
-        return self._seat(request, opening, wish, after, admit)
+        return self._seat(request, opening.channel, link, wish, after, admit)
 
-    def _take(self, asked: Asked, opening: Opening) -> None:
-        link, transport = opening.link, asked.transport
-        wish = parse_wish(asked.query, asked.headers)
-        if wish.after == EARLIEST_CURSOR or transport is None or transport.is_closing():
+    def _take(self, asked: Asked, opening: Opening, wish: Wish, transport: asyncio.Transport, key: str) -> None:
+        link, address = opening.link(), asked.remote or ""
+        places, rate = self.places[link.transport], self.rates[link.transport]
+        # What would be refused, or would have to wait, is for `_open`.
+        free = opening.enabled and self.hub.ready and not self._leaving and not transport.is_closing()
+        if not free or not rate.has_room(address):
             raise StepAside
 
-        def admit(head: bytes) -> None:
-            if not self.places[link.transport].try_take(link):
+        def admit(position: str) -> None:
+            if not places.try_take(link):
                 raise StepAside
-            self.rates[link.transport].take(asked.remote or "")
-            adopt(transport, link, head)
+            rate.take(address)
+            adopt(transport, link, opening.head(position, key))
 
-        self._seat(asked, opening, wish, wish.after, admit)
+        self._seat(asked, opening.channel, link, wish, wish.after, admit)
 
     def _seat(
-        self, asked: Asked, opening: Opening, wish: Wish, after: Cursor | None, admit: Callable[[bytes], Answer]
+        self,
+        asked: Asked,
+        name: str,
+        link: Link,
+        wish: Wish,
+        after: Cursor | None,
+        admit: Callable[[str], Answer],
     ) -> Answer:
         """Nothing waits here: the place, the transport and the subscription are taken in one step."""
-        name, link, head = opening
         channel = self.hub.channel(name, wish.types, wish.filter)
         try:
             cursor = self._cursor(channel, wish, after)
-            answer = admit(head(self._position(cursor.offset, cursor.epoch)))
+            answer = admit(self._position(cursor.offset, cursor.epoch))
         except BaseException:
             self.places[link.transport].give_back(link, "refused")
             self.hub.release(channel)
@@ -365,25 +393,3 @@ def unavailable(reason: str) -> Problem:
     return Problem(
         503, "log_unavailable", f"the event log cannot be read: {reason}", "Try again.", headers={"Retry-After": "1"}
     )
-
-
-def options(config: StreamingConfig) -> Options:
-    """How channels hold and write under a configuration."""
-    made = Options(ring_events=config.high_frequency_streams.buffer_size)
-    tune(made, config.performance_optimization)
-    return made
-
-
-def tune(made: Options, config: OptimizationConfig) -> None:
-    """Apply what can change while the gateway runs."""
-    joins = config.enabled and "message_batching" in config.optimization_strategies
-    made.flush_seconds = config.flush_interval / 1000 if joins else 0.0
-    made.flush_events = config.batch_size
-
-
-def ranks(config: StreamingConfig) -> dict[str, int]:
-    """The turn of each channel that is not in the middle."""
-    optimization, fast = config.performance_optimization, config.high_frequency_streams
-    if not (optimization.enabled and "priority_queuing" in optimization.optimization_strategies):
-        return {}
-    return dict.fromkeys(fast.streams, RANKS[fast.priority])

@@ -122,6 +122,8 @@ class Places(Generic[Connection]):
         if free:
             self._taken[connection] = None
             self._metrics.connected(self._transport, 1)
+            if quota is not None:
+                self._metrics.looked(1)
         return free
 
     def give_back(self, connection: Connection, reason: str) -> None:
@@ -132,6 +134,7 @@ class Places(Generic[Connection]):
                 self._census.leave(self._transport)
             if (quota := self._quota_of(connection)) is not None:
                 quota.leave()
+                self._metrics.looked(-1)
             self._metrics.connected(self._transport, -1)
             self._metrics.closed.labels(self._transport, reason).inc()
             self.left.fire()

@@ -7,7 +7,6 @@ is the one module that leans on aiohttp's inside; `tests/unit/streaming/test_lin
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, cast
 
@@ -20,11 +19,10 @@ from hxp_enterprise_llm.event.streaming.encode import Format, Transport
 from hxp_enterprise_llm.event.streaming.limits import Places
 from hxp_enterprise_llm.event.streaming.subscription import Subscription
 from hxp_enterprise_llm.security.problems import Problem
+from hxp_enterprise_llm.security.sendbuffer import bound_transport
 
 log = structlog.get_logger("streaming")
 
-SEND_BUFFER_BYTES = 64 * 1024
-"""The kernel doubles it. Without a bound it hides megabytes for each client that does not read."""
 CLOSE_SECONDS = 5.0
 """How long a closed connection may take to send what it holds and to hear the other side's farewell."""
 
@@ -70,8 +68,9 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Write while the connection is open; afterwards the bytes are for nobody."""
-        if self._transport is not None and not self.closing and not self._transport.is_closing():
-            self._transport.write(data)
+        transport = self._transport
+        if transport is not None and not self.closing and not transport.is_closing():
+            transport.write(data)
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
@@ -128,7 +127,6 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._high_water)
-        tune(self._transport)
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -145,19 +143,6 @@ class Link(asyncio.Protocol):
         self._transport = None
         self._places.give_back(self, self.reason)
         self.left(self)
-
-
-def tune(transport: asyncio.Transport) -> None:
-    """A bounded kernel buffer. The loop sends small packets at once; the rest came with the listener's socket."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    # What a loop calls its socket makes one of these for each call.
-    direct = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
-    try:
-        direct.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    finally:
-        direct.detach()
 
 
 class Detached(web.StreamResponse):
@@ -197,6 +182,7 @@ def detach(request: web.Request, link: Link, status: int, head: bytes) -> web.St
     # aiohttp forgets the connection: without a transport it cannot close it, and it ends its own task.
     handler.transport = None
     asyncio.get_running_loop().call_soon(handler.connection_lost, None)
+    bound_transport(transport)
     adopt(transport, link, head)
     return Detached(status=status)
 

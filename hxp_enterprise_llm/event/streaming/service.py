@@ -164,7 +164,7 @@ class StreamingService:
     async def _start_notifications(self) -> None:
         context = self._context
         metrics = NotificationMetrics(context.registry)
-        store = Store(Path(self.config.state.directory) / "state.db", failed=metrics.store_errors.inc)
+        store = Store(Path(self.config.state.directory) / "state.db", failed=metrics.store_errors.inc, owned=True)
         await store.open()
         self._cleanup.push("store", store.close)
         renderer: Renderer = ProcessRenderer() if context.processes else InlineRenderer()

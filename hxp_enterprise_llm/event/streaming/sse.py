@@ -25,9 +25,16 @@ class SseLink(Link):
     format: SseFormat | SseDeflate
 
     def __init__(
-        self, places: Places[Link], left: Callable[[Link], None], high_water: int, coding: Coding | None = None
+        self,
+        places: Places[Link],
+        left: Callable[[Link], None],
+        high_water: int,
+        coding: Coding | None = None,
+        *,
+        page: bool = False,
     ) -> None:
         super().__init__(places, left, high_water)
+        self.page = page
         self.format = stream_format(coding)
         self._ignored = 0
 

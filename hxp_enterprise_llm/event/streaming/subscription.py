@@ -85,6 +85,7 @@ class Subscription:
         "cursor",
         "epoch",
         "format",
+        "live",
         "recovering",
     )
 
@@ -95,15 +96,13 @@ class Subscription:
         # Bytes that its client's window still lacks, and then pieces look back into it; 0 as well where none do.
         self._lacking = 0
         self._state: Literal["live", "behind", "closed"] = "behind"
+        # Asked before each write: a look at the state would take longer.
+        self.live = False
         self._reader: asyncio.Task[Any] | None = None
         # Where the stretch ends of which only the newest of each key is given; None: everything is given.
         self._goal: int | None = None
         self.recovering = False
         """Set before `start` for a client that came back with a cursor, until it is known whether it lost anything."""
-
-    @property
-    def live(self) -> bool:
-        return self._state == "live"
 
     @property
     def behind(self) -> bool:
@@ -112,8 +111,11 @@ class Subscription:
     def start(self) -> None:
         """Take a place on the channel and begin to give."""
         self.channel.subscribers.add(self)
-        self._services.metrics.behind.inc()
-        self.advance()
+        if self._link.writable and self._ring_takes_over() and self.cursor >= self.channel.settled:
+            self._go_live()
+        else:
+            self._services.metrics.behind.inc()
+            self.advance()
 
     def close(self) -> None:
         """Leave the channel. Idempotent."""
@@ -123,7 +125,7 @@ class Subscription:
             self.channel.leave(self)
         else:
             self._services.metrics.behind.dec()
-        self._state = "closed"
+        self._state, self.live = "closed", False
         self.channel.subscribers.discard(self)
         if self._reader is not None:
             self._reader.cancel()
@@ -162,7 +164,7 @@ class Subscription:
         """The transport holds back too much: stop writing, the cursor remembers where."""
         if self._state == "live":
             self.channel.leave(self)
-            self._state, self.format = "behind", self._link.format
+            self._state, self.live, self.format = "behind", False, self._link.format
             self._services.metrics.behind.inc()
             self._goal = 0 if self.channel.slow == "conflate" else None
             if self.channel.slow == "disconnect":
@@ -175,7 +177,7 @@ class Subscription:
             if not self._ring_takes_over():
                 self._reader = self._services.spawn("streaming.catch_up", self._read_log(), ends=True)
             elif self.cursor >= (settled := channel.settled):
-                self._join()
+                self._caught_up()
             elif self._goal is not None:
                 goal, newest = self._choose_goal(self._goal), Newest()
                 newest.add(channel.ring.between(self.cursor, goal, sys.maxsize)[0])
@@ -184,10 +186,13 @@ class Subscription:
                 messages, self.cursor = channel.ring.between(self.cursor, settled, channel.options.write_bytes)
                 self._write(messages)
 
-    def _join(self) -> None:
-        self._state, self._goal = "live", None
-        self._lacking = continued.lookback if (continued := self._continued) else 0
+    def _caught_up(self) -> None:
         self._services.metrics.behind.dec()
+        self._go_live()
+
+    def _go_live(self) -> None:
+        self._state, self.live, self._goal = "live", True, None
+        self._lacking = continued.lookback if (continued := self._continued) else 0
         self._recovered("yes")
         self.channel.join(self)
 

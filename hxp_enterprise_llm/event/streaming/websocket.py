@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from hxp_enterprise_llm.event.streaming.closing import BY_CODE, NORMAL, NOT_UTF8
 from hxp_enterprise_llm.event.streaming.compress import MOST_BITS, WebSocketDeflate, agree
 from hxp_enterprise_llm.event.streaming.encode import PING, WEBSOCKET, Transport, WebSocketFormat, frame
 from hxp_enterprise_llm.event.streaming.limits import Places
-from hxp_enterprise_llm.event.streaming.link import Link, head_bytes
+from hxp_enterprise_llm.event.streaming.link import Link
 from hxp_enterprise_llm.security.model import Asked
 from hxp_enterprise_llm.security.problems import Problem
 
@@ -28,6 +28,9 @@ _parser_log.setLevel(logging.CRITICAL)
 
 CLOSE = 0x88
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY = re.compile("[A-Za-z0-9+/]{22}==")
+"""16 bytes in base64."""
+_SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 _EMPTY_PONG = b"\x8a\x80"
 _EMPTY_PONG_SIZE = 6
 
@@ -173,26 +176,26 @@ def offered_deflate(asked: Asked) -> tuple[WebSocketDeflate | None, str]:
 
 def handshake(asked: Asked, position: str, extensions: str = "", protocol: str = "") -> bytes:
     """The head of the answer to an upgrade. Raises Problem: 426 when it is none, 400 when it is faulty."""
+    return switching(upgrade_key(asked), position, extensions, protocol)
+
+
+def upgrade_key(asked: Asked) -> str:
+    """The key of a request for an upgrade. Raises Problem: 426 when it is none, 400 when it is faulty."""
     _require_upgrade(asked)
     key = asked.headers.get("Sec-WebSocket-Key", "")
-    try:
-        valid = len(base64.b64decode(key, validate=True)) == 16
-    except binascii.Error:
-        valid = False
-    if not valid:
+    if not _KEY.fullmatch(key):
         raise Problem(400, "bad_handshake", "Sec-WebSocket-Key is not 16 bytes in base64", "Use a WebSocket client.")
-    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
-    headers = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Accept": accept,
-        "Stream-Position": position,
-    }
-    if extensions:
-        headers["Sec-WebSocket-Extensions"] = extensions
+    return key
+
+
+def switching(key: str, position: str, extensions: str = "", protocol: str = "") -> bytes:
+    """The head of the answer to an upgrade with a proper key. The other texts must not come from a client unchecked."""
+    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+    accept = binascii.b2a_base64(digest, newline=False).decode()
+    more = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
     if protocol:
-        headers["Sec-WebSocket-Protocol"] = protocol
-    return head_bytes("HTTP/1.1 101 Switching Protocols", headers)
+        more += f"Sec-WebSocket-Protocol: {protocol}\r\n"
+    return f"{_SWITCHING}{accept}\r\nStream-Position: {position}\r\n{more}\r\n".encode("latin-1")
 
 
 def _require_upgrade(asked: Asked) -> None:

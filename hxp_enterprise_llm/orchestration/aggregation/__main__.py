@@ -1,4 +1,7 @@
-"""The process that follows the log. Its arguments are descriptors that the first process hands it: control, private."""
+"""The process that follows the log.
+
+Its arguments are the release of the first process and descriptors that it hands on: control, private.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from contextlib import suppress
 import uvloop
 
 from hxp_enterprise_llm.orchestration.aggregation.process import aggregate
+from hxp_enterprise_llm.orchestration.workers.release import EX_OTHER_RELEASE, refuses
 from hxp_enterprise_llm.runtime.collecting import collect_seldom
 
 _NICE = 5
@@ -19,7 +23,10 @@ _NICE = 5
 
 def main(arguments: list[str]) -> int:
     """Follow until the first process says so or is gone; answers the exit status."""
-    control, private = (socket.socket(fileno=int(handle)) for handle in arguments)
+    release, *handles = arguments
+    if refuses(release):
+        return EX_OTHER_RELEASE
+    control, private = (socket.socket(fileno=int(handle)) for handle in handles)
     collect_seldom()
     # Sandboxes may forbid it, ours of systemd does: then the cores are shared alike.
     with suppress(PermissionError):

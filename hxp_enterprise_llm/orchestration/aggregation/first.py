@@ -22,6 +22,7 @@ from hxp_enterprise_llm.orchestration.aggregation.process import HEAD, LABEL
 from hxp_enterprise_llm.orchestration.server import ServiceServer
 from hxp_enterprise_llm.orchestration.workers.child import Child
 from hxp_enterprise_llm.orchestration.workers.control import (
+    LONGEST_SILENCE,
     Alive,
     Control,
     Message,
@@ -41,6 +42,8 @@ from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
 MODULE = "hxp_enterprise_llm.orchestration.aggregation"
 _PRIVATE = "aggregation.sock"
+METRICS_SECONDS = 5.0
+"""How long a scrape waits for its metrics, half of what Prometheus waits: overloaded is when they are wanted most."""
 _AWAY = "analytics, platform, history and forecast are away: their process is being started"
 
 
@@ -50,13 +53,15 @@ class Aggregation:
     def __init__(self, config: ProcessingConfig, context: Context) -> None:
         self._config, self._context = config, context
         self.metrics = WorkerMetrics(context.registry)
-        self._role = _Role(self._first_message)
+        self._role = _Role(self._first_message, lambda: self.head())
         self._child = Child(
             LABEL,
             self._role,
             timeout=lambda: self._config.service.worker_timeout,
             supervisor=context.supervisor,
-            restarts=self.metrics.restarts,
+            on_fatal=context.on_fatal,
+            clock=context.clock,
+            metrics=self.metrics,
         )
         self.metrics.running.set_function(lambda: 1 + self._child.ready)
         self._session: aiohttp.ClientSession
@@ -133,12 +138,13 @@ class Aggregation:
         return {name: Part(facts.pop("status"), facts.pop("reason", ""), facts) for name, facts in parts.items()}
 
     def lag(self) -> int:
-        """Offsets of the log that it had not taken in when it was last heard."""
+        """Offsets of the log that it had not taken in when it was last heard, and all that came since."""
         return max(0, self.head() - self._role.position)
 
-    def lag_while_away(self) -> int:
-        """The same while it is away; 0 while it tells its lag itself."""
-        return 0 if self._child.ready else self.lag()
+    def lag_seen(self) -> int:
+        """How far behind it is, whether it answers or not: as it was when it was heard, as long as it is heard."""
+        heard = self._child.ready and self._child.silent_seconds() < 2 * LONGEST_SILENCE
+        return self._role.lag if heard else self.lag()
 
 
 class _Role:
@@ -146,14 +152,17 @@ class _Role:
 
     module = MODULE
 
-    def __init__(self, first_message: Callable[[], Message]) -> None:
+    def __init__(self, first_message: Callable[[], Message], head: Callable[[], int]) -> None:
         self.handles: Sequence[int] = ()
         self.first_message = first_message
-        self.position = 0
+        self._head = head
+        self.position = self.lag = 0
+        """Of this moment both: a second later thousands of events may have come that it has long taken in."""
 
     def told(self, message: Message) -> None:
         if isinstance(message, Alive):
             self.position = message.position
+            self.lag = max(0, self._head() - message.position)
 
     async def missing(self) -> None:
         """Nobody stands in for it: what was stored meanwhile it takes in once it is back."""
@@ -178,12 +187,12 @@ class FirstProcessingServer(ServiceServer):
     ) -> None:
         super().__init__(config, service, context, handed=handed)
         self._processing, self._aggregation = service, aggregation
-        self._joined = Joined(aggregation.sessions, 1, aggregation.metrics)
+        self._joined = Joined(aggregation.sessions, 1, aggregation.metrics, within=METRICS_SECONDS)
 
     async def _start(self) -> None:
         await super()._start()
         self._aggregation.head = lambda: self._processing.head
-        self._processing.lag_while_away(self._aggregation.lag_while_away)
+        self._processing.lag_is(self._aggregation.lag_seen)
         await self._aggregation.start(self._processing.inner_log_routes(), self._cleanup)
 
     async def stop(self, within: float) -> None:

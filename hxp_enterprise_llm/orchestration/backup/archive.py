@@ -24,6 +24,8 @@ def is_archive(target: Path) -> bool:
 def pack(root: Path, target: Path) -> None:
     """Write a directory into a tar under its final name, whole or not at all, for its owner only. Raises OSError."""
     new = target.with_name(target.name + ".partial")
+    # The directory that it is made of belongs to this backup alone: so does what is left over of an earlier one.
+    new.unlink(missing_ok=True)
     handle = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file, _writer(file, target) as tar:

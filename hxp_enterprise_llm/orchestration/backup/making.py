@@ -27,13 +27,14 @@ from hxp_enterprise_llm.orchestration.backup.model import (
     LOG,
     MANIFEST,
     PLATFORM,
+    SOURCES,
     STORE,
     BackupError,
     LogFacts,
     Manifest,
     entry_of,
 )
-from hxp_enterprise_llm.runtime.files import sync
+from hxp_enterprise_llm.runtime.files import put, sync
 from hxp_enterprise_llm.runtime.sqlite_copy import copy_database, damage_of
 
 
@@ -48,12 +49,27 @@ class Places(NamedTuple):
         return self.processing / "log"
 
     @property
+    def note(self) -> Path:
+        """How far the log had reached: never part of a backup."""
+        return self.log.with_name(f"{self.log.name}.head")
+
+    @property
     def platform(self) -> StateFile:
         return StateFile(self.processing / "platform" / "state")
 
     @property
     def history(self) -> Path:
         return self.processing / "history" / "history.db"
+
+    @property
+    def analytics(self) -> Path:
+        """Windows of the log that is here: no part of a backup, as they are read from the log again."""
+        return self.processing / "analytics" / "state"
+
+    @property
+    def sources(self) -> Path:
+        """What somebody has set for sources while they ran."""
+        return self.processing / "sources.json"
 
     @property
     def store(self) -> Path:
@@ -70,22 +86,27 @@ def make(places: Places, target: Path, time: Callable[[], float]) -> Manifest:
     work = target.with_name(target.name + ".making")
     try:
         work.mkdir(mode=0o700, parents=True)
-        manifest = _made(places, work, time)
-        if is_archive(target):
-            pack(work, target)
-        else:
-            work.rename(target)
-            sync(target.parent)
-    except FileExistsError as error:
-        raise BackupError(f"{error.filename} is left over or in use: remove it if no other backup runs") from error
-    except (OSError, sqlite3.Error, LogError) as error:
-        shutil.rmtree(work, ignore_errors=True)
+    except FileExistsError:
+        raise BackupError(f"{work} is left over or in use: remove it if no other backup runs") from None
+    except OSError as error:
         raise BackupError(f"no backup was made: {error}") from error
-    except BackupError:
+    try:
+        manifest = _made(places, work, time)
+        _finish(work, target)
+    except (OSError, sqlite3.Error, LogError) as error:
+        raise BackupError(f"no backup was made: {error}") from error
+    finally:
         shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work, ignore_errors=True)
     return manifest
+
+
+def _finish(work: Path, target: Path) -> None:
+    """Under its final name, whole or not at all."""
+    if is_archive(target):
+        pack(work, target)
+    else:
+        work.rename(target)
+        sync(target.parent)
 
 
 def _made(places: Places, root: Path, time: Callable[[], float]) -> Manifest:
@@ -98,6 +119,7 @@ def _made(places: Places, root: Path, time: Callable[[], float]) -> Manifest:
         platform = _copy_platform(places.platform, root / PLATFORM)
         history = _copy_history(places.history, root / HISTORY) if places.history.exists() else None
         facts = _copy_log(places.log, root / LOG)
+        _copy_sources(places.sources, root / SOURCES)
     if facts is None and not revision:
         raise BackupError(f"there is neither a log in {places.log} nor a store at {places.store}: name the directory")
     found = sorted(each for each in root.rglob("*") if each.is_file())
@@ -148,6 +170,12 @@ def _copy_history(source: Path, target: Path) -> int:
         raise BackupError(f"the history {source} is damaged: {fault}; move it away, it is made anew from the log")
     with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as connection:
         return Meta(connection).cursor.position
+
+
+def _copy_sources(source: Path, target: Path) -> None:
+    """As a whole: it is replaced as a whole."""
+    if source.exists():
+        put(target, source.read_bytes())
 
 
 def _copy_log(source: Path, target: Path) -> LogFacts:

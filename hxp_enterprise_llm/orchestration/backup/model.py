@@ -14,6 +14,7 @@ LOG = "event-processing/log"
 STORE = "data-streaming-api/state.db"
 PLATFORM = "event-processing/platform/state"
 HISTORY = "event-processing/history/history.db"
+SOURCES = "event-processing/sources.json"
 _BLOCK = 1 << 20
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,18 @@ from hxp_enterprise_llm.config.loader import Loaded
 from hxp_enterprise_llm.event.log.sqlite import directory as files
 from hxp_enterprise_llm.orchestration.check import CheckReport
 from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state
+from hxp_enterprise_llm.orchestration.doctor.access import User, look_at_readers, read_by
 from hxp_enterprise_llm.orchestration.doctor.files import (
     look_at_configuration_file,
     look_at_credentials,
+    look_at_credstore,
     look_at_state,
+    secret_files,
 )
 from hxp_enterprise_llm.orchestration.doctor.model import Finding, Installation
+from hxp_enterprise_llm.orchestration.doctor.network import Way
 from hxp_enterprise_llm.orchestration.doctor.trust import look_at_trust
+from hxp_enterprise_llm.orchestration.doctor.units import look_at_units, units_of
 from hxp_enterprise_llm.telemetry.text import clean
 
 
@@ -40,29 +44,39 @@ def configuration_findings(report: CheckReport) -> Iterator[Finding]:
         yield Finding("configuration.odd", "warning", warning, "correct it, or leave it if it is meant")
 
 
-def examine(installation: Installation, environ: Mapping[str, str], now: float) -> Iterator[Finding]:
-    """Everything beyond the configuration itself."""
+def examine(installation: Installation, environ: Mapping[str, str], now: float, way: Way) -> Iterator[Finding]:
+    """Everything beyond the configuration itself. `now`: seconds since 1970; `way`: how the services are asked."""
     yield from host.look_at_versions()
     yield from host.look_at_clock(host.clock_state(), now, state.newest_record(installation.log))
     yield from _disks(installation)
-    for loaded in (installation.processing, installation.streaming):
+    services = (
+        (installation.processing, installation.processing_state),
+        (installation.streaming, installation.streaming_state),
+    )
+    for loaded, directory in services:
         if loaded is not None:
-            yield from _of_service(loaded, environ)
+            yield from _of_service(loaded, directory, environ)
+    if installation.under_systemd:
+        yield from look_at_credstore()
+        yield from look_at_units(units_of())
     yield from _limits(installation)
-    for directory in (installation.processing_state, installation.streaming_state):
+    for _, directory in services:
         yield from look_at_state(directory)
     yield from state.look_at_log(installation.log)
     yield from state.look_at_platform(installation.platform)
     yield from state.look_at_history(installation.history)
     yield from state.look_at_store(installation.store)
-    yield from _running(installation)
+    yield from _running(installation, way)
 
 
-def _of_service(loaded: Loaded[Any], environ: Mapping[str, str]) -> Iterator[Finding]:
+def _of_service(loaded: Loaded[Any], directory: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     service: ServiceConfig = loaded.config.service
     security: SecurityConfig = loaded.config.security
     yield from look_at_trust(service, security)
     yield from look_at_credentials(loaded, environ)
+    if user := User.owner_of(directory):
+        secrets = [Path(file) for _, file in secret_files(loaded)]
+        yield from look_at_readers([*read_by(loaded), *secrets], user)
 
 
 def _nearest(path: Path) -> Path:
@@ -86,21 +100,26 @@ def _databases(path: Path) -> Iterator[Path]:
 
 
 def _limits(installation: Installation) -> Iterator[Finding]:
-    owner = state.owner_of(installation.log)
-    found = limits.limits_of(owner or os.getpid())
-    streaming = installation.streaming.config if installation.streaming else None
-    yield from limits.look_at_descriptors(found.descriptors, streaming)
-    if owner is not None and installation.processing is not None:
-        config = installation.processing.config
-        yield from limits.look_at_cgroup(config.service.name, config.performance, found)
+    """Of the processes that run: those of this shell say nothing of what a unit would give."""
+    streaming, processing = installation.streaming, installation.processing
+    gateway, events = state.owner_of(installation.store_lock), state.owner_of(installation.log_lock)
+    if gateway is not None and streaming is not None:
+        found = limits.limits_of(gateway)
+        yield from limits.look_at_descriptors(found.descriptors, streaming.config)
+        yield from limits.look_at_cgroup(streaming.config.service.name, streaming.config.performance, found)
+    # One process of `hxp up` has one set of limits.
+    if events is not None and events != gateway and processing is not None:
+        found = limits.limits_of(events)
+        yield from limits.look_at_cgroup(processing.config.service.name, processing.config.performance, found)
 
 
-def _running(installation: Installation) -> Iterator[Finding]:
+def _running(installation: Installation, way: Way) -> Iterator[Finding]:
     processing = installation.processing.config if installation.processing else None
     streaming = installation.streaming.config if installation.streaming else None
     for config in (processing, streaming):
         if config is not None:
-            yield from network.look_at_service(config.service.name, config.service.host, config.service.port)
+            yield from network.look_at_service(config.service.name, config.service.host, config.service.port, way)
     if streaming is not None:
         yield from network.look_at_dashboard_ports(streaming)
         yield from network.look_at_peers(streaming, processing)
+        yield from network.look_at_links(streaming.real_time_notifications)

@@ -1,4 +1,4 @@
-"""Permissions and credentials: who may read and write what is ours."""
+"""Permissions and credentials: who else may read and write what is ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from hxp_enterprise_llm.config.loader import Loaded
 from hxp_enterprise_llm.config.secrets import SecretError, read_secret
 from hxp_enterprise_llm.orchestration.doctor.model import Finding
 
+CREDSTORE = Path("/etc/credstore")
+CREDENTIALS = {
+    "alertmanager-password",
+    "centrifuge-hmac-previous-secret",
+    "centrifuge-hmac-secret",
+    "event-log-api-key",
+    "nats-password",
+    "nats-token",
+    "slack-bot-token",
+    "slack-webhook-url",
+    "smtp-password",
+}
+_WEBHOOK_SECRET = "webhook-secret-"
 _NO_SECRETS = {"api_keys_file", "ca_file", "public_key_file"}
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -78,15 +91,36 @@ def _for_others(path: Path, found: os.stat_result) -> Iterator[Finding]:
         )
 
 
+def look_at_credstore(directory: Path = CREDSTORE) -> Iterator[Finding]:
+    """The secrets that systemd hands to our units: root's alone, and none of them empty."""
+    for path in sorted(directory.glob("*")):
+        if path.name not in CREDENTIALS and not path.name.startswith(_WEBHOOK_SECRET):
+            continue
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        if found.st_mode & _FOR_OTHERS:
+            what = f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})"
+            yield Finding("credentials.open", "fault", what, f"sudo chmod 0600 {path}")
+        if not found.st_size:
+            yield Finding("credentials.empty", "fault", f"{path} is empty", "write the secret into it, or remove it")
+
+
 def look_at_credentials(loaded: Loaded[Any], environ: Mapping[str, str]) -> Iterator[Finding]:
     """Every file with a secret that the configuration names: there, readable, closed to others. Nothing is shown."""
-    for path, file in sorted(_named_files(loaded.config, "")):
+    for path, file in secret_files(loaded):
         try:
             read_secret(file, "", environ)
         except SecretError as error:
             yield Finding("credentials.file", "fault", f"{path}: {error.file}: {error.reason}", error.advice)
         else:
             yield Finding("credentials.readable", "ok", f"{path}: {file} can be read")
+
+
+def secret_files(loaded: Loaded[Any]) -> list[tuple[str, str]]:
+    """Key of the configuration and file, of each secret that is in a file."""
+    return sorted(_named_files(loaded.config, ""))
 
 
 def _named_files(config: Any, path: str) -> Iterator[tuple[str, str]]:

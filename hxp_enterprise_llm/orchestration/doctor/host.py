@@ -15,7 +15,7 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 from hxp_enterprise_llm import __version__
-from hxp_enterprise_llm.orchestration.doctor.model import Finding
+from hxp_enterprise_llm.orchestration.doctor.model import Finding, runbook
 
 SQLITE_WITHOUT_RESET_BUG = (3, 51, 3)
 SQLITE_LEAST = (3, 37, 0)
@@ -172,7 +172,7 @@ def look_at_disk(what: str, room: Room, *, used: int = 0, budget: int = 0) -> It
             "disk.full",
             "fault",
             f"{what}: only {room.bytes:,} bytes and {room.inodes:,} inodes are free",
-            "make room (see docs/runbooks/CitadelLogFull.md), or lower log.disk_budget_bytes",
+            f"make room (see {runbook('CitadelLogFull')}), or lower log.disk_budget_bytes",
         )
     elif room.bytes + used < budget:
         yield Finding(

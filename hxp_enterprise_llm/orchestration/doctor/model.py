@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,6 +10,7 @@ from typing import Literal, NamedTuple
 from hxp_enterprise_llm.config.loader import Loaded
 from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.store.database import lock_of
 
 Level = Literal["ok", "warning", "fault"]
 
@@ -29,10 +31,22 @@ class Installation(NamedTuple):
     streaming: Loaded[StreamingConfig] | None
     processing_state: Path
     streaming_state: Path
+    under_systemd: bool = False
+    """Whether units run it, not `hxp up`."""
 
     @property
     def log(self) -> Path:
         return self.processing_state / "log"
+
+    @property
+    def log_lock(self) -> Path:
+        """Names the process of event processing."""
+        return self.log / "lock"
+
+    @property
+    def store_lock(self) -> Path:
+        """Names the process of the gateway."""
+        return lock_of(self.store)
 
     @property
     def platform(self) -> Path:
@@ -45,6 +59,12 @@ class Installation(NamedTuple):
     @property
     def store(self) -> Path:
         return self.streaming_state / "state.db"
+
+
+def runbook(name: str) -> str:
+    """Where a page of the runbooks is: in the installation that this program is part of, else in a checkout."""
+    pages = Path(sys.prefix).parent / "hxp-enterprise-llm" / "docs" / "runbooks"
+    return str((pages if pages.is_dir() else Path("docs/runbooks")) / f"{name}.md")
 
 
 def worst(findings: Iterable[Finding]) -> Level:

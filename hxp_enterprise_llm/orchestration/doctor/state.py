@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,20 +15,33 @@ from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, segment_paths
 from hxp_enterprise_llm.event.processing.history.database import Meta
 from hxp_enterprise_llm.event.processing.platform.keeping import StateFile, Unusable
-from hxp_enterprise_llm.orchestration.doctor.model import Finding
+from hxp_enterprise_llm.orchestration.doctor.model import Finding, runbook
 from hxp_enterprise_llm.store.database import newest_revision
 from hxp_enterprise_llm.store.keeping import kept_path
 
-_REPAIR = "sudo systemctl stop citadel-event-processing; hxp log check {0}; hxp log repair {0}"
+# With its socket: who connects would start the service again. As its user: root's files would be closed to it.
+_REPAIR = (
+    "sudo systemctl stop citadel-event-processing.service citadel-event-processing.socket;"
+    " sudo -u citadel hxp log check {0}; sudo -u citadel hxp log repair {0};"
+    " sudo systemctl start citadel-event-processing"
+)
 
 
-def owner_of(log: Path) -> int | None:
-    """Process id that the lock of the log names, if that process lives."""
+def owner_of(lock: Path) -> int | None:
+    """Process id that a lock names, if that process has it open; also if it may not be seen what it has open."""
     try:
-        text = (log / "lock").read_text("ascii", "replace").strip()
+        text = lock.read_text("ascii", "replace").strip()
     except OSError:
         return None
-    return int(text) if text.isdecimal() and Path(f"/proc/{text}").exists() else None
+    process = Path("/proc", text)
+    if not text.isdecimal() or not process.exists():
+        return None
+    try:
+        # A number that stayed behind may be somebody else's by now.
+        held = any(os.path.realpath(each) == os.path.realpath(lock) for each in (process / "fd").iterdir())
+    except OSError:
+        held = True
+    return int(text) if held else None
 
 
 def look_at_log(directory: Path) -> Iterator[Finding]:
@@ -52,14 +66,14 @@ def look_at_log(directory: Path) -> Iterator[Finding]:
             "log.no_note",
             "warning",
             f"{directory}.head, the note of the head, is missing or damaged: the log will open under a new epoch",
-            "nothing to do, if the log was restored on purpose; else see docs/runbooks/CitadelLogEpochChanged.md",
+            f"nothing to do, if the log was restored on purpose; else see {runbook('CitadelLogEpochChanged')}",
         )
     elif note.epoch == newest.epoch and note.head > newest.last:
         yield Finding(
             "log.short",
             "fault",
             f"{directory} ends at offset {newest.last}, but had reached {note.head}",
-            "hxp restore a backup, or see docs/runbooks/CitadelLogEpochChanged.md",
+            f"hxp restore a backup, or see {runbook('CitadelLogEpochChanged')}",
         )
     yield Finding(
         "log.holds",
@@ -122,7 +136,7 @@ def look_at_history(path: Path) -> Iterator[Finding]:
             "history.damaged",
             "warning",
             f"{path}: {error}",
-            "nothing: it is put aside, and a new one filled from the log (see docs/runbooks/CitadelHistoryErrors.md)",
+            f"nothing: it is put aside, and a new one filled from the log (see {runbook('CitadelHistoryErrors')})",
         )
 
 
@@ -148,7 +162,7 @@ def look_at_store(path: Path) -> Iterator[Finding]:
 
 
 def _damaged(path: Path, why: str) -> Finding:
-    mend = "hxp restore --replace the last backup; alert states and waiting notifications since then are gone"
+    mend = f"{runbook('CitadelStoreErrors')}: put it aside and begin with an empty one, or restore the last backup"
     return Finding("store.damaged", "fault", f"{path}: {why}", mend)
 
 

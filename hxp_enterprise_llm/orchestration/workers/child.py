@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from prometheus_client import Counter
 
 import hxp_enterprise_llm
+from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.orchestration.workers.control import LOOKS, Control, Message, Ready, Stop
+from hxp_enterprise_llm.orchestration.workers.release import EX_OTHER_RELEASE, OtherRelease
+from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.tasks import Supervisor
+from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
 log = structlog.get_logger("workers")
 
@@ -31,7 +34,10 @@ _NOT_FOR_CHILDREN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 
 class Role(Protocol):
-    """What a child is for. Its program is a module whose arguments are descriptors: the control, then `handles`."""
+    """What a child is for.
+
+    Its program is a module whose arguments are our release and descriptors: the control, then `handles`.
+    """
 
     @property
     def module(self) -> str: ...
@@ -70,12 +76,17 @@ class Child:
         *,
         timeout: Callable[[], float],
         supervisor: Supervisor,
-        restarts: Counter,
+        on_fatal: Callable[[BaseException], None],
+        clock: Clock,
+        metrics: WorkerMetrics,
     ) -> None:
-        """`timeout`: seconds that it may stand still."""
+        """`timeout`: seconds that it may stand still. `on_fatal` is told OtherRelease."""
         self.label, self._role, self._timeout = label, role, timeout
-        self._supervisor, self._restarts = supervisor, restarts
+        self._supervisor, self._on_fatal = supervisor, on_fatal
+        self._clock, self._metrics = clock, metrics
         self.ready = False
+        self._hung = False
+        self._heard_at = clock.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._heard = 0
@@ -89,6 +100,8 @@ class Child:
 
     async def start(self) -> None:
         """Begin to keep it; it is ready a little later."""
+        self._heard_at = self._clock.monotonic()
+        self._metrics.watch(str(self.label), self.silent_seconds)
         await self._role.missing()
         self._task = self._supervisor.spawn(f"worker {self.label}", self._keep(), ends=True)
 
@@ -117,14 +130,27 @@ class Child:
             status = await self._live()
             if self._stopping:
                 return
+            if status == EX_OTHER_RELEASE:
+                self._on_fatal(OtherRelease(self.label))
+                return
             pause = FIRST_PAUSE if loop.time() - begun > STABLE_SECONDS else min(2 * pause, LONGEST_PAUSE)
-            self._restarts.inc()
+            self._metrics.restarts.labels(str(self.label), self._reason(status)).inc()
             log.error("worker.died", worker=self.label, status=status, retry_seconds=pause)
             await self._role.missing()
             await asyncio.sleep(pause)
 
+    def _reason(self, status: int) -> str:
+        if self._hung:
+            return "hung"
+        return "not_started" if status == EX_OSERR else "died"
+
+    def silent_seconds(self) -> float:
+        """Seconds since it was last heard while it served: a life that never gets so far does not count."""
+        return self._clock.monotonic() - self._heard_at
+
     async def _live(self) -> int:
         """One life; answers the exit status."""
+        self._hung = False
         try:
             control = await self._launch()
             watch = self._supervisor.spawn(f"watch over worker {self.label}", self._watch(), ends=True)
@@ -158,6 +184,8 @@ class Child:
             log.info("worker.ready", worker=self.label, pid=self.pid)
         else:
             self._role.told(message)
+        if self.ready:
+            self._heard_at = self._clock.monotonic()
 
     async def _watch(self) -> None:
         """Kill it when it stands still. Looked at in parts: a pause of this process passes for one of them at most."""
@@ -168,6 +196,7 @@ class Child:
             await asyncio.sleep(within / LOOKS)
             silent = silent + within / LOOKS if self._heard == heard and not self._stopping else 0.0
         log.error("worker.hung", worker=self.label, silent_seconds=silent)
+        self._hung = True
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
@@ -175,7 +204,7 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             handles = [theirs.fileno(), *self._role.handles]
-            program = (sys.executable, "-P", "-m", self._role.module, *map(str, handles))
+            program = (sys.executable, "-P", "-m", self._role.module, __version__, *map(str, handles))
             try:
                 self._process = await asyncio.create_subprocess_exec(*program, pass_fds=handles, env=_environment())
             except BaseException:

@@ -15,7 +15,9 @@ from hxp_enterprise_llm.event.streaming.centrifuge.presence import Move
 
 _LENGTH = 4
 LOOKS = 4
-"""How often within `service.worker_timeout` it is looked whether a worker said something; it speaks twice as often."""
+"""How often within `service.worker_timeout` it is looked whether a worker spoke; it does so at least twice as often."""
+LONGEST_SILENCE = 1.0
+"""Seconds between two signs of life at most, so that `citadel_workers_silent_seconds` says soon who stands still."""
 MOST_UNREAD_BYTES = 64 * 1024 * 1024
 
 

@@ -100,7 +100,7 @@ class FirstServer(ServiceServer):
             privates=privates,
             counts=self._counts,
             stand_in=self.listener.stand_in,
-            supervisor=self.context.supervisor,
+            context=self.context,
             metrics=self._workers,
             relay=relay,
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 from aiohttp import web
+from prometheus_client.metrics_core import Metric
 
 from hxp_enterprise_llm.event.streaming.serverapi.who import Known
 from hxp_enterprise_llm.security.model import JSON_BODY, Handler
 from hxp_enterprise_llm.security.problems import json_response
-from hxp_enterprise_llm.telemetry.exposition import render
-from hxp_enterprise_llm.telemetry.joining import join, parse, render_joined
+from hxp_enterprise_llm.telemetry.exposition import Given, page, render
+from hxp_enterprise_llm.telemetry.joining import join, parse
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
 ANSWER_SECONDS = 1.0
@@ -33,16 +35,25 @@ Answer = TypeVar("Answer")
 class Joined:
     """Asks the workers when it is asked. One that does not answer in time is left out and counted."""
 
-    def __init__(self, sessions: Callable[[], Sequence[aiohttp.ClientSession]], workers: int, metrics: WorkerMetrics):
-        """`sessions`: to the Unix sockets of those workers that serve now, out of so many."""
-        self._sessions, self._workers, self._metrics = sessions, workers, metrics
+    def __init__(
+        self,
+        sessions: Callable[[], Sequence[aiohttp.ClientSession]],
+        workers: int,
+        metrics: WorkerMetrics,
+        *,
+        within: float = ANSWER_SECONDS,
+    ) -> None:
+        """`sessions`: to the Unix sockets of those workers that serve now, out of so many. `within`: seconds."""
+        self._sessions, self._workers, self._metrics, self._within = sessions, workers, metrics, within
 
     async def metrics(self, registry: Any, accept: str) -> tuple[str, bytes]:
         """Content type and page of all processes."""
-        pages = await self._ask("/metrics", lambda body: parse(body.decode()))
+        texts = await self._ask("/metrics", bytes.decode)
+        pages = await asyncio.to_thread(_readable, texts)
         self._metrics.unreachable.set(self._workers - len(pages))
-        own = parse(render(registry)[1].decode())
-        return render_joined(join([own, *pages]), accept)
+        _, own = await page(registry)
+        # Many rules make long pages: the loop goes on meanwhile.
+        return await asyncio.to_thread(_join, own.decode(), pages, accept)
 
     def state(self, own: Handler) -> Handler:
         """A handler that adds to the state of this process what the others count."""
@@ -68,13 +79,27 @@ class Joined:
         return await self._ask(f"{WHO}?{urlencode({'channel': channel})}", _KNOWN.decode)
 
     async def _ask(self, path: str, read: Callable[[bytes], Answer]) -> list[Answer]:
-        found = await asyncio.gather(*(_get(session, path, read) for session in self._sessions()))
+        found = await asyncio.gather(*(_get(session, path, read, self._within) for session in self._sessions()))
         return [answer for answer in found if answer is not None]
 
 
-async def _get(session: aiohttp.ClientSession, path: str, read: Callable[[bytes], Answer]) -> Answer | None:
+def _readable(texts: Sequence[str]) -> list[list[Metric]]:
+    found = []
+    for text in texts:
+        with suppress(ValueError):
+            found.append(parse(text))
+    return found
+
+
+def _join(own: str, pages: Sequence[list[Metric]], accept: str) -> tuple[str, bytes]:
+    return render(Given(join([parse(own), *pages])), accept)
+
+
+async def _get(
+    session: aiohttp.ClientSession, path: str, read: Callable[[bytes], Answer], within: float
+) -> Answer | None:
     try:
-        async with asyncio.timeout(ANSWER_SECONDS), session.get(f"http://localhost{path}") as response:
+        async with asyncio.timeout(within), session.get(f"http://localhost{path}") as response:
             response.raise_for_status()
             return read(await response.read())
     except (aiohttp.ClientError, TimeoutError, ValueError):

@@ -16,7 +16,15 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.faults import ConfigError
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.orchestration.server import ServedConfig, ServiceServer
-from hxp_enterprise_llm.orchestration.workers.control import LOOKS, Alive, Control, Message, Ready, Stop
+from hxp_enterprise_llm.orchestration.workers.control import (
+    LONGEST_SILENCE,
+    LOOKS,
+    Alive,
+    Control,
+    Message,
+    Ready,
+    Stop,
+)
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import Supervisor
 from hxp_enterprise_llm.telemetry import logs
@@ -103,7 +111,7 @@ class Life:
     async def _say_alive(self, position: Callable[[], int]) -> None:
         while True:
             self._control.send(Alive(position()))
-            await asyncio.sleep(self._config.service.worker_timeout / LOOKS / 2)
+            await asyncio.sleep(min(LONGEST_SILENCE, self._config.service.worker_timeout / LOOKS / 2))
 
     async def _obey(self, child: Child) -> None:
         while (message := await self._control.receive()) is not None:

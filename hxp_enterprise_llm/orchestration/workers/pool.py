@@ -11,7 +11,7 @@ from hxp_enterprise_llm.orchestration.workers.child import Child
 from hxp_enterprise_llm.orchestration.workers.control import Control, Message, Moves, Reload, Start
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.presence import Relay
-from hxp_enterprise_llm.runtime.tasks import Supervisor
+from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
 
 MODULE = "hxp_enterprise_llm.orchestration.workers"
@@ -31,7 +31,7 @@ class WorkerPool:
         privates: Sequence[socket.socket],
         counts: SharedCounts,
         stand_in: StandIn,
-        supervisor: Supervisor,
+        context: Context,
         metrics: WorkerMetrics,
         relay: Relay,
     ) -> None:
@@ -43,8 +43,10 @@ class WorkerPool:
                 number,
                 _Worker(self, number, *sockets),
                 timeout=lambda: self.config.service.worker_timeout,
-                supervisor=supervisor,
-                restarts=metrics.restarts,
+                supervisor=context.supervisor,
+                on_fatal=context.on_fatal,
+                clock=context.clock,
+                metrics=metrics,
             )
             for number, sockets in enumerate(zip(ports, privates, strict=True), 1)
         ]

@@ -10,15 +10,16 @@ import asyncio
 from functools import partial
 from typing import Any, Protocol, cast
 
+from hxp_enterprise_llm.security.asked import Peer
 from hxp_enterprise_llm.security.body import Lease
-from hxp_enterprise_llm.security.front.asked import Peer
 from hxp_enterprise_llm.security.front.door import Door, Post
-from hxp_enterprise_llm.security.front.plainhead import MOST_HEAD_BYTES, parse
+from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES
 
 MOST_BODY_BYTES = 256 * 1024
 """What is larger takes so long itself that the way to it does not count."""
 MOST_WAITING_BYTES = 64 * 1024
 """Bytes of further requests on a connection whose last one is not answered yet; then it is not read."""
+_NOBODY = Peer("", 0)
 _END = b"\r\n\r\n"
 
 
@@ -55,7 +56,9 @@ class Front(asyncio.Protocol):
         "_held",
         "_known",
         "_known_head",
+        "_known_size",
         "_lease",
+        "_local",
         "_peer",
         "_post",
         "_transport",
@@ -67,10 +70,10 @@ class Front(asyncio.Protocol):
         "task",
     )
 
-    def __init__(self, fronts: Fronts) -> None:
-        self._fronts = fronts
+    def __init__(self, fronts: Fronts, local: tuple[str, int] | None = None) -> None:
+        self._fronts, self._local = fronts, local
         self._transport: asyncio.Transport | None = None
-        self._peer = Peer("", 0)
+        self._peer = _NOBODY
         self._held: bytes | bytearray = b""
         self._wanted = 0
         self._post: Post | None = None
@@ -79,6 +82,8 @@ class Front(asyncio.Protocol):
         # The last request with a body: those of one client often have the same head.
         self._known_head = b""
         self._known: Post | None = None
+        self._known_size = 0
+        """Bytes of such a request, with its body."""
         self.task: asyncio.Task[bytes] | None = None
         """Answers a request now."""
         self.begun = False
@@ -121,7 +126,7 @@ class Front(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        peer, local = transport.get_extra_info("peername"), self._local or transport.get_extra_info("sockname")
         self._fronts.entered(self)
         if not (isinstance(peer, tuple) and isinstance(local, tuple)):
             self.step_aside()  # a Unix socket: who asks there is another question
@@ -132,6 +137,9 @@ class Front(asyncio.Protocol):
             self._fronts.left(self)
 
     def data_received(self, data: bytes) -> None:
+        # The usual request comes alone, in one piece, and is like the one before it.
+        if len(data) == self._known_size and self._begin_again(data):
+            return
         gathering = self._lease is not None and not self.answering
         self._hold(data)
         if gathering and self._lease is not None and not self._lease.take(len(data)):
@@ -161,6 +169,19 @@ class Front(asyncio.Protocol):
         self._fronts.left(self)
 
     # One request after the other
+
+    def _begin_again(self, data: bytes) -> bool:
+        """Begin with a whole request whose head was admitted just before; False: it is to be read as any other."""
+        known, transport = self._known, self._transport
+        if known is None or transport is None or not data.startswith(self._known_head):
+            return False
+        if self._held or self._full or self._ended or self._post is not None or self.answering:
+            return False
+        if transport.is_closing() or not self._fronts.door.admits_again(known) or not known.lease.take(len(data)):
+            return False
+        self._lease, self.looks = known.lease, 0
+        self._have_answered(known, data[len(self._known_head) :])
+        return True
 
     def _hold(self, data: bytes) -> None:
         if not self._held:
@@ -206,17 +227,18 @@ class Front(asyncio.Protocol):
     def _take(self, size: int) -> bool:
         """A whole head is there: decide."""
         transport, door = self._transport, self._fronts.door
+        if transport is None:
+            return False
         text = bytes(self._held[:size])
         if self._known is not None and text == self._known_head and door.admits_again(self._known):
             return self._expect(self._known, size)
-        head = parse(text)
-        found = door.admit(head, self._peer, transport) if head is not None and transport is not None else None
+        found = door.decide(text, self._peer, transport, alone=len(self._held) == size)
         if isinstance(found, Post):
             most = min(found.lean.limit(), MOST_BODY_BYTES)
             if found.asked.size <= most:
-                self._known_head, self._known = text, found
+                self._known_head, self._known, self._known_size = text, found, size + found.asked.size
                 return self._expect(found, size)
-        elif found is not None and len(self._held) == size and door.open(found):
+        elif found:
             self._transport = None
             self._fronts.left(self)
             return False
@@ -225,7 +247,7 @@ class Front(asyncio.Protocol):
 
     def _expect(self, post: Post, head: int) -> bool:
         """The body comes next, or is there."""
-        self._lease = post.lean.budget.lease()
+        self._lease = post.lease
         self._wanted = head + post.asked.size
         if not self._lease.take(min(len(self._held), self._wanted)):
             self.step_aside()
@@ -235,9 +257,13 @@ class Front(asyncio.Protocol):
 
     def _begin(self, post: Post) -> None:
         """The body is there: have it answered."""
-        body = bytes(self._held[self._wanted - post.asked.size : self._wanted])
+        with memoryview(self._held) as held:
+            body = bytes(held[self._wanted - post.asked.size : self._wanted])
         self._held = self._held[self._wanted :]
         self._post, self._wanted = None, 0
+        self._have_answered(post, body)
+
+    def _have_answered(self, post: Post, body: bytes) -> None:
         self.begun = self._fronts.door.begin(post, body, partial(self._told, post, body))
         if not self.begun:
             self._ask(post, body)
@@ -268,7 +294,8 @@ class Front(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.write(data)
-        self._proceed()
+        if self._held or self._full or self._ended:
+            self._proceed()
 
     def _done(self) -> None:
         self.task = self._post = None

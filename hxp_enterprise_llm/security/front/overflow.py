@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hxp_enterprise_llm.security.capacity import LINGERING, RESERVE, Capacity
-from hxp_enterprise_llm.security.front.plainhead import MOST_HEAD_BYTES
+from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES
 
 LINGER_SECONDS = 1.0
 """For the answer to arrive: closing on unread bytes would reset the connection, and the answer would be lost."""

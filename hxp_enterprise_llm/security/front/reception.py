@@ -12,6 +12,7 @@ from hxp_enterprise_llm.security.capacity import Capacity
 from hxp_enterprise_llm.security.front.door import Door
 from hxp_enterprise_llm.security.front.front import Front
 from hxp_enterprise_llm.security.front.overflow import Overflow
+from hxp_enterprise_llm.security.sendbuffer import loosen
 
 _NEWCOMER_SECONDS, _LOOK_SECONDS = 0.5, 0.02
 """At a stop: for the first request of those who have only just come, and between two looks at them."""
@@ -31,7 +32,7 @@ class Reception:
 
         `capacity` None: there is always room.
         """
-        self.door, self.beginnings = door, door.beginnings
+        self.door, self.beginnings, self._bounded = door, door.beginnings, door.has_streams
         self._server, self._handed_over = server, handed_over
         self._fronts: dict[Front, None] = {}
         self._stopping = False
@@ -43,9 +44,9 @@ class Reception:
     def __len__(self) -> int:
         return len(self._fronts)
 
-    def make(self) -> Front:
-        """A front for a connection that has just come."""
-        return Front(self)
+    def make(self, local: tuple[str, int] | None = None) -> Front:
+        """A front for a connection that has just come. `local`: where it arrived; None: it has to be asked."""
+        return Front(self, local)
 
     def entered(self, front: Front) -> None:
         """A connection has come."""
@@ -70,6 +71,8 @@ class Reception:
         if server is None:
             transport.close()
             return
+        if self._bounded:
+            loosen(transport)
         handler = server()
         transport.set_protocol(handler)
         handler.connection_made(transport)

@@ -23,6 +23,7 @@ RELOAD = f"sudo systemctl reload {GATEWAY}"
 RESTART = f"sudo systemctl restart {GATEWAY}"
 RELOAD_PROCESSING = f"sudo systemctl reload {PROCESSING}"
 RESTART_PROCESSING = f"sudo systemctl restart {PROCESSING}"
+KILL, STOP = (f"pkill -{signal} -u citadel -f orchestration.aggregation" for signal in ("KILL", "STOP"))
 ZERO = "== 0"
 NOISE = unit("noise", "noise.py messages email webhook")
 
@@ -77,6 +78,12 @@ DELIVERY = (
         (f"echo '{{{{ 1 // (title|length - title|length) }}}}' >{TEMPLATES}/title.j2", RELOAD, NOISE),
         (Hand(f"mv {TEMPLATES}/title.j2 /root/"), RELOAD),
         ("delivered",),
+    ),
+    Fault(
+        "CitadelForeignAlertsRefused",
+        (unit("nameless", "noise.py nameless"),),
+        (Hand("systemctl stop nameless"),),
+        (ZERO,),
     ),
     Fault(
         "CitadelNotificationLoginRefused",
@@ -180,6 +187,22 @@ DOWN = (
         (r"\d+", ZERO),
     ),
 )
+ENDING = (
+    Fault(
+        "CitadelWorkerRestarting",
+        (f"for time in 1 2 3 4; do until {KILL}; do sleep 0.2; done; sleep 1; done",),
+        (RESTART_PROCESSING,),
+        (ZERO, '"analytics":{"status":"ok"'),
+    ),
+)
+STANDING_STILL = (
+    Fault(
+        "CitadelWorkerSilent",
+        (f"until {STOP}; do sleep 0.2; done",),
+        ("sudo pkill -CONT -u citadel -f hxp_enterprise_llm",),
+        ("< 5", '"analytics":{"status":"ok"'),
+    ),
+)
 FULL = (
     Fault(
         "CitadelLogFull",
@@ -189,6 +212,7 @@ FULL = (
     ),
     Fault("CitadelLogNotGrowing", (), (), (r"\d+", "> 0")),
     Fault("CitadelHistoryErrors", (), (), ('"history":{"status":"ok"',)),
+    Fault("CitadelLogDiskLow", (), (), ("> 33554432",)),
     # The log has given its reserve away meanwhile.
     Fault(
         "CitadelStoreErrors",
@@ -279,8 +303,9 @@ FEWER_METRICS = (Hand(f"sed -i '/name: many_/d' {PROCESSING_YAML}"), RELOAD_PROC
 FLOODED = (
     Fault(
         "CitadelProcessingLagHigh",
-        (*MANY_METRICS, unit("flood", "senders.py flood 10")),
-        (*FEWER_METRICS, Hand("systemctl stop flood")),
+        # Two processes on a machine with cores to spare keep pace with any sender here.
+        (*MANY_METRICS, unit("behind", f"heavy.py {PROCESSING} counting"), unit("flood", "senders.py flood 10")),
+        (*FEWER_METRICS, Hand("systemctl stop flood behind")),
         ("< 1000",),
     ),
     Fault("CitadelHistoryLagging", (), (), ("< 100000",)),
@@ -359,6 +384,8 @@ NIGHTS = {
     "senders and sources are not what they should be": SENDERS,
     "more comes than the machine can take": FLOODED,
     "event processing is down": DOWN,
+    "the process that counts ends again and again": ENDING,
+    "the process that counts stands still": STANDING_STILL,
     "the disk is full": FULL,
     "a record of the log is damaged": DAMAGED,
     "the log and Prometheus are not what they were": STRANGE,

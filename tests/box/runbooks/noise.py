@@ -1,6 +1,7 @@
 """Something to do for a service, until killed. Standard library only.
 
 python3 noise.py messages CHANNEL…   a message by hand to each channel, twice a second
+python3 noise.py nameless             an alert without a label, as Alertmanager posts it, twice a second
 python3 noise.py models NUMBER       an event of each of so many models, twice a second
 python3 noise.py bulk                five megabytes of events, once
 """
@@ -36,6 +37,8 @@ def main(kind: str, *wanted: str) -> None:
             for channel in wanted:
                 message = {"type": "noise", "message": f"noise by {channel}", "channel": channel}
                 post("http://127.0.0.1:9102/notifications/send", message)
+        elif kind == "nameless":
+            post("http://127.0.0.1:9102/notifications/alertmanager", {"version": "4", "alerts": [{"labels": {}}]})
         else:
             models = [{"model": f"m{number}", "agent": "a"} for number in range(int(wanted[0]))]
             events = [{"type": "llm.request.completed", "data": each} for each in models]

@@ -11,8 +11,8 @@ RULES = ROOT / "config/prometheus/rules/data_streaming_alerts.yml"
 FASTER = 60
 """A minute of the rules and pages is a second in the box."""
 _DURATION = re.compile(r"(\[|for: |--since \")(\d+) ?(m|h|minutes?|hours?|min)\b")
-_THRESHOLD = {"> 900": "> 15", "< 3600": "< 60", "> 120": "> 2"}
-"""Those of the rules that are a number of seconds."""
+_THRESHOLD = {"> 900": "> 15", "< 3600": "< 60", "> 120": "> 2", "< 1073741824": "< 33554432"}
+"""Those of the rules that are a number of seconds, and of bytes: the disk in the box is small."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def configure(box: Box) -> None:
     commented, _, rest = metrics.partition("\n\n")
     processing = head + "  metrics:\n" + re.sub(r"(?m)^#", "", commented) + "\n\n" + rest
     # So small that a test can fill it.
-    box.run("mkdir -p /etc/citadel/templates", "mount -t tmpfs -o size=96m,mode=0755 tmpfs /var/lib/citadel")
+    box.run("mkdir -p /etc/citadel/templates", "mount -t tmpfs -o size=192m,mode=0755 tmpfs /var/lib/citadel")
     for name, text in (("data-streaming-api", streaming), ("event-processing", processing)):
         (box.share / f"{name}.yaml").write_text(text)
         box.run(f"cp /share/{name}.yaml {CONFIG}/services/", f"hxp check-config {CONFIG}/services/{name}.yaml")

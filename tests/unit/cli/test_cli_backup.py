@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import sqlite3
 import stat
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from click.testing import CliRunner, Result
 
 from hxp_enterprise_llm.cli.main import main
 from hxp_enterprise_llm.event.model import BEGINNING
+from hxp_enterprise_llm.orchestration.backup.making import Places
+from hxp_enterprise_llm.orchestration.backup.model import BackupError
+from hxp_enterprise_llm.orchestration.backup.restoring import restore
 from hxp_enterprise_llm.store.database import Store
 from tests.unit.log.damage import flip_body, four_segments
 from tests.unit.log.support import event, sqlite_log
@@ -65,6 +69,20 @@ def test_the_manifest_is_the_last_word(backup: Path) -> None:
     assert modes == {0o600}
 
 
+def test_a_damaged_segment_is_put_back_from_a_backup(data: Path) -> None:
+    """As the page on a damaged log says: the segment has the same number and offsets in both."""
+    whole = data.parent / "b.tar"
+    assert hxp("backup", whole, "--data", data).exit_code == 0
+    log = data / "processing/log"
+    flip_body(log / "0002.db")
+    assert hxp("log", "check", log).exit_code == 65
+    with tarfile.open(whole) as tar:
+        member = tar.extractfile("event-processing/log/0002.db")
+        assert member is not None
+        (log / "0002.db").write_bytes(member.read())
+    assert hxp("log", "check", log).exit_code == 0
+
+
 async def _after(directory: Path) -> tuple[str, int, int]:
     log = sqlite_log(directory)
     epoch = (await log.open()).epoch
@@ -88,16 +106,94 @@ def test_restored_in_place_the_log_begins_a_new_epoch_and_the_former_one_is_kept
     assert done.output.count("What was there is in ") == 2
     assert len(list((data / "processing").glob("log.before-restore-*/*.db"))) == 4
     assert len(list((data / "streaming").glob("state.db.before-restore-*Z"))) == 1
+    assert len(list((data / "processing").glob("log.head.before-restore-*Z"))) == 1
     epoch, offset, events = asyncio.run(_after(data / "processing/log"))
     assert epoch != before
     assert offset > 41, "the offset of an event that is gone may not come again"
     assert events == 41
 
 
+def test_what_was_set_for_sources_comes_back(data: Path) -> None:
+    """And what is there, with the windows of the log that is there, goes aside."""
+    settings, windows = data / "processing/sources.json", data / "processing/analytics/state"
+    settings.write_text('{"api":{"off":true}}')
+    assert hxp("backup", data.parent / "b.tar", "--data", data).exit_code == 0
+    settings.write_text("{}")
+    windows.parent.mkdir()
+    windows.write_bytes(b"of the log that is there")
+    done = hxp("restore", data.parent / "b.tar", "--data", data, "--replace")
+    assert done.exit_code == 0, done.output
+    assert settings.read_text() == '{"api":{"off":true}}'
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    (aside,) = settings.parent.glob("sources.json.before-restore-*")
+    assert aside.read_text() == "{}"
+    assert not windows.exists()
+    assert len(list(windows.parent.glob("state.before-restore-*"))) == 1
+
+
 def test_a_log_that_has_not_gone_on_begins_a_new_epoch_too(data: Path, backup: Path) -> None:
     before = json.loads((backup / "manifest.json").read_text())["log"]["epoch"]
     assert hxp("restore", backup, "--data", data, "--replace").exit_code == 0
     assert asyncio.run(_after(data / "processing/log"))[0] != before
+
+
+def _all_of(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def small_files(limit: int) -> Iterator[None]:
+    """No file may become larger: a disk that is full soon, as far as a writer sees."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("form", ["b", "b.tar"])
+@pytest.mark.parametrize("limit", [4096, 60_000])
+def test_a_disk_that_is_full_changes_nothing(data: Path, form: str, limit: int) -> None:
+    """Neither what is there nor what lies beside it, and the same backup can be restored when there is room."""
+    backup = data.parent / form
+    assert hxp("backup", backup, "--data", data).exit_code == 0
+    before = _all_of(data)
+    with small_files(limit):
+        refused = hxp("restore", backup, "--data", data, "--replace")
+    assert refused.exit_code == 1
+    assert "was not restored, all is as it was: " in refused.output
+    assert f"it takes room for a second copy in {data}/processing" in refused.output
+    assert _all_of(data) == before
+    assert hxp("restore", backup, "--data", data, "--replace").exit_code == 0
+
+
+def test_what_cannot_be_moved_aside_undoes_the_rest(data: Path, backup: Path) -> None:
+    """Here a directory has the name; on a host it is a disk that turns read-only."""
+    (data / "streaming/state.db.before-restore-S").mkdir()
+    before = _all_of(data)
+    with pytest.raises(BackupError, match="all is as it was"):
+        restore(backup, Places(data / "processing", data / "streaming"), "S", replace=True)
+    assert _all_of(data) == before
+
+
+def test_what_a_killed_restore_left_is_in_nobodys_way(data: Path, backup: Path) -> None:
+    (data / "processing/log.restoring").mkdir()
+    (data / "processing/log.restoring/0001.db").touch()
+    (data / "streaming/state.db.restoring").touch()
+    assert hxp("restore", backup, "--data", data, "--replace").exit_code == 0
+    assert list(data.rglob("*.restoring*")) == []
+
+
+def test_a_backup_that_was_killed_is_named_and_its_tar_is_in_nobodys_way(data: Path) -> None:
+    target = data.parent / "b.tar"
+    target.with_name("b.tar.partial").touch()
+    assert hxp("backup", target, "--data", data).exit_code == 0
+    target.unlink()
+    target.with_name("b.tar.making").mkdir()
+    refused = hxp("backup", target, "--data", data)
+    assert f"{target}.making is left over or in use: remove it if no other backup runs" in refused.output
+    assert target.with_name("b.tar.making").exists()
 
 
 def _flip(backup: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_good_file(hxp: Hxp) -> None:
     path = written("data-streaming-api.yaml", GOOD)
     result = hxp("check-config", str(path))
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == "data-streaming-api.yaml\n  SUCCESS: 16 channels, 3 rules, 5 dashboards\n"
+    assert result.stdout == "data-streaming-api.yaml\n  SUCCESS: 17 channels, 3 rules, 5 dashboards\n"
 
 
 def test_event_processing(hxp: Hxp) -> None:

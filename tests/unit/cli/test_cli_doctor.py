@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from hxp_enterprise_llm.cli.main import main
@@ -54,3 +55,11 @@ def test_quiet_says_only_what_is_to_be_mended(tmp_path: Path) -> None:
     assert "ok      " not in quiet.output
     assert "FAULT   service.down: data-streaming-api does not run: nobody listens on 127.0.0.1:1" in quiet.output
     assert "        → sudo systemctl start citadel-data-streaming-api.service" in quiet.output
+
+
+def test_without_a_configuration_it_looks_where_up_keeps_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hxp_enterprise_llm.cli.doctor.configuration", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert found(doctor("--json"))["log.none"]["what"].startswith("data/processing/log holds no log")

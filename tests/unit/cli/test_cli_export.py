@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 from click.testing import Result
 
 from hxp_enterprise_llm.client import export as client
+from tests.ports import free_port
 
 Hxp = Callable[..., Result]
 
@@ -97,6 +97,6 @@ def test_a_place_that_cannot_be_written_is_named(service: Any, hxp: Hxp) -> None
 
 
 def test_nobody_answers(hxp: Hxp, tmp_path: Path) -> None:
-    result = hxp("export", "events", "--quiet", "--url", f"http://127.0.0.1:{unused_port()}")
+    result = hxp("export", "events", "--quiet", "--url", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 69
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hxp_enterprise_llm.cli.main import main
-from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
+from hxp_enterprise_llm.event.log.sqlite.segment import SegmentWriter, segment_paths
 from tests.unit.log.damage import flip_body, four_segments
 from tests.unit.log.support import LogServer, sqlite_log
 
@@ -63,6 +64,25 @@ def test_repair_keeps_what_is_whole(directory: Path) -> None:
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "Nothing to repair.")
 
 
+def test_a_repair_without_room_says_how_much_it_needs(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip_body(segment_paths(directory)[1])
+    before = sorted(path.name for path in directory.parent.iterdir())
+
+    def full(_: SegmentWriter) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "seal", full)
+        result = hxp("repair", directory)
+    assert result.exit_code == 66, result.output
+    assert "make room" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in directory.parent.iterdir()) == before
+    assert hxp("repair", directory).exit_code == 0
+
+
 def test_repair_says_what_it_did(directory: Path) -> None:
     flip_body(segment_paths(directory)[1])
     lines = hxp("repair", directory).stdout.splitlines()
@@ -71,6 +91,7 @@ def test_repair_says_what_it_did(directory: Path) -> None:
 
 
 def test_stat(directory: Path) -> None:
+    (directory / "copy.db").write_bytes(b"somebody else's")
     facts = json.loads(hxp("stat", directory, "--json").stdout)
     assert (facts["first"], facts["head"], facts["segments"]) == (1, 40, 4)
     assert facts["bytes"] > 900_000

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 from click.testing import Result
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.cli.main import COMMANDS, main
+from tests.ports import free_port
 
 Hxp = Callable[..., Result]
 
@@ -80,7 +80,7 @@ def test_a_channel_that_is_off(service: Any, hxp: Hxp) -> None:
 
 
 def test_nobody_there(hxp: Hxp) -> None:
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     result = hxp("notify", "test", "--url", url)
     assert result.exit_code == 69
     assert result.stderr.startswith(f"{url}/notifications/test does not answer: Connection refused.")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 from click.testing import Result
 
 from hxp_enterprise_llm.cli.publish import batches, typed_pair
+from tests.ports import free_port
 
 Hxp = Callable[..., Result]
 
@@ -116,7 +116,7 @@ def test_a_refused_event_shows_the_services_words(service: Any, hxp: Hxp) -> Non
 
 
 def test_nobody_there(hxp: Hxp) -> None:
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     result = hxp("publish", "a", "--url", url)
     assert result.exit_code == 69
     assert result.stderr == (

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 from click.testing import Result
 from rich.console import Console
 
 from hxp_enterprise_llm.cli import tail as module
 from hxp_enterprise_llm.cli.tail import Printer, event_line
 from hxp_enterprise_llm.client import Position, Received
+from tests.ports import free_port
 
 Hxp = Callable[..., Result]
 
@@ -79,7 +79,7 @@ def test_an_unknown_channel(service: Any, hxp: Hxp) -> None:
 
 
 def test_nobody_there(hxp: Hxp) -> None:
-    url = f"ws://127.0.0.1:{unused_port()}"
+    url = f"ws://127.0.0.1:{free_port()}"
     result = hxp("tail", "--url", url)
     assert result.exit_code == 69
     assert result.stderr.startswith(f"{url}/ws/events does not answer: Connection refused. Is it running?")

@@ -102,9 +102,3 @@ def serving(port: int = 0) -> Iterator[FakeService]:
         server.cut()
         server.server_close()
         thread.join()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

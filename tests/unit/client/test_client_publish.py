@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from hxp_enterprise_llm.client import (
     BadAnswer,
@@ -21,6 +21,7 @@ from hxp_enterprise_llm.client import (
     send_notification,
 )
 from hxp_enterprise_llm.client.answers import refusal, words
+from tests.ports import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LIMIT = 64 * 1024 * 1024
@@ -200,7 +201,7 @@ async def test_a_lying_service_is_named(service: Service, url: str, session: aio
 
 
 async def test_nobody_there_is_said_at_once(session: aiohttp.ClientSession) -> None:
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Unreachable) as caught:
         await Publisher(url, session).publish([{"type": "a"}])
     assert str(caught.value) == f"{url}/events does not answer: Connection refused"

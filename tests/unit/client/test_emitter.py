@@ -19,8 +19,9 @@ import pytest
 
 from hxp_enterprise_llm.client import Emitter, Unreachable
 from hxp_enterprise_llm.client.emitting.post import Later, Stored, Unwanted, outcome
+from tests.ports import free_port
 
-from .fake_service import FakeService, free_port, serving
+from .fake_service import FakeService, serving
 
 
 def problem(status: int, code: str, headers: dict[str, str] | None = None, **details: Any) -> Any:
@@ -32,7 +33,7 @@ def event(n: int, **more: Any) -> dict[str, Any]:
     return {"type": "business.metric", "data": {"name": "orders", "value": 1, "n": n, **more}}
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -348,7 +349,7 @@ def test_what_is_on_disk_survives_a_killed_process(tmp_path: Path) -> None:
 
 def test_a_program_that_ends_without_close_has_sent_its_events(service: FakeService, tmp_path: Path) -> None:
     with program(service.url, str(tmp_path), "20", "end") as child:
-        assert child.wait(20) == 0
+        assert child.wait(30) == 0
     assert service.numbers == list(range(20))
 
 
@@ -364,7 +365,7 @@ def test_a_forked_child_sends_its_own_events_and_not_those_of_its_parent(service
         assert emitter.flush()
         child = multiprocessing.get_context("fork").Process(target=_in_child, args=(emitter,))
         child.start()
-        child.join(20)
+        child.join(30)
         assert child.exitcode == 0
         emitter.emit(event(2))
         assert emitter.flush()

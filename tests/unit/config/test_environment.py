@@ -41,7 +41,8 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
         return st.sampled_from(described["enum"]).map(lambda value: (value, value))
     if path.endswith(("_endpoint", ".endpoint")):
         hosts = st.text(string.ascii_lowercase, min_size=1, max_size=9)
-        return hosts.map(lambda host: (f"http://{host}:1", f"http://{host}:1"))
+        scheme = "nats" if ".nats." in path else "http"
+        return hosts.map(lambda host: (f"{scheme}://{host}:1", f"{scheme}://{host}:1"))
     if described.get("pattern", "").startswith("^/"):
         paths = st.text(string.ascii_lowercase + "/", max_size=9)
         return paths.map(lambda path: (f"/{path}", f"/{path}"))

@@ -73,6 +73,13 @@ async def test_an_unknown_dashboard_is_refused_with_what_was_meant() -> None:
             assert error["dashboards"] == config().live_dashboard.dashboards
 
 
+async def test_a_browser_gets_the_page_for_a_dashboard_that_it_must_say_is_not_there() -> None:
+    async with serving() as site:
+        accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        status, _, answer = await ask(site, "GET", "/dashboards/system_helth", headers=accept)
+    assert (status, answer.content_type) == (200, "text/html")
+
+
 async def test_status() -> None:
     async with serving() as site:
         status, body, _ = await ask(site, "GET", "/dashboards/status")

@@ -1,15 +1,18 @@
 """The state follows the log: from its tail, live, over a trimmed, a recreated and an absent log."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from hxp_enterprise_llm.event.dashboards import follower as follower_module
 from hxp_enterprise_llm.event.dashboards.follower import Follower
+from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import Bounds, LogClosed, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Bounds, LogClosed, LogUnavailable, Stored
+from hxp_enterprise_llm.event.model import Offset
 from tests.unit.dashboards.support import START, HandClock, alert, event, seconds_of, snapshot
 
 
@@ -23,7 +26,7 @@ class Watch:
         self._moved.set()
 
     async def until(self, condition: Any) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 self._moved.clear()
                 await self._moved.wait()
@@ -115,3 +118,32 @@ async def test_a_closed_log_ends_it() -> None:
     await log.close()
     with pytest.raises(LogClosed):
         await Follower(log, clock=HandClock()).run(lambda: None)
+
+
+async def test_for_nobody_single_events_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower_module, "UNWATCHED_SECONDS", 0.2)
+    log, batches = await opened(), list[int]()
+    take = DashboardState.take
+
+    def counted(state: DashboardState, events: Sequence[Stored], upto: Offset) -> None:
+        batches.extend([len(events)] if events else [])
+        take(state, events, upto)
+
+    monkeypatch.setattr(DashboardState, "take", counted)
+    async with following(log, watched=lambda: False) as (follower, watch):
+        await follower.ready.wait()
+        await log.append([event("llm.a", data={"n": 0})])
+        await watch.until(lambda: batches == [1])
+        for number in range(1, 6):
+            await log.append([event("llm.a", data={"n": number})])
+        await watch.until(lambda: batches == [1, 5])
+
+
+async def test_for_nobody_many_events_are_taken_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower_module, "UNWATCHED_SECONDS", 1000)
+    log = await opened()
+    async with following(log, watched=lambda: False) as (follower, watch):
+        await follower.ready.wait()
+        for end in (64, 128):
+            await log.append([event("llm.a", data={"n": number}) for number in range(64)])
+            await watch.until(lambda end=end: follower.state.position == end)

@@ -229,13 +229,14 @@ async def refreshed(log: MemoryLog) -> bool:
     return any(event.type == "dashboard.refreshed" for event in batch.events)
 
 
-async def test_a_slow_server_holds_up_no_refresh(tmp_path: Path) -> None:
+async def test_a_slow_server_holds_up_no_refresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "TIMEOUT_SECONDS", 60.0)
     defined(tmp_path)
     settings = config(str(tmp_path), live={"dashboards": ["own"], "ports": {}}, refresh={"interval": 0.05})
     async with serving() as peer:
         peer.mode = "slow"
         async with site.serving(settings=settings, prometheus=peer.url) as served:
             await served.log.append(seconds_of(2))
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(25):  # before the server answers, and before it is given up
                 while not (peer.asked and await refreshed(served.log)):
                     await asyncio.sleep(0.02)

@@ -295,7 +295,7 @@ async def running(dashboards: Dashboards) -> AsyncIterator[None]:
 
 async def first_refreshes(log: MemoryLog, count: int) -> list[Stored]:
     found: list[Stored] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for batch in log.follow(BEGINNING, types=REFRESHED):
             found += batch.events
             if len(found) >= count:

@@ -86,6 +86,16 @@ def test_alerts_fire_and_end() -> None:
     assert [span["rule"] for span in state.alerts.spans(START + 100)] == ["down"]
 
 
+def test_an_alert_keeps_the_values_and_labels_that_it_began_with() -> None:
+    told = {"rule": "slow", "episode": "slow-1", "values": {"latency": 2.5, "tokens": None}, "labels": {"agent": "a"}}
+    broken = {"rule": "odd", "episode": "odd-1", "values": [1], "labels": {"agent": 7}}
+    state = state_of(event("alert.firing", data=told), event("alert.firing", data=broken))
+    assert {each["rule"]: (each["values"], each["labels"]) for each in state.alerts.firing()} == {
+        "slow": ({"latency": 2.5}, {"agent": "a"}),
+        "odd": ({}, {}),
+    }
+
+
 def test_who_knows_better_may_say_which_alerts_fire() -> None:
     state = state_of(alert("firing", "slow", START), alert("firing", "down", START))
     state.alerts.replace([{"rule": "down", "episode": "down-1"}, {"rule": "disk", "episode": "disk-1"}], START + 50)

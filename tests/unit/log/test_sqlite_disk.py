@@ -94,7 +94,8 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Small
 async def test_a_full_disk_and_room_again(small_disk: SmallDisk) -> None:
     """Appends are refused whole, reads go on, and appends work again once there is room."""
     failures: list[Exception] = []
-    log = sqlite_log(small_disk.directory, on_fatal=failures.append, reserve_bytes=200_000, recent_bytes=1)
+    options = {"reserve_bytes": 200_000, "recent_bytes": 1, "segment_bytes": 512_000}
+    log = sqlite_log(small_disk.directory, on_fatal=failures.append, **options)
     await log.open()
     await log.append(events(0, 10, size=2000))
     assert (small_disk.directory / "reserve").stat().st_size == 200_000
@@ -108,7 +109,7 @@ async def test_a_full_disk_and_room_again(small_disk: SmallDisk) -> None:
     assert str(small_disk.directory) in health.reason
     assert not (small_disk.directory / "reserve").exists()
     small_disk.free()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await log.health()).status != "ok":
             await asyncio.sleep(0.02)
     assert (small_disk.directory / "reserve").stat().st_size == 200_000
@@ -129,7 +130,7 @@ async def test_a_lower_budget_makes_room_on_a_full_disk(small_disk: SmallDisk, m
     with pytest.raises(LogFull):
         await append_without_end(log)
     log.reconfigure(LogConfig(disk_budget_bytes=400_000))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await log.health()).status != "ok":
             await asyncio.sleep(0.02)
     await log.append([event("new")])
@@ -150,7 +151,7 @@ async def test_a_disk_that_filled_up_while_nobody_ran(small_disk: SmallDisk) -> 
         await log.open()
     assert ids(await log.read(BEGINNING)) == ["1"]
     small_disk.free()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await log.health()).status != "ok":
             await asyncio.sleep(0.02)
     await log.append([event(2)])

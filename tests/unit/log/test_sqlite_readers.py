@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import threading
 from itertools import islice
 from pathlib import Path
@@ -90,6 +91,40 @@ def test_a_roll_while_somebody_reads_hides_nothing_from_it(store: Store) -> None
     rolling.join(10)
     assert found == list(range(1, head + 1))
     assert len(list(store.directory.glob("*.db"))) == 3
+
+
+def test_one_connection_writes_and_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases of SQLite before 3.51.3 damage a file when a checkpoint on one connection meets a commit on another."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *place, **how: opened.append(connect(*place, **how)) or opened[-1])
+    monkeypatch.setattr(store_module, "_LEAST_SEGMENT_BYTES", 20_000)
+    made = Store(tmp_path / "log", Sizes(1, 1 << 30, 0), IdentityWindow(1000, 600.0), SystemClock())
+    made.open()
+    for number in range(3):
+        made.commit([batch(number)])
+        made.read(BEGINNING, 100, None, made.view().bounds.head)
+        assert sorted(map(_powers, filter(_is_open, opened))) == [(0, 0), (1, 0)]
+    made.trim(made.view().bounds.head)
+    made.commit([batch(3)])
+    assert sorted(map(_powers, filter(_is_open, opened)))[0] == (0, 0)
+    assert sum(not _powers(each)[0] for each in filter(_is_open, opened)) == 1
+    made.close()
+    assert not any(map(_is_open, opened))
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def _powers(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Whether it only reads, and after how many pages it checkpoints by itself."""
+    one, other = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("query_only", "wal_autocheckpoint"))
+    return one, other
 
 
 def test_events_whose_note_finds_no_room_are_stored_and_not_stored_again(store: Store, monkeypatch) -> None:

@@ -29,6 +29,8 @@ class MailServer:
         self.faults: dict[str, list[str]] = {}
         self.refused_recipients: dict[str, str] = {}
         self.hang_before_data_answer = False
+        self.drops = 0
+        """So many mails it takes, and is gone before it has said so."""
         self.hangs_for = ""
         """The recipient at whose name it falls silent."""
         self.hang_at_quit = False
@@ -90,7 +92,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: object, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.faults.get("DATA"):
             return self.faults["DATA"].pop(0)
         message: Message = message_from_bytes(envelope.content or b"", policy=SMTP_POLICY)
@@ -98,6 +100,9 @@ class MailServer:
         self.received.put_nowait((envelope, message))
         if self.hang_before_data_answer:
             await asyncio.Event().wait()
+        if self.drops > 0:
+            self.drops -= 1
+            server.transport.abort()
         return "250 taken"
 
     async def handle_QUIT(self, server: object, session: Session, envelope: Envelope) -> str:

@@ -142,7 +142,7 @@ def delivery(target: str = "", channel: str = "email", attempts: int = 1, **more
     return Delivery(1, channel, target, f"{told.id}:{channel}:{target}", attempts, NOW, told)
 
 
-async def until(predicate: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
+async def until(predicate: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
     """Wait for a condition that nothing announces."""
     async with asyncio.timeout(within):
         while not await predicate():

@@ -14,6 +14,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, 
 from hxp_enterprise_llm.event.notifications.channels.slack import SlackChannel
 from hxp_enterprise_llm.event.notifications.channels.slack_failures import BLOCKED_SECONDS
 from hxp_enterprise_llm.event.notifications.channels.words import Worded
+from hxp_enterprise_llm.event.notifications.links import linked
 from hxp_enterprise_llm.event.notifications.model import Alert
 from tests.unit.notifications.servers import SlackServer, raw_server, silent
 from tests.unit.notifications.support import NOW, delivery, notification
@@ -332,3 +333,11 @@ def test_words_of_a_template_are_cut_but_no_escape_is() -> None:
     text = section["text"]["text"]
     assert len(text) <= 2900
     assert text.rstrip("…").replace("&lt;", "") == ""
+
+
+async def test_what_is_too_long_still_leads_to_the_page(slack: SlackServer) -> None:
+    slack.answers = [web.json_response({"ok": False, "error": "msg_too_long"})]
+    told = delivery("#ops", "slack")
+    page = linked(told.notification, "https://citadel.example")
+    await by_token(slack).send(told._replace(notification=page), 5)
+    assert posts(slack)[-1][1]["text"].endswith("<https://citadel.example/view/alerts?episode=ep-1|Page>")

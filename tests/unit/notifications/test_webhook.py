@@ -28,7 +28,7 @@ from tests.unit.notifications.test_email import Password as Text
 
 def channel(url: str, secret: str = "", *, most_alerts: int = 0, egress: Egress | None = None) -> WebhookChannel:
     endpoint = Endpoint("pager", Text(url), Text(secret) if secret else None, most_alerts)
-    return WebhookChannel([endpoint], time=lambda: NOW, egress=egress or Egress(), external_url="https://us.example")
+    return WebhookChannel([endpoint], time=lambda: NOW, egress=egress or Egress(), page_url="https://us.example")
 
 
 def alert(number: int, status: str = "firing", **more: Any) -> Alert:
@@ -139,9 +139,27 @@ async def test_answers_are_told_apart(hook: Hook, status: int, kind: type, failu
     assert getattr(caught.value, "scope", None) == scope
 
 
-@pytest.mark.parametrize(("header", "after"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-1", None), ("nan", None)])
+@pytest.mark.parametrize(
+    ("header", "after"),
+    [
+        ("7", 7.0),
+        ("0.5", 1.0),
+        ("86400", 3600.0),
+        ("Wed, 21 Oct 2026 07:28:40 GMT", 40.0),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:40 -0000", None),
+        ("Wed, 99 Oct 2026 07:28:40 GMT", None),
+        ("0", None),
+        ("soon", None),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
 async def test_a_pause_that_is_asked_for_is_kept(hook: Hook, header: str, after: float | None) -> None:
-    hook.answers = [web.Response(status=429, headers={"Retry-After": header})]
+    headers = {"Retry-After": header, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    hook.answers = [web.Response(status=429, headers=headers)]
     with pytest.raises(Retry) as caught:
         await channel(hook.url).send(delivery("pager", "webhook"), 5)
     assert (caught.value.after, caught.value.scope) == (after, "delivery" if after is None else "target")

@@ -81,7 +81,7 @@ async def test_a_task_that_dies_ends_the_process(tmp_path):
             raise OSError("disk gone")
 
         program.supervisor.spawn("victim", dies())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await program.ended.wait()
         assert str(program.fatal) == "task victim died: OSError('disk gone')"
 

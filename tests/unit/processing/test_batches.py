@@ -169,19 +169,22 @@ def everything(analytics: Analytics, now: float) -> tuple[Any, ...]:
 def test_any_cut_into_batches_gives_what_the_model_says(
     steps: list[tuple[float, list[tuple[str, bytes]]]], data: st.DataObject
 ) -> None:
-    model, one_by_one, in_batches, now = Model(), core(), core(), NOW
+    model, one_by_one, in_batches, waiting, now = Model(), core(), core(), core(), NOW
     for move, pairs in steps:
         now += move
-        for each in (model, one_by_one, in_batches):
+        for each in (model, one_by_one, in_batches, waiting):
             each.advance(now)
         batch = [Stored(Offset(n), type, raw) for n, (type, raw) in enumerate(pairs, start=1)]
         cuts = sorted(data.draw(st.sets(st.integers(0, len(batch)), max_size=3)) | {0, len(batch)})
         for event in batch:
             model.take(event)
             one_by_one.take([event])
+            assert one_by_one.totals.events == model.events, "who asks has it taken in at once"
         for begin, end in pairwise(cuts):
             in_batches.take(batch[begin:end])
-        assert everything(in_batches, now) == everything(one_by_one, now)
+            waiting.take(batch[begin:end])
+            assert in_batches.totals.events <= model.events
+        assert everything(in_batches, now) == everything(one_by_one, now) == everything(waiting, now)
         check(in_batches, model, now)
 
 

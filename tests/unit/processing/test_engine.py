@@ -171,8 +171,10 @@ async def test_lag_and_processed_are_measured() -> None:
     engine = AnalyticsEngine(config, log, NOWHERE, clock=clock, metrics=ProcessingMetrics(registry), sleep=clock.sleep)
     await engine.rebuild()
     await log.append([event(n, "bench.tick") for n in range(2500)])
+    # Also while nobody follows: a scrape tells what the log knows.
+    assert registry.get_sample_value("citadel_processing_lag_events") == engine.lag == 7500
     follow = asyncio.create_task(engine.run_follow())
-    await until(lambda: engine.lag > 0)
+    await until(lambda: engine.position == 3000)
     assert registry.get_sample_value("citadel_processing_lag_events") == engine.lag == 4500
     await until(lambda: engine.lag == 0)
     assert registry.get_sample_value("citadel_events_processed_total") == 2500

@@ -173,6 +173,11 @@ def test_two_hosts_are_refused() -> None:
         ("http://127.0.0.1:9100/events", 0),
         ("HTTP://127.0.0.1:9100/events?after=1", 0),
         ("http://evil/events", 400),
+        ("HTTPS://evil/events", 400),
+        ("ws://evil/events", 400),
+        ("ftp://evil/events", 400),
+        ("://evil/events", 400),
+        ("ws://127.0.0.1:9100/events", 0),
         ("http://evil@127.0.0.1:9100/events", 400),
         ("http://127.0.0.1:9100#@evil/", 0),
         ("/events?next=http://evil/", 0),
@@ -284,7 +289,9 @@ def test_one_layer_of_compression_is_taken(headers: list[tuple[str, str]]) -> No
     assert refusal.headers == {"Accept-Encoding": "gzip, deflate"}
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "forwarded", "X-REAL-IP", "Via"])
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "forwarded", "X-REAL-IP", "Via", "X-Forwarded-Proto", "x-forwarded-host"]
+)
 @pytest.mark.parametrize("peer", ["127.0.0.1", "192.168.10.9"])
 def test_what_came_through_a_proxy_is_never_anonymous(name: str, peer: str) -> None:
     refusal = refused(head(peer=peer, more=[(name, "10.0.0.1")]))

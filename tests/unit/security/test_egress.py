@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from hxp_enterprise_llm.security.egress import Egress, EgressRefused, RedirectRefused
+from tests.ports import free_port
 
 NAME = "hook.example.org"
 
@@ -137,10 +138,8 @@ async def test_a_socket_is_not_even_made_for_an_excluded_address(monkeypatch: py
 
 
 async def test_why_nobody_answers_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        await Egress().connect("127.0.0.1", port)
+        await Egress().connect("127.0.0.1", free_port())
 
 
 async def test_a_connection_that_is_given_up_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:

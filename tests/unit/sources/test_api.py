@@ -163,7 +163,7 @@ async def test_times_too_far_off(served: Served) -> None:
     body = json.dumps([{"type": "a", "time": rfc3339(now + by)} for by in (86400 * 3, -86400 * 1826)]).encode()
     messages = [item["message"] for item in (await post(served, body)).error["items"]]
     assert "lies 3 days in the future, at most 5 minutes are taken" in messages[0]
-    assert "lies 1,826 days in the past, at most 30 days are taken" in messages[1]
+    assert "lies 1,826 days in the past, at most 30 days are taken (ingest.max_age)" in messages[1]
 
 
 async def test_foreign_host_and_origin(served: Served) -> None:

@@ -101,15 +101,16 @@ def test_members_read_elsewhere_are_taken_too() -> None:
         ({"time": 1795196071}, "time: 1795196071 is no RFC 3339 time such as 2026-11-20T17:34:31Z"),
         (
             {"time": "0001-01-01T00:00:00Z"},
-            "time: 0001-01-01T00:00:00Z lies 739,940 days in the past, at most 30 days are taken",
+            "time: 0001-01-01T00:00:00Z lies 739,940 days in the past, at most 30 days are taken (ingest.max_age)",
         ),
         (
             {"time": "2026-11-20T18:34:31.250Z"},
-            "time: 2026-11-20T18:34:31.250Z lies 60 minutes in the future, at most 5 minutes are taken",
+            "time: 2026-11-20T18:34:31.250Z lies 60 minutes in the future,"
+            " at most 5 minutes are taken (ingest.max_future)",
         ),
         (
             {"time": "2021-11-21T17:34:31.250Z"},
-            "time: 2021-11-21T17:34:31.250Z lies 1,825 days in the past, at most 30 days are taken",
+            "time: 2021-11-21T17:34:31.250Z lies 1,825 days in the past, at most 30 days are taken (ingest.max_age)",
         ),
         ({"subject": ""}, "subject: is empty"),
         ({"subject": {}}, "subject: is an object, not text"),

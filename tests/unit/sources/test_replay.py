@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hxp_enterprise_llm.event.log.model import BatchTooLarge, EventTooLarge, Limits, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.model import BatchTooLarge, EventTooLarge, Limits, LogClosed, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING, Encoded
 from hxp_enterprise_llm.event.sources.replay import Trace, TracePlayer, TraceRequest, estimated_latency_ms
 
@@ -126,6 +126,15 @@ async def test_a_log_that_is_away_is_waited_for_and_nothing_is_lost_or_doubled()
         await task
     assert len((await log.read(BEGINNING)).events) == 10
     assert [line["event"] for line in lines] == ["replay.append.failing", "replay.append.recovered"]
+
+
+async def test_a_log_that_is_closed_ends_the_replay_and_is_no_failure() -> None:
+    clock = VirtualClock()
+    log = await opened(clock)
+    await log.close()
+    with capture_logs() as lines, pytest.raises(LogClosed):
+        await TracePlayer(trace_of(0), log.append, clock=clock, speed=1).run(lambda done, total: None)
+    assert lines == []
 
 
 async def test_a_log_with_small_batches_gets_small_batches() -> None:

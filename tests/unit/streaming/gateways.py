@@ -28,7 +28,7 @@ from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics, StreamingMetrics
 
 
-async def until(condition: Callable[[], bool], within: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
     """Wait for a condition that the loop brings about; no answer depends on how long a step takes."""
     async with asyncio.timeout(within):
         while not condition():
@@ -114,7 +114,7 @@ async def serving(
 async def read_sse(content: aiohttp.StreamReader, count: int) -> list[dict[str, str]]:
     """The next blocks of a stream that carry an event, as their fields."""
     blocks: list[dict[str, str]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(blocks) < count:
             block = (await content.readuntil(b"\n\n")).decode()
             fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.config.streaming import (
 )
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import Event, Offset, encode
+from hxp_enterprise_llm.event.streaming import compress
 from hxp_enterprise_llm.event.streaming.compress import (
     CAREFUL_BYTES,
     PREAMBLE,
@@ -261,3 +262,20 @@ def test_settings(config: StreamingConfig, websocket: bool, sse: bool, fast: boo
     assert wanted(config, "websocket", "events") is websocket
     assert wanted(config, "sse", "events") is sse
     assert wanted(config, "websocket", "system_metrics") is fast
+
+
+def test_only_behind_isal_the_registers_are_cleared_once_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared: list[None] = []
+    monkeypatch.setattr(compress, "_clear_registers", lambda: cleared.append(None))
+    few, many = messages(5, text="long " * 50), messages(400, text="long " * 50)
+    for format, piece, times in (
+        (WebSocketDeflate(), few, 0),
+        (WebSocketDeflate(), many, 1),
+        (ContinuedDeflate(), few, 0),
+        (ContinuedDeflate(), many, 1),
+        (SSE_DEFLATE, few, 1),
+        (SSE_DEFLATE, many, 1),
+    ):
+        cleared.clear()
+        assert isinstance(format.join(piece), Packed)
+        assert len(cleared) == times

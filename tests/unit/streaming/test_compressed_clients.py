@@ -32,7 +32,7 @@ def agreed(client: ClientConnection) -> str | None:
 
 
 async def received(client: ClientConnection, count: int) -> list[int]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [json.loads(await client.recv())["data"]["n"] for _ in range(count)]
 
 
@@ -205,7 +205,7 @@ async def test_a_keep_alive_is_part_of_the_compressed_stream() -> None:
         serving(config) as served,
         aiohttp.ClientSession(headers={"Accept-Encoding": "gzip"}) as session,
         session.get(served.http("/sse/events")) as answer,
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         await answer.content.readuntil(b"\n\n")
         assert await answer.content.readuntil(b"\n\n") == b": keep-alive\n\n"
@@ -220,7 +220,7 @@ async def test_a_stream_read_by_curl(accepted: list[str]) -> None:
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             text = await process.stdout.readuntil(b'"n":20,')
             assert text.startswith(b"retry: 5000\nid: ")
             assert served.sample("citadel_streaming_compression_saved_bytes_total") > 10 * len(TEXT)
@@ -239,7 +239,7 @@ new Promise((resolve, reject) => {
         seen.push(JSON.parse(event.data).data.n);
         if (seen.length === 41) { source.close(); resolve(seen); }
     };
-    setTimeout(() => reject(new Error("only " + seen.length)), 15000);
+    setTimeout(() => reject(new Error("only " + seen.length)), 30000);
 })
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.config.streaming import SseConfig, StreamingConfig, WebSocketConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig, SseConfig, StreamingConfig, WebSocketConfig
 from hxp_enterprise_llm.event.streaming import gateway as gateway_module
 from tests.unit.streaming.gateways import Served, serving, until
 
@@ -159,3 +159,26 @@ async def test_bytes_behind_the_head_are_refused_as_before(ways: list[str]) -> N
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 400")
         assert (ways, served.open) == ([], 0)
         writer.close()
+
+
+async def test_what_a_reload_changes_holds_for_heads_that_were_read_before(ways: list[str]) -> None:
+    packed = UPGRADE + "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    asked = [("/ws/events", packed), ("/sse/events", "Accept-Encoding: gzip\r\n"), ("/ws/mine", UPGRADE)]
+    mine = {"mine": ChannelConfig(types=["a"])}
+
+    async def ask(served: Served) -> list[tuple[int, bool]]:
+        found = []
+        for path, more in asked:
+            status, lines, (_, writer) = await begin(served, path, more)
+            found.append((status, any("deflate" in line or "gzip" in line for line in lines)))
+            writer.close()
+        return found
+
+    async with serving(StreamingConfig(channels=mine)) as served:
+        assert await ask(served) == [(101, True), (200, True), (101, False)]
+        plain = WebSocketConfig(compression_enabled=False)
+        served.gateway.prepare(StreamingConfig(channels=mine, websocket=plain, sse=SseConfig(enabled=False)))()
+        assert await ask(served) == [(101, False), (404, False), (101, False)]
+        served.gateway.prepare(StreamingConfig())()
+        assert await ask(served) == [(101, True), (200, True), (404, False)]
+    assert ways == ["front"] * 7

@@ -22,7 +22,7 @@ from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import Batch, LogUnavailable
 from hxp_enterprise_llm.event.model import Event, Offset, encode
 from hxp_enterprise_llm.event.streaming import hub as hub_module
-from hxp_enterprise_llm.event.streaming.gateway import options, ranks
+from hxp_enterprise_llm.event.streaming.tuning import options, ranks
 from tests.unit.streaming.gateways import numbers, read_sse, serving, until
 
 

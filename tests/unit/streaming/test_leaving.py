@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig, StreamingServiceConfig, WebSocketConfig
 from hxp_enterprise_llm.event.streaming import gateway as gateways
-from hxp_enterprise_llm.event.streaming import leaving
+from hxp_enterprise_llm.event.streaming import leaving, link
 from hxp_enterprise_llm.event.streaming.leaving import STEP_SECONDS, drain_time, slices
 from tests.unit.streaming.gateways import serving, until
 from tests.unit.streaming.test_websocket import handshake
@@ -76,10 +76,11 @@ async def test_who_stays_still_gets_events_and_who_comes_is_told_to_come_later(
 async def test_who_ignores_the_goodbye_is_cut_off_soon_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drain time is for many: a few that stay do not get all of it."""
     monkeypatch.setattr(gateways, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(link, "CLOSE_SECONDS", 60.0)
     config = StreamingConfig(service=StreamingServiceConfig(drain_seconds=60.0))
     async with serving(config) as served:
         _, _, writer = await handshake(served)
-        async with asyncio.timeout(4.0):  # a link by itself waits five
+        async with asyncio.timeout(30):  # a link by itself waits longer
             await served.gateway.farewell(90.0)
             await until(lambda: served.open == 0)
         writer.close()

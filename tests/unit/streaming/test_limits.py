@@ -57,7 +57,10 @@ def test_a_quota_is_a_limit_within_the_limit() -> None:
     refused = {"transport": "sse", "reason": "quota"}
     assert registry.get_sample_value("citadel_streaming_connections_refused_total", refused) == 2
     places.take("a")
+    assert registry.get_sample_value("citadel_dashboard_pages") == 1
     places.give_back("page1", "client")
+    assert registry.get_sample_value("citadel_dashboard_pages") == 0
+    assert registry.get_sample_value("citadel_dashboard_pages_opened_total") == 1
     places.give_back("page1", "client")
     places.take("b")
     with pytest.raises(Problem) as raised:

@@ -18,8 +18,9 @@ from hxp_enterprise_llm.config.streaming import SseConfig, StreamingConfig, WebS
 from hxp_enterprise_llm.event.streaming import gateway as gateway_module
 from hxp_enterprise_llm.event.streaming import link as link_module
 from hxp_enterprise_llm.event.streaming.encode import PING
-from hxp_enterprise_llm.event.streaming.link import Link, tune
+from hxp_enterprise_llm.event.streaming.link import Link
 from hxp_enterprise_llm.event.streaming.websocket import WebSocketLink
+from hxp_enterprise_llm.security.sendbuffer import SEND_BUFFER_BYTES
 from tests.unit.streaming.gateways import Served, serving, until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -71,13 +72,15 @@ class Reader:
         self._rest = b""
 
     @classmethod
-    async def open(cls, served: Served, sockets: contextlib.ExitStack, path: str = "/sse/events") -> Reader:
+    async def open(
+        cls, served: Served, sockets: contextlib.ExitStack, path: str = "/sse/events", more: str = ""
+    ) -> Reader:
         sock = sockets.enter_context(socket.socket())
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, ("127.0.0.1", served.port))
-        await loop.sock_sendall(sock, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n\r\n".encode())
+        await loop.sock_sendall(sock, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n{more}\r\n".encode())
         reader = cls(sock)
         while b"\r\n\r\n" not in reader._rest:
             reader._rest += await loop.sock_recv(sock, 4096)
@@ -162,13 +165,14 @@ def test_what_is_written_after_the_end_is_for_nobody(run: Run, sockets: contextl
     run(main())
 
 
-async def test_the_socket_is_tuned(sockets: contextlib.ExitStack) -> None:
+@pytest.mark.parametrize("more", ["", "Keep-Alive: 5\r\n"], ids=["front", "aiohttp"])
+async def test_the_socket_is_tuned(sockets: contextlib.ExitStack, more: str) -> None:
     async with serving() as served:
-        reader = await Reader.open(served, sockets)
+        reader = await Reader.open(served, sockets, more=more)
         (link,) = served.gateway.places["sse"]
         assert link._transport is not None
         sock = link._transport.get_extra_info("socket")
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * link_module.SEND_BUFFER_BYTES
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SEND_BUFFER_BYTES
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         reader.sock.close()
 
@@ -214,7 +218,6 @@ async def test_without_half_close_the_transport_is_closed() -> None:
         other.connection_made(broken)
         other.finish("shutdown")
         assert broken.aborted
-        tune(broken)
         for act in (link.beat, lambda: link.farewell("", 0)):
             with pytest.raises(NotImplementedError):
                 act()

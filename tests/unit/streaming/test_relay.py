@@ -70,7 +70,7 @@ async def test_a_peer_that_lies_is_told_by_name_and_believed_in_nothing() -> Non
 
 
 async def test_a_peer_that_is_down_or_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "SECONDS", 0.2)
+    monkeypatch.setattr(relay, "SECONDS", 1.0)
     asked = asyncio.Event()
 
     async def never(request: web.Request) -> web.StreamResponse:
@@ -140,7 +140,7 @@ async def test_a_file_comes_as_it_is_and_of_any_length() -> None:
 
 @pytest.mark.parametrize("lie", ["cut", "silent"])
 async def test_half_a_file_does_not_look_like_a_whole_one(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(relay, "SILENCE_SECONDS", 1.0)
 
     async def peer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Disposition": "attachment", "Content-Type": "text/csv"})

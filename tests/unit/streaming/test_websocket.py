@@ -238,7 +238,7 @@ async def test_bytes_sent_before_the_answer_are_refused() -> None:
 
 
 async def test_a_client_without_pong_is_cut_off_and_one_with_stays() -> None:
-    config = StreamingConfig(websocket=WebSocketConfig(heartbeat_interval=0.2))
+    config = StreamingConfig(websocket=WebSocketConfig(heartbeat_interval=0.6))
     async with serving(config) as served, connect(served.ws("/ws/events")) as client:
         status, reader, writer = await handshake(served)
         assert (status, served.open) == (101, 2)

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from hxp_enterprise_llm.telemetry.exposition import render
-from hxp_enterprise_llm.telemetry.joining import join, parse, render_joined
+from hxp_enterprise_llm.telemetry.exposition import Given, render
+from hxp_enterprise_llm.telemetry.joining import join, parse
 from hxp_enterprise_llm.telemetry.quantiles import QuantileSummary
 
 
@@ -74,7 +74,7 @@ def test_nothing_seen_anywhere_stays_unknown():
 def test_the_page_can_be_read_again(accept):
     """In both forms, and a page joined with nothing says what it said."""
     families = join([parse(page(3))])
-    content_type, body = render_joined(families, accept)
+    content_type, body = render(Given(families), accept)
     read = parse_openmetrics if "openmetrics" in content_type else parse
     assert ("openmetrics" in content_type) == bool(accept)
     wanted = {(sample.name, str(sample.labels), sample.value) for family in families for sample in family.samples}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.channels import ChannelFigures, HubFigures
-from hxp_enterprise_llm.telemetry.exposition import instrument_process, render
+from hxp_enterprise_llm.telemetry.exposition import instrument_process, page, render
 from hxp_enterprise_llm.telemetry.metrics import (
     DashboardMetrics,
     LogMetrics,
@@ -91,6 +92,36 @@ def test_text_is_the_default_and_openmetrics_is_given_when_asked_for() -> None:
     assert page.endswith(b"# EOF\n")
     assert {"data_streaming_latency_seconds", "notification_delivery"} <= names
     assert "dashboard_update_interval_seconds" in {family.name for family in parse_openmetrics(page.decode())}
+
+
+def many_rules() -> CollectorRegistry:
+    """2,000 rules and every other metric; without the figures of the process, which change as one looks."""
+    registry = CollectorRegistry(auto_describe=True)
+    ServiceMetrics(registry).requests.labels("/events", "202").inc()
+    ProcessingMetrics(registry).tick_seconds.observe(0.002)
+    figures = [RuleFigures(f"rule {n}", n, 0, {"firing": n % 2}) for n in range(2000)]
+    NotificationMetrics(registry).rules.source = lambda: figures
+    return registry
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS], ids=["text", "openmetrics"])
+async def test_a_long_page_is_written_while_others_run(accept: str) -> None:
+    """Byte for byte what the library writes in one go, and no stretch has more than its share of the samples."""
+    registry = many_rules()
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(other())
+    content_type, written = await page(registry, accept)
+    beside.cancel()
+    assert (content_type, written) == render(registry, accept)
+    assert written.count(b"\ncitadel_rule_state{") == 4 * 2000
+    assert turns > 6 * 2000 / 150
 
 
 def test_process_figures_are_on_the_page() -> None:

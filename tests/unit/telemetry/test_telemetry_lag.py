@@ -61,6 +61,6 @@ async def test_a_blocked_loop_shows() -> None:
     await asyncio.sleep(0)
     # Blocking the loop is what is measured.
     time.sleep(0.1)
-    await asyncio.wait_for(seen.wait(), 5)
+    await asyncio.wait_for(seen.wait(), 30)
     task.cancel()
     assert gauge.values[0] > 0.05

@@ -1,9 +1,9 @@
 // What was and what is expected: the past as a line, the median dashed, a band around it, a limit with the day that it is reached.
 
 import { useState } from "preact/hooks";
-import { apart, gridlines, gridStep, niceTop } from "./scale";
+import { apart, gridlines, niceTop, timePlace } from "./scale";
 import { useWidth } from "./room";
-import { exact, shortText } from "../format/number";
+import { axisText } from "./LineChart";
 import { ticks, tickText } from "../format/time";
 
 export interface Expected {
@@ -75,7 +75,7 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
   const seen = Math.max(0, ...past.map(([, value]) => value), ...ahead.map((each) => each.upper ?? each.value), ...(other?.points.map(([, value]) => value) ?? []));
   const top = niceTop(limit && limit.value < seen * 2 ? Math.max(seen, limit.value) : seen);
   const [right, base] = [width - RIGHT, height - BOTTOM];
-  const x: Scale = (at) => LEFT + ((at - from) / (to - from)) * (right - LEFT);
+  const x: Scale = (at) => timePlace(at, from, to, LEFT, right);
   const y: Scale = (value) => base - (value / top) * (base - TOP);
   const line = (points: readonly (readonly [number, number])[]) => points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   const last = past.at(-1);
@@ -90,6 +90,7 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
       {limit && limit.value <= top ? <Limit at={y(limit.value)} name={limit.name} right={right} near={seen >= limit.value * 0.9} /> : null}
       <path class="past" d={line(past)} />
       {ahead.length ? <path class="median" d={line(begin.map((each) => [each.at, each.value]))} /> : null}
+      {begin.length === 1 && begin[0] ? <circle class="dot" cx={x(begin[0].at)} cy={y(begin[0].value)} r="3" /> : null}
       {last && now ? <Now x={x(last[0])} y={y(last[1])} words={now} base={base} onTop={nowOnTop ?? false} /> : null}
       {crossing && limit ? <Crossing x={x(crossing.at)} y={y(limit.value)} above={Math.min(y(limit.value) - 30, last && crossing.at < to && Math.abs(x(crossing.at) - x(last[0])) < 170 ? y(last[1]) - 42 : base)} words={crossing.words} more={crossing.more} base={base} /> : null}
       <Names right={right} base={base} ends={[...(ahead.length ? [{ name: endName, value: ahead.at(-1)?.value ?? 0, tone: "accent" }] : last ? [{ name: now ? "now" : endName, value: last[1], tone: "accent" }] : []), ...(other?.points.length ? [{ name: other.name, value: other.points.at(-1)?.[1] ?? 0, tone: "" }] : [])]} y={y} show={show} />
@@ -104,14 +105,14 @@ function Drawing({ past, ahead, from, to, other, limit, crossing, now, endName, 
 }
 
 function Axes({ top, from, to, x, y, right, base }: { top: number; from: number; to: number; x: Scale; y: Scale; right: number; base: number }) {
-  const step = gridStep(top);
+  const lines = gridlines(top);
   const most = Math.max(2, Math.floor((right - LEFT) / 52));
   return (
     <>
-      {gridlines(top).map((value) => (
+      {lines.map((value, index) => (
         <g key={value}>
           <line class="grid" x1={LEFT} x2={right} y1={Math.round(y(value)) + 0.5} y2={Math.round(y(value)) + 0.5} />
-          <text x="0" y={y(value) + 4}>{top >= 10_000 ? shortText(value) : exact(value, step < 0.1 ? 2 : step < 1 ? 1 : 0)}</text>
+          <text x="0" y={y(value) + 4}>{axisText(value, top, "", index === lines.length - 1)}</text>
         </g>
       ))}
       {ticks(from, to, most).filter((at) => to - at > (to - from) * 0.03).map((at) => (

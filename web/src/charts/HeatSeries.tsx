@@ -2,15 +2,16 @@
 
 import { useMemo } from "preact/hooks";
 import type { PanelData } from "../data/board";
-import { shortText } from "../format/number";
+import { exact, shortText } from "../format/number";
 import { minute } from "../format/time";
 import { Heatmap } from "./Heatmap";
 
 const COLUMNS = 48;
 
-export function HeatSeries({ panel }: { panel: PanelData }) {
+/** `nothing`: said when there is none. */
+export function HeatSeries({ panel, nothing }: { panel: PanelData; nothing: string }) {
   const { rows, columns } = useMemo(() => grid(panel), [panel]);
-  if (!rows.length) return <p class="panel-said">Nothing in this time.</p>;
+  if (!rows.length) return <p class="panel-said">{nothing}</p>;
   return <Heatmap label={panel.title} rows={rows} columns={columns} word={panel.unit || "events"} />;
 }
 
@@ -25,7 +26,7 @@ function grid(panel: PanelData) {
     const cells = Array.from({ length: count }, (_, index) => joined(values.slice(index * width, (index + 1) * width), counted));
     const known = cells.filter((cell) => cell !== null);
     const sum = known.reduce((total, cell) => total + cell, 0);
-    return { name, values: cells, right: shortText(counted ? sum : known.length ? sum / known.length : null) };
+    return { name, values: cells, right: counted ? exact(sum) : shortText(known.length ? sum / known.length : null) };
   });
   return { rows, columns };
 }

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { usePaint } from "../frame/context";
-import { shortText } from "../format/number";
+import { exact, shortText } from "../format/number";
 import { CHART_FONT, palette, theme, type Token } from "../theme/theme";
 import { surface } from "./canvas";
 import { cut } from "./plot";
@@ -32,7 +32,8 @@ interface Props {
 
 const TOP = 18;
 const ROW = 20;
-const LEFT = 142;
+/** Of the names of rows: a quarter of the width, within bounds (px). */
+const LEFT = [126, 190] as const;
 const RIGHT = 56;
 /** Of what stands beside the totals. */
 const FAR = 84;
@@ -64,7 +65,7 @@ export function Heatmap({ label, rows, columns, word = "reads", heads, gapWord }
         </div>
       ) : null}
       <p class="quiet small legend">
-        fewer {["h0", "h1", "h2", "h3", "h4", "h5"].map((step) => <i key={step} style={{ background: `var(--${step})` }} />)} more, up to {shortText(most)}
+        <span>fewer</span> {["h0", "h1", "h2", "h3", "h4", "h5"].map((step) => <i key={step} style={{ background: `var(--${step})` }} />)} <span>more, up to {exact(most)}</span>
         {rows.some((row) => row.gaps) ? <span class="gap-key">{gapWord}</span> : null}
       </p>
     </div>
@@ -74,7 +75,8 @@ export function Heatmap({ label, rows, columns, word = "reads", heads, gapWord }
 function place(event: PointerEvent, rows: number, columns: number, headed: boolean): { row: number; column: number; x: number; y: number } | null {
   const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  const column = Math.floor(((x - LEFT) / (box.width - LEFT - rightOf(headed, box.width))) * columns);
+  const left = leftOf(box.width);
+  const column = Math.floor(((x - left) / (box.width - left - rightOf(headed, box.width))) * columns);
   const row = Math.floor((y - (headed ? TOP : 0)) / ROW);
   return column >= 0 && column < columns && row >= 0 && row < rows ? { row, column, x, y } : null;
 }
@@ -87,7 +89,8 @@ function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: read
   const right = rightOf(heads !== undefined, width);
   const total = heads && right > RIGHT ? width - FAR : width;
   const top = heads ? TOP : 0;
-  const cell = (width - LEFT - right) / Math.max(1, columns.length);
+  const left = leftOf(width);
+  const cell = (width - left - right) / Math.max(1, columns.length);
   const steps = heatSteps(rows.flatMap((row) => columns.map((_, column) => row.values[column] ?? null)));
   context.font = `12px ${CHART_FONT}`;
   context.textBaseline = "middle";
@@ -96,14 +99,14 @@ function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: read
     const y = top + index * ROW;
     context.textAlign = "left";
     context.fillStyle = colours.tx1;
-    context.fillText(cut(context, row.name, LEFT - 12), 0, y + ROW / 2);
+    context.fillText(cut(context, row.name, left - 12), 0, y + ROW / 2);
     columns.forEach((_, column) => {
       const step = steps[index * columns.length + column];
       context.fillStyle = step == null ? "transparent" : colours[`h${step}` as Token];
-      context.fillRect(LEFT + column * cell, y, Math.max(1, cell - 1), ROW - 1);
+      context.fillRect(left + column * cell, y, Math.max(1, cell - 1), ROW - 1);
       if (row.gaps) context.fillStyle = colours.h0;
-      if (row.gaps) context.fillRect(LEFT + column * cell, y, Math.max(1, cell - 1), ROW - 1);
-      if (row.gaps?.[column]) outline(context, LEFT + column * cell, y, cell, colours["warn-f"]);
+      if (row.gaps) context.fillRect(left + column * cell, y, Math.max(1, cell - 1), ROW - 1);
+      if (row.gaps?.[column]) outline(context, left + column * cell, y, cell, colours["warn-f"]);
     });
     context.textAlign = "right";
     context.fillStyle = colours.tx1;
@@ -112,8 +115,12 @@ function draw(canvas: HTMLCanvasElement, rows: readonly HeatRow[], columns: read
     context.fillStyle = colours.tx3;
     context.fillText(cut(context, row.far ?? "", FAR - 14), width, y + ROW / 2);
   });
-  below(context, columns, cell, top + rows.length * ROW + 12, colours.tx3);
-  if (over) outline(context, LEFT + over.column * cell, top + over.row * ROW, cell, colours.tx1);
+  below(context, columns, left, cell, top + rows.length * ROW + 12, colours.tx3);
+  if (over) outline(context, left + over.column * cell, top + over.row * ROW, cell, colours.tx1);
+}
+
+function leftOf(width: number): number {
+  return Math.round(Math.min(LEFT[1], Math.max(LEFT[0], width * 0.24)));
 }
 
 /** Room at the right: the total, and what stands beside it where there is the width. */
@@ -134,10 +141,10 @@ function outline(context: CanvasRenderingContext2D, x: number, y: number, cell: 
   context.strokeRect(x + 0.5, y + 0.5, Math.max(2, cell - 2), ROW - 2);
 }
 
-function below(context: CanvasRenderingContext2D, columns: readonly string[], cell: number, y: number, colour: string): void {
+function below(context: CanvasRenderingContext2D, columns: readonly string[], left: number, cell: number, y: number, colour: string): void {
   const each = Math.max(1, Math.ceil(70 / cell));
   context.font = `11px ${CHART_FONT}`;
   context.textAlign = "left";
   context.fillStyle = colour;
-  for (let column = 0; column < columns.length - each / 2; column += each) context.fillText(columns[column] ?? "", LEFT + column * cell, y);
+  for (let column = 0; column < columns.length - each / 2; column += each) context.fillText(columns[column] ?? "", left + column * cell, y);
 }

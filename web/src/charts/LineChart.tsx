@@ -3,12 +3,13 @@
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { useApp, usePaint } from "../frame/context";
-import { exact, NONE, significant, valuedText } from "../format/number";
+import { exact, limitText, NONE, significant, valuedText } from "../format/number";
 import { second } from "../format/time";
 import { theme, type Token } from "../theme/theme";
 import { type Line, makePlot, makeRoom, type Plot, stepCursor } from "./plot";
 import { sample, Sampled } from "./sampling";
-import { CalmScale, gridStep } from "./scale";
+import { CalmScale, gridStep, reaching } from "./scale";
+import { sizeOf } from "./size";
 
 export interface LineSeries {
   metric: string;
@@ -49,8 +50,11 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, ti
     const made = (held.current = new Held(app, element, series, unit, scale));
     const sized = new ResizeObserver(() => made.resize());
     sized.observe(element);
+    const sight = new IntersectionObserver((entries) => ((made.inSight = entries.at(-1)?.isIntersecting ?? true), app.painter.touch()), { rootMargin: "100px" });
+    sight.observe(element);
     return () => {
       sized.disconnect();
+      sight.disconnect();
       made.destroy();
       held.current = null;
     };
@@ -66,7 +70,7 @@ export function LineChart({ title, series, unit = "", scale = 1, limit, rule, ti
   usePaint(() => {
     const known = held.current?.paint(limit, rule, tinted);
     if (!known || !host.current || !said.current) return;
-    said.current.hidden = known.any;
+    said.current.hidden = known.any || known.waits;
     if (performance.now() - known.saidAt > 10_000 || !known.saidAt) host.current.setAttribute("aria-label", known.say(title));
   });
 
@@ -94,9 +98,16 @@ class Held {
   private readonly plot: Plot;
   private readonly chart: uPlot;
   private drawn = "";
+  private shown = "";
   private span = 0;
   any = false;
+  /** The past of the range is asked for and not here yet: it is not said that there is none. */
+  get waits(): boolean {
+    return this.points.waits || !this.app.booted.value;
+  }
   saidAt = 0;
+  /** What is scrolled out of sight is drawn when it comes back. */
+  inSight = true;
 
   constructor(
     private readonly app: ReturnType<typeof useApp>,
@@ -122,20 +133,32 @@ class Held {
 
   /** Draw when something changed; null: nothing did. */
   paint(limit: number | undefined, rule: string | undefined, tinted: boolean): Held | null {
+    if (!this.inSight) return null;
     const { app } = this;
     const end = app.moment.end();
     const look = this.host.closest<HTMLElement>("[data-state]")?.dataset["state"];
     const shownEnd = app.moment.moves.value ? Math.floor(end * this.resolution()) : end;
-    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit} ${app.moment.compared()}`;
+    const key = `${app.booted.value} ${app.metrics.version} ${app.history.version} ${app.alerts.version} ${shownEnd} ${app.moment.span.value} ${theme.value} ${look} ${limit} ${app.moment.compared()}`;
     if (key === this.drawn) return null;
     this.drawn = key;
     if (this.span !== app.moment.span.value) this.axis.forget();
     this.span = app.moment.span.value;
     this.plot.tinted = tinted;
-    this.move(end, limit, rule);
+    const own = app.moment.mode.value === "past" ? undefined : app.alerts.limit(rule, this.main.metric);
+    this.move(end, own === undefined ? limit : own * this.scale, rule);
+    const seen = this.seen(shownEnd, look);
+    if (seen === this.shown) return null;
+    this.shown = seen;
     this.chart.setData(this.data(), true);
     makeRoom(this.chart, this.plot);
     return this;
+  }
+
+  /** What there is to see: a value that came and is the one that is drawn changes no pixel. */
+  private seen(shownEnd: number, look: string | undefined): string {
+    const { app, points, plot } = this;
+    const closed = `${points.x.length} ${points.x[0]} ${app.history.version} ${app.metrics.seeded.until} ${app.moment.compared()}`;
+    return `${this.waits} ${points.last.join(" ")} ${closed} ${shownEnd} ${this.span} ${plot.top} ${plot.limit} ${plot.live} ${plot.gapSince} ${plot.tinted} ${app.alerts.version} ${theme.value} ${look}`;
   }
 
   /** What a key of the chart does, in words; undefined: it is none of ours. */
@@ -155,7 +178,7 @@ class Held {
 
   /** Pixels a second: time moves on by whole pixels only. */
   private resolution(): number {
-    return Math.min(4, Math.max(0.02, this.host.clientWidth / this.app.moment.span.value));
+    return Math.min(4, Math.max(0.02, sizeOf(this.host).width / this.app.moment.span.value));
   }
 
   private move(end: number, limit: number | undefined, rule: string | undefined): void {
@@ -169,8 +192,8 @@ class Held {
     for (const value of this.beside) plot.most = Math.max(plot.most, value ?? 0);
     this.any = points.y.some((column) => column.some((value) => value !== null));
     plot.limit = limit;
-    const wanted = limit !== undefined && limit < plot.most * 1.7 ? Math.max(plot.most, limit * 1.02) : plot.most;
-    plot.top = this.axis.fit(this.any ? wanted : (limit ?? 1), performance.now() / 1000, this.unit);
+    plot.top = this.axis.fit(this.any ? reaching(plot.most, limit) : (limit ?? unitary(this.unit)), performance.now() / 1000, this.unit);
+    plot.limitText = limitText(limit, this.unit);
     plot.spans = rule ? app.alerts.spans.filter((span) => span.rule === rule) : [];
     plot.live = app.moment.mode.value === "live" && app.link.state.value === "open";
     this.gap(end);
@@ -204,8 +227,7 @@ class Held {
   private text(line: number, at: number | null = null): string {
     const column = line === this.series.length ? this.beside : this.points.y[line];
     const value = at === null ? this.points.last[line] : column?.[at];
-    // Other units stand in the head of the panel already, and there is little room.
-    return valuedText(value, this.unit === "ms" || this.unit === "%" ? this.unit : "");
+    return endText(value, this.plot.top, this.unit);
   }
 
   private data(): uPlot.AlignedData {
@@ -222,7 +244,7 @@ class Held {
     }));
     lines.push({ name: "", colour: "cmp", dashed: true });
     return {
-      lines, right: 0, from: 0, to: 1, top: 1, limit: undefined, most: 0, spans: [], tinted: false, live: true, gapSince: null, gapText: "",
+      lines, right: 0, longest: 0, from: 0, to: 1, top: 1, limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: false, live: true, gapSince: null, gapText: "",
       value: (line, at) => this.text(line, at),
       axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
       chosen: (from, to) => app.moment.look(from, to),
@@ -236,12 +258,26 @@ function most(points: Sampled): number {
   return found;
 }
 
+/** What an axis without values reaches for: a whole of its unit, a few of what is counted. */
+export function unitary(unit: string): number {
+  return unit === "ms" ? 900 : unit === "%" ? 90 : 0;
+}
+
 /** One unit for the whole axis; it stands at the topmost line only. */
 export function axisText(value: number, top: number, unit: string, topmost: boolean): string {
   const seconds = unit === "ms" && top >= 1000;
   const factor = seconds ? 1000 : top >= 1e9 ? 1e9 : top >= 1e6 ? 1e6 : top >= 1e4 ? 1e3 : 1;
   const word = seconds ? " s" : unit === "ms" ? " ms" : unit === "%" ? "%" : factor === 1e3 ? " k" : factor === 1e6 ? " M" : factor === 1e9 ? " G" : "";
   const step = gridStep(top / factor);
-  const text = step < 0.01 ? significant(value / factor) : exact(value / factor, step < 0.1 ? 2 : step < 1 ? 1 : 0);
+  const text = value === 0 ? "0" : step < 0.01 ? significant(value / factor) : exact(value / factor, step < 0.1 ? 2 : step < 1 ? 1 : 0);
   return topmost ? `${text}${word}` : text;
+}
+
+/** Milliseconds that an axis of seconds has no digits for: they keep a unit of their own, "0.00 s" would be nothing. */
+const SHORT_MS = 10;
+
+/** A value at the end of a line, in the unit of its axis. Other units stand in the head of the panel already, and there is little room. */
+export function endText(value: number | null | undefined, top: number, unit: string): string {
+  if (unit === "ms" && top >= 1000 && typeof value === "number" && value < 1000 && (value >= SHORT_MS || value === 0)) return `${exact(value / 1000, 2)} s`;
+  return valuedText(value, unit === "ms" || unit === "%" ? unit : "");
 }

@@ -1,9 +1,9 @@
 // A few series of hours on a log scale: what is a few milliseconds here and hundreds there is seen side by side.
 
 import { useState } from "preact/hooks";
-import { apart } from "./scale";
+import { apart, timePlace } from "./scale";
 import { useWidth } from "./room";
-import { NONE, significant } from "../format/number";
+import { exact, NONE, significant } from "../format/number";
 import { tickText, ticks } from "../format/time";
 import type { Token } from "../theme/theme";
 
@@ -22,7 +22,7 @@ interface Props {
   height?: number;
 }
 
-const LEFT = 48;
+const LEFT = 44;
 const RIGHT = 84;
 const TOP = 8;
 const BOTTOM = 22;
@@ -53,11 +53,11 @@ export function LogLines(props: Props) {
   );
 }
 
-function Drawing({ lines, from, to, unit, width, height, at }: Omit<Props, "lines"> & { lines: readonly (HourLine & { value: number | null })[]; width: number; height: number; at: number | null }) {
+function Drawing({ lines, from, to, width, height, at }: Omit<Props, "lines"> & { lines: readonly (HourLine & { value: number | null })[]; width: number; height: number; at: number | null }) {
   const values = lines.flatMap((line) => line.points.map(([, value]) => value)).filter((value) => value > 0);
   const [least, most] = [Math.floor(Math.log10(Math.min(10, ...values))), Math.ceil(Math.log10(Math.max(10, ...values)))];
   const [right, base] = [width - RIGHT, height - BOTTOM];
-  const x = (when: number) => LEFT + ((when - from) / (to - from || 1)) * (right - LEFT);
+  const x = (when: number) => timePlace(when, from, to, LEFT, right);
   const y = (value: number) => base - ((Math.log10(Math.max(value, 10 ** least)) - least) / (most - least || 1)) * (base - TOP);
   const places = apart(lines.map((line) => (line.value === null ? base : y(line.value)) - 14), 28, height);
   return (
@@ -65,7 +65,7 @@ function Drawing({ lines, from, to, unit, width, height, at }: Omit<Props, "line
       {Array.from({ length: most - least + 1 }, (_, index) => 10 ** (least + index)).map((value, index) => (
         <g key={value}>
           <line class="grid" x1={LEFT} x2={right} y1={y(value)} y2={y(value)} />
-          <text x="0" y={y(value) + 4}>{significant(value)}{index === most - least ? ` ${unit}` : ""}</text>
+          <text x="0" y={y(value) + 4}>{exact(value, Math.max(0, -least - index))}</text>
         </g>
       ))}
       {ticks(from, to, 4).filter((when) => x(when) < right - 20).map((when) => <text key={when} x={x(when)} y={height - 6} text-anchor="middle">{tickText(when, to - from)}</text>)}

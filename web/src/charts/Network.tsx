@@ -85,16 +85,23 @@ function bend(from: readonly [number, number], to: readonly [number, number]): [
   return [(from[0] + to[0]) / 2 - (to[1] - from[1]) * turn, (from[1] + to[1]) / 2 + (to[0] - from[0]) * turn];
 }
 
-/** Places along a line, the best first, and how far from a circle and its name a count is clear of it. */
+/** Places along a line for its count, the best first. */
 const PARTS = [0.36, 0.44, 0.52, 0.6, 0.28, 0.68] as const;
-const CLEAR = 34;
+
+/** Whether a count at a place lies over a circle, or over the name below it. */
+function covers([x, y]: readonly [number, number], [left, top]: readonly [number, number]): boolean {
+  const [aside, below] = [Math.abs(x - left), y - top];
+  return (aside < 34 && Math.abs(below) < 28) || (aside < 52 && below > 16 && below < 46);
+}
 
 /** The count on a line of the selected one, nearer to the other end: there the lines have gone apart. */
 function Count({ link, from, to, circles }: { link: NetworkLink; from: [number, number]; to: [number, number]; circles: readonly (readonly [number, number])[] }) {
   const middle = bend(from, to);
   const place = (part: number): [number, number] => [0, 1].map((index) => (1 - part) ** 2 * (from[index] as number) + 2 * (1 - part) * part * (middle[index] as number) + part ** 2 * (to[index] as number)) as [number, number];
-  const free = (part: number) => circles.every(([x, y]) => Math.hypot(x - place(part)[0], y + 6 - place(part)[1]) > CLEAR);
-  const [x, y] = place(PARTS.find(free) ?? PARTS[0]);
+  const free = PARTS.find((part) => circles.every((circle) => !covers(place(part), circle)));
+  // Where there is no room the table has the count.
+  if (free === undefined) return null;
+  const [x, y] = place(free);
   return (
     <text class="count" x={x} y={y + 4} text-anchor="middle">
       {shortText(link.value)}

@@ -3,8 +3,9 @@
 import { useRef } from "preact/hooks";
 import { useApp, usePaint } from "../frame/context";
 import { palette, type Token } from "../theme/theme";
-import { surface } from "./canvas";
+import { surface, type Surface } from "./canvas";
 import { sample, Sampled } from "./sampling";
+import { sizeOf } from "./size";
 
 const POINTS = 60;
 
@@ -29,14 +30,16 @@ export function Sparkline({ metric, scale = 1, limit, tone, young }: Props) {
     const element = canvas.current;
     const end = app.moment.end();
     const colours = element && palette(element);
-    const key = `${app.metrics.version} ${app.history.version} ${Math.floor(end)} ${app.moment.span.value} ${tone()} ${colours?.bg} ${colours?.spark} ${element?.clientWidth}`;
-    if (!element || !colours || key === drawn.current) return;
+    const size = element && sizeOf(element);
+    // A pixel is many seconds wide: once a second is as often as anything moves.
+    const key = `${app.metrics.seeded.until} ${app.history.version} ${Math.floor(end)} ${app.moment.span.value} ${tone()} ${colours?.bg} ${colours?.spark} ${size?.width}`;
+    if (!element || !colours || !size || key === drawn.current) return;
     drawn.current = key;
     const start = app.moment.start();
     sample(app, [metric], [scale], start, end, points);
     const from = begin(points, start, end);
     young?.(from > start ? end - from : 0);
-    draw(element, points, from, end, colours[tone()], limit, colours.tx3, app.moment.moves.value);
+    draw(surface(element, size), points, from, end, colours[tone()], limit, colours.tx3, app.moment.moves.value);
   });
   return <canvas ref={canvas} aria-hidden="true" />;
 }
@@ -48,11 +51,10 @@ function begin(points: Sampled, start: number, end: number): number {
   return at - start < (end - start) * 0.1 ? start : Math.min(at, end - LEAST);
 }
 
-function draw(canvas: HTMLCanvasElement, points: Sampled, from: number, to: number, colour: string, limit: number | undefined, grey: string, live: boolean): void {
-  const place = surface(canvas);
+function draw(place: Surface | null, points: Sampled, from: number, to: number, colour: string, limit: number | undefined, grey: string, live: boolean): void {
   if (!place) return;
   const { context, width, height } = place;
-  const buckets = filled(means(points, from, to), points.x.filter((at) => at >= from).length);
+  const buckets = filled(means(points, from, to), reachOf(points.x, to - from));
   const known = buckets.filter((value) => !Number.isNaN(value));
   if (!known.length) return;
   const top = Math.max(...known, limit !== undefined && limit < Math.max(...known) * 1.6 ? limit : 0) || 1;
@@ -84,9 +86,14 @@ function means(points: Sampled, from: number, to: number): number[] {
   return sums.map((sum, index) => (counts[index] ? sum / (counts[index] as number) : Number.NaN));
 }
 
+/** Places from one point of a regular step to the next, and one for where within a place they fall. */
+export function reachOf(times: readonly number[], span: number): number {
+  const [first = 0, second = first + span] = times;
+  return Math.ceil((POINTS * (second - first)) / span) + 1;
+}
+
 /** Where points are fewer than places between them, places in between are no gaps. */
-function filled(buckets: number[], points: number): number[] {
-  const reach = Math.ceil(POINTS / Math.max(1, points - 1)) + 1;
+export function filled(buckets: readonly number[], reach: number): number[] {
   return buckets.map((value, index) => {
     if (!Number.isNaN(value)) return value;
     const before = buckets.slice(Math.max(0, index - reach), index).findLast((each) => !Number.isNaN(each));

@@ -1,14 +1,13 @@
 // A canvas as large as its element, in device pixels; drawing is in CSS pixels.
 
-export interface Surface {
+import { measured, type Size } from "./size";
+
+export interface Surface extends Size {
   context: CanvasRenderingContext2D;
-  width: number;
-  height: number;
 }
 
-/** The surface of a canvas, cleared; null while it has no size. */
-export function surface(canvas: HTMLCanvasElement): Surface | null {
-  const { clientWidth: width, clientHeight: height } = canvas;
+/** The surface of a canvas, cleared; null while it has no size. `size`: where it is known. */
+export function surface(canvas: HTMLCanvasElement, { width, height }: Size = measured(canvas)): Surface | null {
   const context = canvas.getContext("2d");
   if (!width || !height || !context) return null;
   const ratio = devicePixelRatio || 1;

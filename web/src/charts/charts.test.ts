@@ -1,15 +1,41 @@
 import { describe, expect, it } from "vitest";
 import { heatSteps } from "./heat";
+import { crosses } from "./limit";
 import { arranged } from "./places";
-import { apart, CalmScale, gridlines, niceTop } from "./scale";
+import { endText } from "./LineChart";
+import { apart, CalmScale, gridlines, niceTop, timePlace } from "./scale";
 import type { App } from "../data/app";
 import { MetricStore } from "../data/metrics";
+import { SeriesRing } from "../data/ring";
 import { sample, Sampled, stepOf } from "./sampling";
+import { filled, reachOf } from "./Sparkline";
 import { csv } from "../panels/export";
 import { rows } from "../views/rows";
 import { limitOf } from "../format/alert";
 import { ended } from "../views/alerts/model";
 import { metricsOf } from "../panels/Defined";
+
+describe("what stands beside a curve", () => {
+  it("is in the unit of its axis, unless that would be nothing", () => {
+    expect([11_300, 640, 12, 9.4, 0.0513, 0].map((ms) => endText(ms, 2500, "ms"))).toEqual(["11.3 s", "0.64 s", "0.01 s", "9.40 ms", "51.3 µs", "0.00 s"]);
+    expect(endText(640, 900, "ms")).toBe("640 ms");
+  });
+
+  it("has a place on an axis that has only begun", () => {
+    expect([timePlace(15, 10, 20, 40, 140), timePlace(10, 10, 10, 40, 140)]).toEqual([90, 40]);
+  });
+});
+
+describe("the small curve", () => {
+  it("joins what a step lies between, and keeps a gap in what came", () => {
+    const reach = reachOf([0, 15, 30, 45, 60, 64], 60);
+    expect(reach).toBe(16);
+    const places = (known: number[]) => Array.from({ length: 60 }, (_, place) => (known.includes(place) ? 1 : Number.NaN));
+    expect(filled(places([0, 15, 30, 45, 59]), reach).some(Number.isNaN)).toBe(false);
+    expect(filled(places([0, 40]), reach).filter(Number.isNaN)).toHaveLength(58);
+    expect(reachOf([5], 60)).toBe(61);
+  });
+});
 
 describe("scale", () => {
   it("grows at once and shrinks only after a minute below half", () => {
@@ -24,7 +50,7 @@ describe("scale", () => {
   it("has whole gridlines", () => {
     expect(gridlines(10)).toEqual([0, 2, 4, 6, 8, 10]);
     expect(gridlines(3)).toEqual([0, 1, 2, 3]);
-    expect([0, 0.3, 7, 42, 950].map(niceTop)).toEqual([1, 0.4, 8, 50, 1500]);
+    expect([0, 0.3, 7, 42, 950].map(niceTop)).toEqual([4, 0.4, 8, 50, 1500]);
     expect([900, 3600, 86400].map((span) => stepOf(span))).toEqual([5, 15, 600]);
   });
 
@@ -45,6 +71,29 @@ describe("sampling", () => {
     sample({ metrics } as unknown as App, ["latency"], [1], 0, 105, points);
     expect(points.y[0]).toEqual([1, null, null, 1, 1, 2]);
   });
+});
+
+describe("sampling of many points", () => {
+  it("takes the last value of each step, and forgets the values of another range", () => {
+    const ring = new SeriesRing(3000);
+    // 480 s in steps of 2 s; ten values a second have pushed out all before 180.
+    for (let tick = 0; tick <= 4800; tick += 1) ring.push(tick / 10, { a: tick });
+    const metrics = { ring, seeded: { step: 0, until: Number.NEGATIVE_INFINITY }, tick: 1, declared: () => false };
+    const points = new Sampled(1);
+    sample({ metrics } as unknown as App, ["a"], [1], 0, 480, points);
+    const at = (time: number) => points.y[0]?.[points.x.indexOf(time)];
+    expect([at(100), at(182), at(184), at(478), points.x.at(-1), points.y[0]?.at(-1)]).toEqual([null, 1819, 1839, 4779, 480, 4799]);
+    sample({ metrics } as unknown as App, ["a"], [1], 0, 100, points);
+    expect(points.last).toEqual([Number.NaN]);
+  });
+});
+
+describe("the name of a limit", () => {
+  const box = { from: 10, to: 20, least: 5, most: 8 };
+  it.each([
+    ["below it", [0, 10, 20, 30], [1, 2, 3, 4], false], ["in it", [0, 10, 20, 30], [1, 6, 1, 1], true], ["through it", [0, 10, 20], [1, 1, 99], true],
+    ["beside it", [0, 5, 30, 40], [6, null, null, 6], false], ["into it from before", [0, 12], [9, 1], true], ["a gap within", [0, 12, 14], [1, null, 99], false],
+  ])("a curve %s", (_, x, y, met) => expect(crosses(x, y, box)).toBe(met));
 });
 
 describe("heat", () => {

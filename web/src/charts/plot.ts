@@ -5,6 +5,7 @@ import { CHART_FONT, palette, type Palette, type Token } from "../theme/theme";
 import { NONE } from "../format/number";
 import { minute, ticks, tickText } from "../format/time";
 import { hatch } from "./canvas";
+import { limit } from "./limit";
 import { apart, gridlines } from "./scale";
 
 export interface Line {
@@ -28,6 +29,10 @@ export interface Plot {
   to: number;
   top: number;
   limit: number | undefined;
+  /** The limit with its unit. */
+  limitText: string;
+  /** Where its name stands (a place in PLACES); it stays there until a curve comes. */
+  limitAt: number;
   /** The largest value in sight. */
   most: number;
   spans: readonly Span[];
@@ -37,6 +42,8 @@ export interface Plot {
   live: boolean;
   /** Room at the right for names and values (px); it grows with them and does not shrink. */
   right: number;
+  /** Characters of the longest name or value that there is room for. */
+  longest: number;
   /** Values at the right: of the end, or under the pointer. */
   value(line: number, at: number | null): string;
   axis(value: number, topmost: boolean): string;
@@ -46,8 +53,10 @@ export interface Plot {
   chosen(from: number, to: number): void;
 }
 
-const GUTTER = 34;
-const LEAST_RIGHT = 46;
+/** Room for the figures of the value axis, "500 ms" among them (px). */
+const GUTTER = 40;
+/** Figures of one chart end where those of its neighbours do. */
+const LEAST_RIGHT = 64;
 const NAME_FONT = `11px ${CHART_FONT}`;
 const VALUE_FONT = `600 13px ${CHART_FONT}`;
 
@@ -81,22 +90,35 @@ export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData)
 
 /** Give names and values the room that they need, at most two fifths of the chart. */
 export function makeRoom(chart: uPlot, plot: Plot): void {
+  const texts = plot.lines.flatMap((line, index): (readonly [string, string])[] => {
+    const { at } = end(chart, index, null);
+    return at === null ? [] : [[alone(plot) ? "" : line.name, plot.value(index, at)]];
+  });
+  const longest = Math.max(0, ...texts.flat().map((text) => text.length));
+  // Figures are equally wide: what is not longer fits. Measuring texts in each frame costs more than their drawing.
+  if (longest <= plot.longest) return;
+  plot.longest = longest;
   const { ctx } = chart;
   ctx.save();
-  const widths = plot.lines.map((line, index) => {
-    const { at } = end(chart, index, null);
-    if (at === null) return 0;
-    ctx.font = NAME_FONT;
-    const name = ctx.measureText(line.name).width;
-    ctx.font = VALUE_FONT;
-    return Math.max(name, ctx.measureText(plot.value(index, at)).width);
-  });
+  const widths = texts.map(([name, value]) => Math.max(wide(ctx, NAME_FONT, name), wide(ctx, VALUE_FONT, value)));
   ctx.restore();
   const wanted = Math.ceil((Math.max(0, ...widths) + 14) / 8) * 8;
   const room = Math.round(Math.min(Math.max(LEAST_RIGHT, wanted), chart.width * 0.4));
+  // A chart that has no size yet has no room either: asked again.
+  if (room < wanted) plot.longest = 0;
   if (room <= plot.right) return;
   plot.right = room;
   chart.setSize({ width: chart.width, height: chart.height });
+}
+
+/** A line alone is named by the head of its panel. */
+function alone(plot: Plot): boolean {
+  return plot.lines.filter((line) => line.name).length < 2;
+}
+
+function wide(ctx: CanvasRenderingContext2D, font: string, text: string): number {
+  ctx.font = font;
+  return ctx.measureText(text).width;
 }
 
 /** Move the upright by points with the keyboard; whoever listens hears the values there. Answers the place, null: it is gone. */
@@ -140,8 +162,9 @@ function timeAxis(plot: Plot, colours: () => Palette): uPlot.Axis {
     grid: { show: false },
     ticks: { show: false },
     splits: (chart) => {
-      const most = Math.max(2, Math.floor(chart.bbox.width / devicePixelRatio / 96));
       const span = plot.to - plot.from;
+      const label = 20 + 6.5 * tickText(plot.to, span).length;
+      const most = Math.max(2, Math.floor(chart.bbox.width / devicePixelRatio / label));
       return ticks(plot.from, plot.to, most).filter((at) => plot.to - at > span * 0.05 && at - plot.from > span * 0.03);
     },
     values: (_, places) => places.map((at) => tickText(at, plot.to - plot.from)),
@@ -197,53 +220,6 @@ function above(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.restore();
 }
 
-/** Text that stays readable over a curve. */
-function outlined(ctx: CanvasRenderingContext2D, text: string, x: number, y: number, ground: string, ratio: number): void {
-  ctx.strokeStyle = ground;
-  ctx.lineWidth = 4 * ratio;
-  ctx.lineJoin = "round";
-  ctx.strokeText(text, x, y);
-  ctx.fillText(text, x, y);
-}
-
-function limit(chart: uPlot, plot: Plot, colours: Palette): void {
-  if (plot.limit === undefined || plot.limit > plot.top) return;
-  const { ctx, bbox } = chart;
-  const ratio = devicePixelRatio || 1;
-  const y = Math.round(chart.valToPos(plot.limit, "y", true)) + 0.5 * ratio;
-  const near = plot.most >= plot.limit * 0.9;
-  ctx.strokeStyle = near ? colours["warn-f"] : colours.tx3;
-  ctx.lineWidth = ratio;
-  ctx.setLineDash([4 * ratio, 3 * ratio]);
-  ctx.beginPath();
-  ctx.moveTo(bbox.left, y);
-  ctx.lineTo(bbox.left + bbox.width, y);
-  ctx.stroke();
-  ctx.setLineDash([]);
-  ctx.font = `${11 * ratio}px ${CHART_FONT}`;
-  ctx.fillStyle = near ? colours.warn : colours.tx3;
-  ctx.textAlign = "left";
-  ctx.textBaseline = "bottom";
-  outlined(ctx, `limit ${plot.axis(plot.limit, true)}`, bbox.left + 8 * ratio, y - 3 * ratio, colours.bg, ratio);
-  crossed(chart, plot, colours, ratio);
-}
-
-/** The time above the limit, as a bar on the base line. */
-function crossed(chart: uPlot, plot: Plot, colours: Palette, ratio: number): void {
-  const main = Math.max(0, plot.lines.findIndex((line) => line.main));
-  const [x, y] = [chart.data[0], chart.data[main + 1]];
-  if (!x || !y || plot.limit === undefined) return;
-  const base = chart.bbox.top + chart.bbox.height;
-  chart.ctx.fillStyle = colours["warn-f"];
-  for (let index = 1; index < x.length; index += 1) {
-    const value = y[index];
-    if (value == null || value <= plot.limit) continue;
-    const left = chart.valToPos(x[index - 1] as number, "x", true);
-    const right = chart.valToPos(x[index] as number, "x", true);
-    chart.ctx.fillRect(left, base - 1.5 * ratio, right - left + 0.5, 3 * ratio);
-  }
-}
-
 /** When the last episode in sight began: an upright with the time. */
 function fired(chart: uPlot, plot: Plot, colours: Palette): void {
   const span = plot.spans.findLast((each) => each.start > plot.from && each.start < plot.to);
@@ -259,7 +235,7 @@ function fired(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.textBaseline = "top";
   const left = x - bbox.left > 90 * ratio;
   ctx.textAlign = left ? "right" : "left";
-  ctx.fillText(`${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + (plot.gapText && plot.gapSince !== null ? 18 : 2) * ratio);
+  lettered(ctx, `${minute(span.start)} fires`, x + (left ? -6 : 6) * ratio, bbox.top + (plot.gapText && plot.gapSince !== null ? 18 : 2) * ratio, colours.bg, ratio);
 }
 
 function gapText(chart: uPlot, plot: Plot, colours: Palette): void {
@@ -270,7 +246,16 @@ function gapText(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.fillStyle = colours.warn;
   ctx.textAlign = "right";
   ctx.textBaseline = "top";
-  ctx.fillText(plot.gapText, Math.max(bbox.left + 150 * ratio, chart.valToPos(plot.gapSince, "x", true) - 6 * ratio), bbox.top + 2 * ratio);
+  lettered(ctx, plot.gapText, Math.max(bbox.left + 150 * ratio, chart.valToPos(plot.gapSince, "x", true) - 6 * ratio), bbox.top + 2 * ratio, colours.bg, ratio);
+}
+
+/** Words that can be read over a curve. */
+function lettered(ctx: CanvasRenderingContext2D, text: string, x: number, y: number, ground: string, ratio: number): void {
+  ctx.lineJoin = "round";
+  ctx.lineWidth = 4 * ratio;
+  ctx.strokeStyle = ground;
+  ctx.strokeText(text, x, y);
+  ctx.fillText(text, x, y);
 }
 
 /** Names and values at the right end; names that would touch are moved apart. */
@@ -285,22 +270,26 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   const left = (bbox.left + bbox.width) / ratio + 10;
   ctx.textAlign = "left";
   ctx.textBaseline = "top";
-  shown.forEach(({ line, index, at, value, known }, place) => {
-    const y = places[place] as number;
-    ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+  // All names, then all values: a font is set once for each.
+  ctx.font = `${11 * ratio}px ${CHART_FONT}`;
+  const only = alone(plot);
+  if (!only) shown.forEach(({ line }, place) => {
     ctx.fillStyle = line.colour === "cmp" ? colours.cmp : line.main ? colours.accent : colours.tx3;
-    ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, y * ratio);
-    ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
-    ctx.fillStyle = colours.tx1;
-    ctx.fillText(known ? plot.value(index, at) : NONE, left * ratio, (y + 12) * ratio);
-    if (!known) return;
-    const x = chart.data[0]?.[at as number];
-    if ((!plot.live || line.dashed) && hovered === null) return;
-    ctx.fillStyle = colours[line.colour];
-    ctx.beginPath();
-    ctx.arc(chart.valToPos(x as number, "x", true), chart.valToPos(value, "y", true), 2.5 * ratio, 0, Math.PI * 2);
-    ctx.fill();
+    ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, (places[place] as number) * ratio);
   });
+  ctx.font = `600 ${13 * ratio}px ${CHART_FONT}`;
+  ctx.fillStyle = colours.tx1;
+  shown.forEach(({ index, at, known }, place) => ctx.fillText(known ? plot.value(index, at) : NONE, left * ratio, ((places[place] as number) + (only ? 6 : 12)) * ratio));
+  for (const { line, at, value, known } of shown) if (known && ((plot.live && !line.dashed) || hovered !== null)) dot(chart, chart.data[0]?.[at as number] as number, value, colours[line.colour], ratio);
+}
+
+/** Marks a value on its line. */
+function dot(chart: uPlot, at: number, value: number, colour: string, ratio: number): void {
+  const { ctx } = chart;
+  ctx.fillStyle = colour;
+  ctx.beginPath();
+  ctx.arc(chart.valToPos(at, "x", true), chart.valToPos(value, "y", true), 2.5 * ratio, 0, Math.PI * 2);
+  ctx.fill();
 }
 
 /** A text as wide as there is room. */

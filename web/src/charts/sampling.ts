@@ -16,6 +16,8 @@ export class Sampled {
   readonly y: (number | null)[][];
   /** The last known value of each series. */
   readonly last: number[];
+  /** Whether a part of it is still asked for. */
+  waits = false;
 
   constructor(readonly series: number) {
     this.y = Array.from({ length: series }, () => []);
@@ -44,13 +46,16 @@ export function sample(app: App, names: readonly string[], scales: readonly numb
   const closed = Math.max(0, Math.floor((until - first) / step));
   const kept = names.filter((name) => app.metrics.declared(name));
   const past = kept.length && (first < ring.oldest - step || Number.isNaN(ring.oldest)) ? app.history.range(kept, first, first + closed * step, step) : null;
-  let index = Math.max(0, ring.between(first, to).from);
+  into.waits = past?.state === "loading";
+  into.last.fill(Number.NaN);
+  let index = ring.first(first);
   let count = 0;
   for (let number = 0; number <= closed; number += 1) {
     const begin = first + number * step;
     const end = number === closed ? until : begin + step;
-    let newest = -1;
-    while (index < ring.length && ring.time(index) < end) newest = index++;
+    const next = ring.first(end, index);
+    const newest = next > index ? next - 1 : -1;
+    index = next;
     if (number === closed && newest < 0) break;
     // Where what was there meets what came live, a step may fall between the two: that is no gap.
     if (newest < 0 && coarse && Math.abs(begin - seeded.until) <= step) continue;

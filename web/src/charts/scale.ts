@@ -31,9 +31,14 @@ export class CalmScale {
   }
 }
 
-/** The least of 1, 2, 2.5, 4, 5 times a power of ten above a value with some room. */
+/** What a scale has to reach for values up to `most`: a limit that is near is in sight, one far above is not. */
+export function reaching(most: number, limit: number | undefined): number {
+  return limit !== undefined && limit < most * 1.7 ? Math.max(most, limit * 1.02) : most;
+}
+
+/** The least of 1, 2, 2.5, 4, 5 times a power of ten above a value with some room; above nothing four, so that the lines below it are whole. */
 export function niceTop(most: number): number {
-  if (!(most > 0)) return 1;
+  if (!(most > 0)) return 4;
   const power = 10 ** Math.floor(Math.log10(most * 1.08));
   const factor = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((each) => each * power >= most * 1.08) ?? 10;
   return factor * power;
@@ -66,4 +71,9 @@ export function apart(wanted: readonly number[], height: number, bottom: number)
     most = (placed[index] as number) - height;
   }
   return placed;
+}
+
+/** Where a time lies on an axis from `left` to `right`; an axis without a length has everything at its left. */
+export function timePlace(at: number, from: number, to: number, left: number, right: number): number {
+  return left + ((at - from) / (to - from || 1)) * (right - left);
 }

@@ -1,6 +1,7 @@
 // What fires, and what did: fed by the answer at the start and by `alert.*` events.
 
 import { signal } from "@preact/signals";
+import { limitOf } from "../format/alert";
 import { fields, text } from "../format/sentence";
 import { parsed } from "../format/time";
 import type { LogEvent } from "./events";
@@ -12,6 +13,9 @@ export interface Alert {
   summary: string;
   condition: string;
   since: number;
+  /** Of the metrics in the condition, as it began. */
+  values: Readonly<Record<string, number | null>>;
+  labels: Readonly<Record<string, string>>;
   by?: string;
 }
 
@@ -42,12 +46,19 @@ export class AlertStore {
     else if (event.type === "alert.acknowledged") this.acknowledge(episode, text(data["by"]));
   }
 
+  /** The limit that a firing rule has for a metric, or for the quantiles of one; undefined while it does not fire. */
+  limit(rule: string | undefined, metric: string): number | undefined {
+    const firing = rule && this.firing.value.find((alert) => alert.rule === rule);
+    const found = firing ? limitOf(firing.condition) : null;
+    return found && (metric === found.metric || metric.startsWith(`${found.metric}_p`)) ? found.limit : undefined;
+  }
+
   private fire(event: LogEvent, data: Readonly<Record<string, unknown>>, episode: string): void {
     if (this.firing.value.some((alert) => alert.episode === episode)) return;
     const since = parsed(text(data["since"])) || parsed(event.time) || Date.now() / 1000;
     const rule = text(data["rule"]);
     const priority = text(data["priority"]) || "warning";
-    const alert = { episode, rule, priority, summary: text(data["summary"]) || rule, condition: text(data["condition"]), since };
+    const alert = { episode, rule, priority, summary: text(data["summary"]) || rule, condition: text(data["condition"]), since, ...told(data) };
     this.spans.push({ rule, priority, start: since, end: null });
     this.set([...this.firing.value, alert]);
   }
@@ -68,4 +79,9 @@ export class AlertStore {
     this.firing.value = [...firing].sort((left, right) => (RANK[left.priority] ?? 2) - (RANK[right.priority] ?? 2) || left.since - right.since);
     this.version += 1;
   }
+}
+
+/** Values and labels of an `alert.*` event. */
+export function told(data: Readonly<Record<string, unknown>>): Pick<Alert, "values" | "labels"> {
+  return { values: fields(data["values"]) as Record<string, number | null>, labels: fields(data["labels"]) as Record<string, string> };
 }

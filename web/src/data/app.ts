@@ -5,6 +5,7 @@ import { parsed } from "../format/time";
 import { type Alert, AlertStore, type Span } from "./alerts";
 import { Api } from "./api";
 import { BoardStore } from "./board";
+import { ClockBounds } from "./clock";
 import type { LogEvent } from "./events";
 import { FeedStore } from "./feed";
 import { HistoryStore } from "./history";
@@ -62,6 +63,7 @@ export class App {
   head = 0;
   /** Whether anything but our own events was ever there. */
   readonly empty = signal(false);
+  private readonly clocks = new ClockBounds();
   private position: Position = { epoch: "", offset: 0 };
   private readonly resources = new Map<string, Resource<unknown>>();
   private readonly feeds = new Map<string, FeedStore>();
@@ -101,10 +103,15 @@ export class App {
   resource<T>(path: string, every: number): Resource<T> {
     let known = this.resources.get(path);
     if (!known) {
-      known = new Resource<unknown>(this.api, path, every, this.serves(path));
+      known = new Resource<unknown>(this.api, path, every, this.serves(path), () => document.hidden || this.link.state.value === "lost");
       this.resources.set(path, known);
     }
     return known as Resource<T>;
+  }
+
+  /** Addresses whose first answer somebody has waited for longer than `seconds`. */
+  late(seconds: number): string[] {
+    return [...this.resources.values()].filter((each) => each.late(seconds)).map((each) => each.path.split("?")[0] ?? "");
   }
 
   /** The latest events of a channel; followed from the first that asks on. */
@@ -147,7 +154,7 @@ export class App {
       this.api.get<QueryAnswer>(SEED),
       this.api.get<{ channels: Record<string, { types: string[] }> }>("/streams").catch(() => ({ channels: {} })),
     ]);
-    this.moment.shift = answer.now - (asked + Date.now() / 1000) / 2;
+    this.tells(asked, answer.now);
     this.patterns = Object.fromEntries(Object.entries(streams.channels).map(([name, { types }]) => [name, types]));
     this.seed(answer);
     this.followAll();
@@ -156,18 +163,18 @@ export class App {
     void this.setClock();
   }
 
-  /** Server minus local clock, from the quickest of a few answers. */
+  /** The clock of the service, from a few answers. */
   private async setClock(): Promise<void> {
-    let least = Infinity;
     for (let count = 0; count < 4; count += 1) {
-      const asked = performance.now();
+      const asked = Date.now() / 1000;
       const answer = await this.api.get<{ timestamp: string }>("/health").catch(() => null);
-      const took = performance.now() - asked;
-      if (answer && took < least) {
-        least = took;
-        this.moment.shift = parsed(answer.timestamp) - (Date.now() - took / 2) / 1000;
-      }
+      if (answer) this.tells(asked, parsed(answer.timestamp));
     }
+  }
+
+  private tells(asked: number, server: number): void {
+    this.clocks.take(asked, Date.now() / 1000, server);
+    this.moment.shift = this.clocks.shift;
   }
 
   private seed(answer: QueryAnswer): void {

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { fields } from "../format/sentence";
-import type { Api } from "./api";
+import { type Api, Refusal } from "./api";
 import { applied, type Delta } from "./delta";
 import type { LogEvent } from "./events";
 
@@ -44,6 +44,8 @@ export class BoardStore {
   readonly faults = signal<readonly string[]>([]);
   readonly state = signal<"loading" | "ready" | "failed">("loading");
   readonly error = signal("");
+  /** Whether asking again may help: it failed, and not because there is no such dashboard. */
+  again = false;
   revision: string | null = null;
   position = 0;
 
@@ -59,6 +61,7 @@ export class BoardStore {
       this.state.value = "ready";
     } catch (error) {
       this.state.value = this.panels.value.length ? "ready" : "failed";
+      this.again = !(error instanceof Refusal && error.absent);
       this.error.value = (error as Error).message;
     }
   }

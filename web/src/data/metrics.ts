@@ -68,15 +68,6 @@ export class MetricStore {
 
   /** Mean over a stretch, NaN when nothing is known. */
   mean(name: string, from: number, to: number): number {
-    const { from: first, to: end } = this.ring.between(from, to);
-    let sum = 0;
-    let count = 0;
-    for (let index = first; index < end; index += 1) {
-      const value = this.ring.value(name, index);
-      if (Number.isNaN(value)) continue;
-      sum += value;
-      count += 1;
-    }
-    return count ? sum / count : Number.NaN;
+    return this.ring.mean(name, this.ring.between(from, to));
   }
 }

@@ -19,17 +19,27 @@ export class Resource<T> {
   readonly answer: Signal<Answer<T>> = signal({ state: "loading", data: null, at: 0, error: "" });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchers = 0;
+  /** Local unix seconds since when somebody looks. */
+  private watched = 0;
 
-  /** `every`: seconds between two questions. `served` false: it is not there, and nobody asks. */
-  constructor(private readonly api: Api, readonly path: string, private readonly every: number, private readonly served = true, private readonly hidden: () => boolean = () => document.hidden) {}
+  /** `every`: seconds between two questions. `served` false: it is not there, and nobody asks. `rests`: nobody looks, or nobody would answer. */
+  constructor(private readonly api: Api, readonly path: string, private readonly every: number, private readonly served = true, private readonly rests: () => boolean = () => document.hidden) {}
 
   /** Ask as long as the answer of this was not called. */
   watch(): () => void {
-    if (this.watchers++ === 0) void this.ask();
+    if (this.watchers++ === 0) {
+      this.watched = Date.now() / 1000;
+      void this.ask();
+    }
     return () => {
       this.watchers -= 1;
       if (this.watchers === 0) clearTimeout(this.timer);
     };
+  }
+
+  /** Whether somebody has waited longer than `seconds` for the first answer. */
+  late(seconds: number): boolean {
+    return this.watchers > 0 && this.answer.value.state === "loading" && Date.now() / 1000 - this.watched > seconds;
   }
 
   /** Ask now. */
@@ -39,7 +49,7 @@ export class Resource<T> {
       if (this.answer.value.state !== "absent") this.answer.value = { ...this.answer.value, state: "absent" };
       return;
     }
-    if (!this.hidden() || this.answer.value.state === "loading") await this.load();
+    if (!this.rests() || this.answer.value.state === "loading") await this.load();
     if (this.watchers > 0) this.timer = setTimeout(() => void this.ask(), this.every * 1000);
   }
 

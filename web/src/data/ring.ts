@@ -62,16 +62,16 @@ export class SeriesRing {
 
   /** The points with `from` <= time <= `to`. */
   between(from: number, to: number): Stretch {
-    return { from: this.lower(from), to: this.lower(to + 1e-9) };
+    return { from: this.first(from), to: this.first(to + 1e-9) };
   }
 
   /** The last point at or before `at`, -1 when there is none. */
   before(at: number): number {
-    return this.lower(at + 1e-9) - 1;
+    return this.first(at + 1e-9) - 1;
   }
 
-  private lower(at: number): number {
-    let low = 0;
+  /** The first point at or after `at`, from the place `low` on; the length when there is none. */
+  first(at: number, low = 0): number {
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -79,6 +79,20 @@ export class SeriesRing {
       else high = middle;
     }
     return low;
+  }
+
+  /** Mean of what is known in a stretch, NaN when nothing is. */
+  mean(name: string, { from, to }: Stretch): number {
+    const column = this.columns.get(name);
+    let sum = 0;
+    let count = 0;
+    for (let index = from; column && index < to; index += 1) {
+      const value = column[this.slot(index)] as number;
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count += 1;
+    }
+    return count ? sum / count : Number.NaN;
   }
 
   private slot(index: number): number {

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { AlertStore } from "./alerts";
+import { ClockBounds } from "./clock";
 import { Api, Refusal, Unreachable } from "./api";
 import { applied } from "./delta";
 import { matches } from "./events";
@@ -8,7 +9,45 @@ import { Latency } from "./latency";
 import { MetricStore } from "./metrics";
 import { Moment } from "./moment";
 import { Painter } from "./painter";
+import { Resource } from "./resource";
 import { SeriesRing } from "./ring";
+
+describe("an answer that is asked for", () => {
+  const made = (rests: () => boolean) => {
+    const asked: string[] = [];
+    let give: (answer: Response) => void = () => undefined;
+    const api = new Api((url) => new Promise((done) => (asked.push(url), (give = done))));
+    const resource = new Resource<{ a: number }>(api, "/a", 0.001, true, rests);
+    return { asked, resource, answer: () => give(new Response('{"a": 1}')) };
+  };
+
+  it("is late until it comes, while somebody waits for it", async () => {
+    const { resource, answer } = made(() => false);
+    expect(resource.late(-1)).toBe(false);
+    const end = resource.watch();
+    expect([resource.late(-1), resource.late(60)]).toEqual([true, false]);
+    answer();
+    await vi.waitFor(() => expect(resource.answer.value.data).toEqual({ a: 1 }));
+    expect(resource.late(-1)).toBe(false);
+    end();
+  });
+
+  it("is not asked for again while nobody would answer", async () => {
+    vi.useFakeTimers();
+    let away = false;
+    const { asked, resource, answer } = made(() => away);
+    const end = resource.watch();
+    away = true;
+    answer();
+    await vi.advanceTimersByTimeAsync(100);
+    expect([resource.answer.value.state, asked]).toEqual(["ready", ["/a"]]);
+    away = false;
+    await vi.advanceTimersByTimeAsync(100);
+    expect(asked).toEqual(["/a", "/a"]);
+    end();
+    vi.useRealTimers();
+  });
+});
 
 describe("ring", () => {
   it("keeps the newest, in order, and forgets the oldest", () => {
@@ -18,6 +57,8 @@ describe("ring", () => {
     expect(ring.between(4, 5)).toEqual({ from: 1, to: 3 });
     expect(ring.value("a", ring.before(4.5))).toBe(40);
     expect(ring.before(2)).toBe(-1);
+    expect([ring.first(4), ring.first(4, 2), ring.first(6.5)]).toEqual([1, 2, 4]);
+    expect([ring.mean("a", ring.between(4, 6)), ring.mean("b", ring.between(4, 6)), ring.mean("a", ring.between(9, 10))]).toEqual([50, Number.NaN, Number.NaN]);
   });
 
   it("takes the same moment again, never an older one", () => {
@@ -66,6 +107,30 @@ describe("alerts", () => {
     store.take({ ...fire("c", ""), type: "alert.resolved", time: "2026-05-14T14:30:00Z" });
     expect(store.firing.value.map((alert) => alert.episode)).toEqual(["w"]);
     expect(store.spans.map((span) => span.end === null)).toEqual([true, false]);
+  });
+});
+
+describe("limits of rules", () => {
+  it("are those of what fires, for the metric and its quantiles", () => {
+    const store = new AlertStore();
+    store.take({ offset: 1, type: "alert.firing", source: "/", data: { episode: "e", rule: "slow", condition: "latency > 2600" } });
+    expect([store.limit("slow", "latency"), store.limit("slow", "latency_p95"), store.limit("slow", "latency_share"), store.limit("other", "latency"), store.limit(undefined, "latency")]).toEqual([2600, 2600, undefined, undefined, undefined]);
+  });
+});
+
+describe("clocks", () => {
+  it("are the same until answers prove that they are not, and then as far apart as these allow", () => {
+    const clocks = new ClockBounds();
+    clocks.take(100, 100.3, 100.25);
+    expect(clocks.shift).toBe(0);
+    clocks.take(200, 200.1, 200.15);
+    expect(clocks.shift).toBeCloseTo(0.1005);
+    clocks.take(300, 300.02, 300.09);
+    expect(clocks.shift).toBeCloseTo(0.0805, 3);
+    clocks.take(400, 400.01, 340);
+    expect(clocks.shift).toBeCloseTo(-60.0045, 3);
+    clocks.take(1, 2, Number.NaN);
+    expect(clocks.shift).toBeCloseTo(-60.0045, 3);
   });
 });
 

@@ -89,10 +89,11 @@ export function bytes(value: number | null | undefined): string {
   return `${unit === 0 ? exact(rest) : digits(rest)} ${units[unit]}`;
 }
 
-/** A value with the unit that a definition or a snapshot names. */
+/** A value with the unit that a definition or a snapshot names. What is measured keeps its digits when it happens to be whole. */
 export function valued(value: number | null | undefined, unit: string, held = ""): Shown {
   if (unit === "ms") return milliseconds(value);
-  if (unit === "%") return { text: significant(value), unit: "%" };
+  if (unit === "%") return { text: measure(value), unit: "%" };
+  if (/^(\$|usd)(\/|$)/i.test(unit) && !isNumber(value)) return { text: money(value), unit: "" };
   if (unit === "$" || unit === "usd" || unit === "USD") return { before: "$", text: money(value), unit: "" };
   if (unit.startsWith("$/") || unit.startsWith("usd/")) return { before: "$", text: money(value), unit: unit.slice(unit.indexOf("/")) };
   if (unit === "bytes" || unit === "B") {
@@ -100,8 +101,14 @@ export function valued(value: number | null | undefined, unit: string, held = ""
     return { text, unit: word };
   }
   const shown = short(value, held);
+  if (!shown.unit && /^(\/|1\/)/.test(unit)) shown.text = measure(value);
   const rest = unit === "1/s" ? "/s" : unit;
   return { text: shown.text, unit: joined(shown.unit, rest) };
+}
+
+/** A limit, as it was written: "2.00 s", "90%". */
+export function limitText(value: number | null | undefined, unit: string): string {
+  return unit === "%" ? `${significant(value)}%` : valuedText(value, unit);
 }
 
 /** In one text: "2.31 s", "$6.12 /h", "45.2%". */
@@ -111,9 +118,33 @@ export function valuedText(value: number | null | undefined, unit: string): stri
   return `${before}${text}${word === "%" ? "%" : word ? ` ${word}` : ""}`;
 }
 
+/** A ratio or a rate: three digits; nothing is 0. */
+function measure(value: number | null | undefined): string {
+  return isNumber(value) && value !== 0 ? digits(value) : significant(value);
+}
+
 function milliseconds(value: number | null | undefined): Shown {
   if (!isNumber(value)) return { text: NONE, unit: "ms" };
-  return Math.abs(value) >= 1000 ? { text: significant(value / 1000), unit: "s" } : { text: significant(value), unit: "ms" };
+  const size = Math.abs(value);
+  if (size >= 1000) return { text: digits(value / 1000), unit: "s" };
+  return size > 0 && size < 0.9995 ? { text: significant(value * 1000), unit: "µs" } : { text: significant(value), unit: "ms" };
+}
+
+/** Units of a column, and what its longest and its shortest time (ms) must have at least. */
+const TIMES: readonly (readonly [unit: string, factor: number, longest: number, shortest: number])[] = [["s", 0.001, 100, 10], ["ms", 1, 0.1, 0.01], ["µs", 1000, 0, 0]];
+
+/** Milliseconds from which a column is not in µs, however short the others are: eight million of them are read by nobody. */
+const LONG_MS = 100;
+
+/** One unit and equal decimals for a column of milliseconds, so that neither its longest nor, where both have room, its shortest loses its digits. */
+export function timeUnit(values: readonly (number | null | undefined)[]): { unit: string; show: (ms: number | null | undefined) => string } {
+  const known = values.filter(isNumber).filter((value) => value > 0);
+  const [longest, shortest] = [Math.max(...known), Math.min(...known)];
+  const [unit, factor] = TIMES.find((each) => longest >= each[2] && (shortest >= each[3] || (each[0] === "ms" && longest >= LONG_MS))) ?? ["s", 0.001];
+  const decimals = unit === "s" || longest * factor < 9.995 ? 2 : longest * factor < 99.95 || shortest * factor < 9.995 ? 1 : 0;
+  const least = 10 ** -decimals;
+  const show = (value: number) => (value > 0 && value < least / 2 ? `<${exact(least, decimals)}` : exact(value, decimals));
+  return { unit, show: (ms) => (isNumber(ms) ? show(ms * factor) : NONE) };
 }
 
 function joined(scale: string, unit: string): string {

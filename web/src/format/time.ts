@@ -1,6 +1,9 @@
 // Times in the viewer's zone and in the locale's clock; ages up to an hour, clock times beyond. All times are unix seconds.
 
 const cached = new Map<string, Intl.DateTimeFormat>();
+/** Whether the locale's clock has twelve hours: it has no zero before the hour, one of 24 has. */
+export const HALVES = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hourCycle?.startsWith("h1") ?? false;
+const HOUR = HALVES ? "numeric" : "2-digit";
 
 function formatted(at: number, key: string, options: Intl.DateTimeFormatOptions): string {
   let known = cached.get(key);
@@ -13,17 +16,17 @@ function formatted(at: number, key: string, options: Intl.DateTimeFormatOptions)
 
 /** "14:32" */
 export function minute(at: number): string {
-  return formatted(at, "minute", { hour: "2-digit", minute: "2-digit" });
+  return formatted(at, "minute", { hour: HOUR, minute: "2-digit" });
 }
 
 /** "14:32:08" */
 export function second(at: number): string {
-  return formatted(at, "second", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return formatted(at, "second", { hour: HOUR, minute: "2-digit", second: "2-digit" });
 }
 
-/** "14:32:08.114", by 24 hours in every locale: it stands in columns. */
+/** "14:32:08.114" */
 export function millisecond(at: number): string {
-  return formatted(at, "millisecond", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+  return formatted(at, "millisecond", { hour: HOUR, minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 }
 
 /** When an event of a list was: "14:32:08.114" today, "Tue 17:40" or "7 May" before. */
@@ -42,8 +45,9 @@ export function full(at: number): string {
   return formatted(at, "full", { dateStyle: "medium", timeStyle: "long" });
 }
 
-/** A duration in words: "640 ms" "2.31 s" "3 min 18 s" "2 h 47 min" "3 days". */
+/** A duration in words: "16 µs" "640 ms" "2.31 s" "3 min 18 s" "2 h 47 min" "3 days". */
 export function duration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.0009995) return `${Math.round(seconds * 1e6)} µs`;
   if (seconds < 1) return `${Math.round(Math.max(0, seconds) * 1000)} ms`;
   if (seconds < 60) return `${seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(2) : Math.round(seconds)} s`;
   if (seconds < 7200) return pair(Math.floor(seconds / 60), "min", Math.round(seconds % 60), "s");
@@ -71,6 +75,12 @@ export function since(at: number, now: number): string {
   if (sameDay(at, now)) return minute(at);
   if (gone < 6 * 86400) return `${formatted(at, "weekday", { weekday: "short" })} ${minute(at)}`;
   return day(at);
+}
+
+/** When something will be: "16:30" today, "Sat 06:00" within a week, then "7 May, 06:00". */
+export function clock(at: number, now: number): string {
+  if (sameDay(at, now)) return minute(at);
+  return at - now < 6 * 86400 ? `${formatted(at, "weekday", { weekday: "short" })} ${minute(at)}` : `${day(at)}, ${minute(at)}`;
 }
 
 export function sameDay(left: number, right: number): boolean {

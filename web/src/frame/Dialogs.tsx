@@ -12,7 +12,7 @@ import { exact } from "../format/number";
 import { parsed, since } from "../format/time";
 import { toggleTheme } from "../theme/theme";
 
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+export function Dialog({ title, close, children, wide = false }: { title: string; close: () => void; children: ComponentChildren; wide?: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   useEscape(true, close);
   // Before the next key is pressed: what is typed belongs to the field.
@@ -23,7 +23,7 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
   }, []);
   return (
     <div class="veil" onPointerDown={(event) => event.target === event.currentTarget && close()}>
-      <div class="dialog" role="dialog" aria-modal="true" aria-label={title} ref={box} onKeyDown={(event) => hold(event, box.current)}>
+      <div class={wide ? "dialog wide" : "dialog"} role="dialog" aria-modal="true" aria-label={title} ref={box} onKeyDown={(event) => hold(event, box.current)}>
         <h2>{title}</h2>
         {children}
       </div>
@@ -88,16 +88,21 @@ export function Find({ views, go, close }: { views: readonly View[]; go: (href: 
 
 export function Keys({ close }: { close: () => void }) {
   return (
-    <Dialog title="Keys" close={close}>
+    <Dialog title="Keys" close={close} wide>
       <dl class="keys">
-        {KEYS.flatMap(([key, what]) => [<dt key={key}><kbd>{key}</kbd></dt>, <dd key={`${key} does`}>{what}</dd>])}
+        {KEYS.map(([keys, what, then]) => (
+          <div key={keys}>
+            <dt>{keys.split(" ").flatMap((key, index) => [index && then ? <span class="then" key="then">then</span> : null, <kbd key={key}>{key}</kbd>])}</dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
       </dl>
       <p style={{ marginTop: "14px" }}>
-        <label style={{ display: "flex", gap: "8px" }}>
-          <input type="checkbox" checked={letters.value} onChange={(event) => switchLetters(event.currentTarget.checked)} /> Single letters do something
+        <label class="switch-row">
+          <input type="checkbox" checked={letters.value} onChange={(event) => switchLetters(event.currentTarget.checked)} /> Keys of one letter are on
         </label>
       </p>
-      <div class="buttons" style={{ display: "flex", gap: "8px", justifyContent: "flex-end" }}>
+      <div class="buttons">
         <button type="button" class="button" onClick={toggleTheme}>
           Dark or light
         </button>

@@ -1,7 +1,7 @@
 // The line on top: what is looked at, for which time, and whether it is live.
 
 import { useRef } from "preact/hooks";
-import { useApp, usePaint } from "./context";
+import { useApp, usePaint, usePulse } from "./context";
 import { Icon } from "./icons";
 import type { View } from "./view";
 import { write } from "../panels/Stat";
@@ -13,7 +13,7 @@ export function Head({ title, view, find }: { title: string; view: View | undefi
   return (
     <div class="head">
       <h1 tabIndex={-1}>{title}</h1>
-      <span class="fact">{Fact ? <Fact /> : null}</span>
+      <span class="fact">{Fact ? <Fact /> : null}<Waits /></span>
       <span class="grow" />
       <Ranges />
       <Live />
@@ -25,6 +25,16 @@ export function Head({ title, view, find }: { title: string; view: View | undefi
       </button>
     </div>
   );
+}
+
+/** Seconds after which it is said what is being waited for. */
+const PATIENCE = 3;
+
+function Waits() {
+  const app = useApp();
+  usePulse(() => app.late(PATIENCE).join());
+  const [first, ...more] = app.late(PATIENCE);
+  return first && app.link.state.value !== "lost" ? <span class="waits">waiting for {first}{more.length ? ` and ${exact(more.length)} more` : ""}</span> : null;
 }
 
 export function Ranges() {
@@ -62,7 +72,7 @@ function Live() {
     <button type="button" class="button live" title="Pause or resume (Space)" aria-pressed={paused} onClick={() => (paused ? moment.live() : moment.pause(app.head))}>
       <i class={paused ? "dot hollow" : "dot"} />
       <span id="live-text" ref={words}>{paused ? "Resume" : "Live"}</span>
-      {paused ? null : <span class="bars" aria-hidden="true">❙❙</span>}
+      {paused ? null : <span class="bars" aria-hidden="true" />}
     </button>
   );
 }

@@ -15,16 +15,16 @@ export function Notices() {
 }
 
 function Lost() {
-  const { link, head } = useApp();
+  const { link, head, booted } = useApp();
   usePulse(() => Math.floor(Date.now() / 1000), 200);
   const left = Math.max(0, Math.ceil(link.nextTry.value - Date.now() / 1000));
   return (
     <div class="notice" role="status" id="notice">
       <Mark of="slow" label="Connection" />
       <p>
-        <b>Connection lost at {second(link.lostAt.value)}.</b> You see the last data received.{" "}
+        <b>Connection lost at {second(link.lostAt.value)}.</b> {booted.value ? "You see the last data received." : "Nothing was received yet."}{" "}
         <span aria-live="off">
-          Next try in {left} s; it then goes on at offset {exact(head)}.
+          Next try in {left} s{booted.value ? `; it then goes on at offset ${exact(head)}` : ""}.
         </span>
       </p>
       <button type="button" class="button" onClick={() => link.retry()}>
@@ -59,7 +59,7 @@ function Past() {
         </b>{" "}
         Drag in the strip above, or step with the arrow keys.{moment.compare.value === "off" ? "" : ` Dashed is ${moment.compare.value === "now" ? "now" : "the day before"}.`}
       </p>
-      <span role="group" aria-label="Compare">
+      <span class="compare" role="group" aria-label="Compare">
         {COMPARES.map((each) => (
           <button type="button" class="chip" key={each} aria-pressed={moment.compare.value === each} onClick={() => (moment.compare.value = each)}>
             {each === "now" ? "compare with now" : each === "yesterday" ? "with the day before" : "off"}

@@ -3,6 +3,7 @@
 import { useApp } from "./context";
 import { Icon } from "./icons";
 import { route, type View } from "./view";
+import type { Alert } from "../data/alerts";
 import { bytes, exact } from "../format/number";
 
 interface Place {
@@ -11,6 +12,8 @@ interface Place {
   icon: string;
   current: boolean;
   badge?: number;
+  /** How bad the worst is that fires. */
+  tone?: string;
 }
 
 export function Rail({ views, feedback }: { views: readonly View[]; feedback: () => void }) {
@@ -29,7 +32,7 @@ export function Rail({ views, feedback }: { views: readonly View[]; feedback: ()
         </span>
       </a>
       {groups.map((group) => (
-        <Group key={group} name={group} places={places(views, group, app.alerts.firing.value.length)} />
+        <Group key={group} name={group} places={places(views, group, app.alerts.firing.value)} />
       ))}
       <Group name="Dashboards" places={dashboards(app.boot.dashboards)} />
       <Foot feedback={feedback} />
@@ -37,14 +40,18 @@ export function Rail({ views, feedback }: { views: readonly View[]; feedback: ()
   );
 }
 
-function places(views: readonly View[], group: string, firing: number): Place[] {
+function places(views: readonly View[], group: string, firing: readonly Alert[]): Place[] {
   return views.filter((view) => view.group === group).map((view) => ({
     href: view.id === "overview" ? "/" : `/view/${view.id}`,
     title: view.id === "overview" ? "Overview" : view.title,
     icon: view.icon,
     current: route.value.view === view.id,
-    ...(view.id === "alerts" && firing ? { badge: firing } : {}),
+    ...(view.id === "alerts" && firing.length ? { badge: firing.length, tone: toneOf(firing) } : {}),
   }));
+}
+
+function toneOf(firing: readonly Alert[]): string {
+  return firing.some((alert) => alert.priority === "critical") ? "" : firing.some((alert) => alert.priority === "warning") ? "warn" : "quiet";
 }
 
 function dashboards(known: readonly (readonly [string, string])[]): Place[] {
@@ -68,10 +75,10 @@ function Link({ place }: { place: Place }) {
   const app = useApp();
   const calm = app.link.state.value !== "open";
   return (
-    <a href={place.href} aria-current={place.current ? "page" : undefined} aria-label={place.badge ? `${place.title}, ${place.badge} firing` : place.title}>
+    <a href={place.href} aria-current={place.current ? "page" : undefined} aria-label={place.badge ? `${place.title} ${exact(place.badge)} firing` : place.title}>
       <Icon of={place.icon} />
-      <span>{place.title}</span>
-      {place.badge ? <i class={`badge ${calm ? "quiet" : ""}`} style={{ fontStyle: "normal" }}>{exact(place.badge)}</i> : null}
+      <span>{place.title}</span>{" "}
+      {place.badge ? <i class={`badge ${calm ? "quiet" : place.tone}`}>{exact(place.badge)}</i> : null}
     </a>
   );
 }
@@ -106,7 +113,7 @@ export function Bottom({ views, more }: { views: readonly View[]; more: () => vo
         <a key={view.id} href={view.id === "overview" ? "/" : `/view/${view.id}`} aria-current={route.value.view === view.id ? "page" : undefined}>
           <Icon of={view.icon} />
           <span>{SHORT[view.id] ?? view.title}</span>
-          {view.id === "alerts" && app.alerts.firing.value.length ? <i class="badge">{app.alerts.firing.value.length}</i> : null}
+          {view.id === "alerts" && app.alerts.firing.value.length ? <i class={`badge ${app.link.state.value === "open" ? toneOf(app.alerts.firing.value) : "quiet"}`}>{exact(app.alerts.firing.value.length)}</i> : null}
         </a>
       ))}
       <button type="button" onClick={more}>

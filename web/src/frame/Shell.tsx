@@ -27,18 +27,19 @@ export function Shell({ views, board }: { views: readonly View[]; board: View })
   const look = useMemo(() => computed(() => (app.link.state.value === "lost" || app.staleFor.value ? "stale" : app.moment.mode.value === "past" ? "past" : "live")), []);
   const { view: id, dashboard } = route.value;
   const view = id === "dashboard" ? board : views.find((each) => each.id === id);
-  const title = id === "dashboard" ? (app.boot.dashboards.find(([name]) => name === dashboard)?.[1] ?? dashboard) : (view?.title ?? "Not found");
+  const title = id === "dashboard" ? (app.boot.dashboards.find(([name]) => name === dashboard)?.[1] ?? "Not found") : (view?.title ?? "Not found");
   useTitle(title);
   const Body = view?.body;
   return (
     <div class={`shell ${route.value.query.has("wall") ? "wall" : ""}`}>
+      <button type="button" class="skip button" onClick={() => document.querySelector("main")?.focus()}>Skip to the view</button>
       <Rail views={views} feedback={() => setFloating("feedback")} />
       <div class="page">
         <header class="top">
           <Head title={title} view={view} find={() => setFloating("find")} />
           <Spine />
         </header>
-        <main class="body">
+        <main class="body" tabIndex={-1}>
           <Notices />
           <div data-state={look.value} key={`${id} ${dashboard}`}>{Body ? <Body /> : <p class="panel-said">There is no view {id}. The rail has all of them.</p>}</div>
         </main>

@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { useApp, usePaint } from "./context";
 import type { App } from "../data/app";
 import { surface, hatch } from "../charts/canvas";
+import { sizeOf } from "../charts/size";
 import { exact, NONE } from "../format/number";
 import { duration, second, ticks, tickText } from "../format/time";
 import { write } from "../panels/Stat";
@@ -27,7 +28,7 @@ export function Spine() {
     if (!element) return;
     write(offset.current, exact(app.moment.mode.value === "paused" ? app.moment.pausedAt.value : app.head));
     figures(app, lagName.current, lag.current);
-    const key = `${app.metrics.version} ${app.history.version} ${app.alerts.version} ${Math.floor(app.moment.now())} ${app.moment.end() | 0} ${app.moment.span.value} ${theme.value} ${app.link.state.value} ${element.clientWidth}`;
+    const key = `${app.metrics.seeded.until} ${app.history.version} ${app.alerts.version} ${Math.floor(app.moment.now())} ${app.moment.end() | 0} ${app.moment.span.value} ${theme.value} ${app.link.state.value} ${late(app)} ${sizeOf(element).width}`;
     if (key === drawn.current) return;
     drawn.current = key;
     draw(app, element);
@@ -51,11 +52,11 @@ export function Spine() {
 
 function figures(app: App, name: HTMLElement | null, value: HTMLElement | null): void {
   const age = app.age();
-  const late = app.link.state.value === "lost" || app.staleFor.value > 0;
+  const old = late(app);
   if (app.moment.mode.value === "past") {
     write(name, "Not live");
     write(value, `${duration(app.moment.now() - app.moment.end())} ago`);
-  } else if (late || Number.isNaN(age)) {
+  } else if (old || Number.isNaN(age)) {
     write(name, "Age of data");
     write(value, Number.isNaN(age) ? "no data" : duration(Math.round(age)));
   } else {
@@ -63,7 +64,12 @@ function figures(app: App, name: HTMLElement | null, value: HTMLElement | null):
     write(name, "Event to screen");
     write(value, Number.isNaN(middle) ? NONE : duration(middle));
   }
-  if (value) value.className = late && !Number.isNaN(age) ? "warn" : "";
+  if (value) value.className = old && !Number.isNaN(age) ? "warn" : "";
+}
+
+/** What the page shows is not of now: nothing in the strip looks live. */
+function late(app: App): boolean {
+  return app.link.state.value === "lost" || app.staleFor.value > 0;
 }
 
 interface Frame {
@@ -76,7 +82,7 @@ interface Frame {
 }
 
 function draw(app: App, canvas: HTMLCanvasElement): void {
-  const place = surface(canvas);
+  const place = surface(canvas, sizeOf(canvas));
   if (!place) return;
   const { context, width } = place;
   const to = app.moment.now();
@@ -111,12 +117,13 @@ function bars(app: App, frame: Frame): void {
   if (!most) return;
   const lit = [app.moment.start(), app.moment.end()] as const;
   const past = app.moment.mode.value === "past";
+  const shown = past ? colours.tx2 : late(app) ? colours.spark : colours.accent;
   values.forEach((value, index) => {
     if (Number.isNaN(value) || value <= 0) return;
     const at = from + (index + 0.5) * step;
     const height = Math.max(1.5, (value / most) * TALL);
     const inside = at >= lit[0] && at <= lit[1];
-    context.fillStyle = inside ? (past ? colours.tx2 : colours.accent) : colours.spine;
+    context.fillStyle = inside ? shown : colours.spine;
     context.fillRect(index * SLOT, BASE - height, 3, height);
   });
   if (past) bracket(frame, frame.x(lit[0]), frame.x(lit[1]));
@@ -128,22 +135,19 @@ function slots(app: App, from: number, step: number, count: number): number[] {
   const ring = app.metrics.ring;
   const oldest = ring.oldest;
   const past = app.metrics.declared("throughput") && (from < oldest - step || Number.isNaN(oldest)) ? app.history.range(["throughput"], from, Number.isNaN(oldest) ? from + count * step : oldest, roundStep(step)) : null;
-  past?.series["throughput"]?.forEach((value, index) => put(values, past.start + (index + 0.5) * past.step, value ?? Number.NaN));
+  // A step of the history may be wider than a bar: each bar asks for the step that its middle lies in.
+  const known = past?.series["throughput"] ?? [];
+  if (past) values.forEach((_, slot) => (values[slot] = known[Math.floor((from + (slot + 0.5) * step - past.start) / past.step)] ?? Number.NaN));
   const sums = new Map<number, [number, number]>();
   for (let index = 0; index < ring.length; index += 1) {
     const slot = Math.floor((ring.time(index) - from) / step);
     const value = ring.value("throughput", index);
     if (slot < 0 || Number.isNaN(value)) continue;
-    const [sum, known] = sums.get(slot) ?? [0, 0];
-    sums.set(slot, [sum + value, known + 1]);
+    const [sum, taken] = sums.get(slot) ?? [0, 0];
+    sums.set(slot, [sum + value, taken + 1]);
   }
-  for (const [slot, [sum, known]] of sums) if (slot < count) values[slot] = sum / known;
+  for (const [slot, [sum, taken]] of sums) if (slot < count) values[slot] = sum / taken;
   return values;
-
-  function put(into: number[], at: number, value: number): void {
-    const slot = Math.floor((at - from) / step);
-    if (slot >= 0 && slot < count) into[slot] = value;
-  }
 }
 
 function roundStep(step: number): number {
@@ -161,7 +165,7 @@ function episodes(app: App, { context, colours, x, from, to }: Frame): void {
     if ((end ?? to) < from || priority === "info") continue;
     const left = Math.max(0, x(start));
     const critical = priority === "critical";
-    context.fillStyle = critical ? colours.crit : colours["warn-f"];
+    context.fillStyle = late(app) ? colours.edge : critical ? colours.crit : colours["warn-f"];
     context.fillRect(left, critical ? 3 : 7, Math.max(2, x(end ?? to) - left), 2.5);
   }
 }
@@ -183,14 +187,16 @@ function times({ context, width, from, to, colours, x }: Frame): void {
   context.textBaseline = "top";
   context.textAlign = "right";
   context.fillStyle = colours.tx1;
-  context.fillText(second(to), width + 1, BASE + 3);
+  context.fillText(second(to), width + 1, BASE + 4);
+  const room = width - context.measureText(second(to)).width - 12;
   context.textAlign = "left";
   context.fillStyle = colours.tx3;
   const most = Math.max(2, Math.floor(width / 150));
   for (const at of ticks(from, to, most)) {
-    if (x(at) > width - 110 || x(at) < 2) continue;
-    context.fillRect(x(at), BASE, 1, 4);
-    context.fillText(tickText(at, to - from), x(at) + 1, BASE + 3);
+    const words = tickText(at, to - from);
+    if (x(at) < 2 || x(at) + context.measureText(words).width > room) continue;
+    context.fillRect(Math.round(x(at)), BASE, 1, 5);
+    context.fillText(words, Math.round(x(at)) + 4, BASE + 4);
   }
 }
 

@@ -6,11 +6,13 @@ import { RANGES } from "../data/moment";
 import { toggleTheme } from "../theme/theme";
 import type { View } from "./view";
 
-export const KEYS: readonly (readonly [string, string])[] = [
-  ["/", "find a view, agent, model, channel"], ["Space", "pause, resume"], ["l", "back to live"], ["← →", "step by a quarter; with Shift by one"],
-  ["+ −", "zoom"], ["1–5", "range from the list"], ["g, then o a h r t m n s c f", "go to a view"], ["f · Esc", "panel full screen · back"],
-  ["t · e · p · c", "table behind the chart · CSV · picture · copy link"], ["j k · Enter", "next, previous row · open"], ["a · s · w", "acknowledge · silence · why"],
-  ["d", "dark, light"], ["?", "keys"],
+/** Keys, what they do, and whether they follow each other. */
+export const KEYS: readonly (readonly [keys: string, what: string, then?: boolean])[] = [
+  ["/", "Find a view, model or channel"], ["Space", "Pause, resume"], ["l", "Back to live"], ["← →", "Step by a quarter, Shift: all"],
+  ["+ −", "Zoom"], ["1–5", "Range from the list"], ["g o", "Overview", true], ["g a", "Alerts", true], ["g h", "History", true], ["g r", "Requests", true],
+  ["g t", "Token economics", true], ["g m", "Memory", true], ["g n", "Agents", true], ["g s", "Streams", true], ["g c", "Sources", true], ["g f", "Data flow", true],
+  ["f Esc", "Panel full screen, back"], ["t", "Table behind the chart"], ["e", "CSV of the panel"], ["p", "Picture of the panel"], ["c", "Copy a link"],
+  ["j k", "Next, previous row"], ["Enter", "Open it"], ["a", "Acknowledge"], ["s", "Silence"], ["w", "Why"], ["d", "Dark or light"], ["?", "These keys"],
 ];
 
 const SWITCH = "hxp.letters";

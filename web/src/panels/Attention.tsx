@@ -19,7 +19,7 @@ export function Attention() {
   if (app.moment.mode.value === "past") return <Fired />;
   return (
     <div class="attention" role="status" aria-label="Alerts">
-      {firing.length ? firing.slice(0, MOST).map((alert) => <Row key={alert.episode} alert={alert} told={alertWords(alert, app.metrics.units, valueNow(app, alert.condition))} />) : <p class="calm">Nothing needs you.</p>}
+      {firing.length ? firing.slice(0, MOST).map((alert) => <Row key={alert.episode} alert={alert} told={alertWords(alert, app.metrics.units, valueNow(app, alert))} />) : <p class="calm">Nothing needs you.</p>}
       {firing.length > MOST ? (
         <a class="quiet small" href="/view/alerts">
           and {exact(firing.length - MOST)} more
@@ -76,7 +76,7 @@ function Row({ alert, told: { title, limit } }: { alert: Alert; told: { title: s
         Why
       </a>
       {alert.by ? null : (
-        <button type="button" class="button" disabled={app.link.state.value !== "open"} onClick={() => void acknowledge(app, alert.episode)}>
+        <button type="button" class="button acts" disabled={app.link.state.value !== "open"} onClick={() => void acknowledge(app, alert.episode)}>
           Acknowledge
         </button>
       )}

@@ -64,7 +64,7 @@ function Ready() {
       <div class="panel-head" style={{ marginTop: "18px" }}>
         <h3>What you will see</h3>
       </div>
-      <p class="small">Rates and errors after one event. Latency quantiles after 20 requests. A cost forecast after 24 hours.</p>
+      <p class="small">Rates, errors and latencies from the first request on. A forecast of tokens after some hours, one of money with its band after seven days.</p>
     </section>
   );
 }

@@ -5,7 +5,8 @@ import { useApp, usePaint } from "../frame/context";
 import type { LogEvent } from "../data/events";
 import { FeedStore } from "../data/feed";
 import { eventsUntil } from "../data/past";
-import { exact, significant } from "../format/number";
+import type { Units } from "../format/alert";
+import { exact, NONE } from "../format/number";
 import { fields, sentence, subject } from "../format/sentence";
 import { minute, parsed, stamp } from "../format/time";
 import { write } from "./Stat";
@@ -53,7 +54,7 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
     if (key === painted.current) return;
     painted.current = key;
     shown.current = chosen;
-    paint(place.current, chosen, offsets);
+    paint(place.current, chosen, offsets, app.metrics.units);
   });
 
   function hold(is: boolean): void {
@@ -80,7 +81,7 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
         ))}
       </div>
       {open ? <Opened event={open} close={() => setOpen(null)} /> : null}
-      <FeedSilence feed={feed} over={feed === past} shown={shown} />
+      <FeedSilence feed={feed} over={feed === past} asked={!store && app.moment.mode.value === "past" && !past} shown={shown} />
     </div>
   );
 }
@@ -121,7 +122,7 @@ function choose(feed: FeedStore, until: number, filter: Props["filter"], lines: 
   return chosen;
 }
 
-function paint(place: HTMLElement | null, events: readonly LogEvent[], offsets: boolean): void {
+function paint(place: HTMLElement | null, events: readonly LogEvent[], offsets: boolean, units: Units): void {
   if (!place) return;
   for (let index = 0; index < place.children.length; index += 1) {
     const line = place.children[index] as HTMLElement;
@@ -135,7 +136,7 @@ function paint(place: HTMLElement | null, events: readonly LogEvent[], offsets: 
     write(cells[1 + shift] as Element, event.type);
     (cells[1 + shift] as HTMLElement).className = `type ${tone(event)}`;
     write(cells[2 + shift] as Element, subject(event));
-    write(cells[3 + shift] as Element, sentence(event.type, fields(event.data)));
+    write(cells[3 + shift] as Element, sentence(event.type, fields(event.data), units));
     line.dataset["offset"] = String(event.offset);
   }
 }
@@ -159,16 +160,21 @@ export function Opened({ event, close }: { event: LogEvent; close: () => void })
   );
 }
 
-function FeedSilence({ feed, over, shown }: { feed: FeedStore; over: boolean; shown: { current: readonly LogEvent[] } }) {
+/** `over`: it is a time that is over; `asked`: one that is still asked for. */
+function FeedSilence({ feed, over, asked, shown }: { feed: FeedStore; over: boolean; asked: boolean; shown: { current: readonly LogEvent[] } }) {
   const words = useRef<HTMLParagraphElement>(null);
   usePaint(() => {
     if (words.current) words.current.hidden = shown.current.length > 0;
   });
   return (
     <p class="panel-said" ref={words} hidden>
-      {over ? "No such events in this time." : feed.lines.length ? "None of the latest events." : "Listening. The first event shows here."}
+      {asked ? NONE : over ? "No such events in this time." : feed.lines.length ? "None of the latest events." : "Listening. The first event shows here."}
     </p>
   );
+}
+
+function perSecond(rate: number): string {
+  return exact(rate, rate < 9.95 ? 1 : 0);
 }
 
 /** "128/s, one in 5 shown", for the head of a feed's panel. */
@@ -183,7 +189,7 @@ export function FeedRate({ channel, store }: { channel: string; store?: FeedStor
     if (app.moment.mode.value === "past") return write(words.current, `${minute(app.moment.start())} to ${minute(app.moment.end())}, newest first`);
     const stopped = app.link.state.value !== "open";
     const sampled = feed.sampled > 1 ? `, one in ${feed.sampled} shown` : "";
-    write(words.current, stopped ? "stopped" : `${significant(Math.round(feed.rate() * 10) / 10)}/s${sampled}`);
+    write(words.current, stopped ? "stopped" : `${perSecond(feed.rate())}/s${sampled}`);
   });
   return <span ref={words} />;
 }

@@ -5,10 +5,10 @@ import { useApp, usePaint } from "../frame/context";
 import type { PanelData } from "../data/board";
 import type { Moment } from "../data/moment";
 import type uPlot from "uplot";
-import { makePlot, makeRoom, type Plot, stepCursor } from "../charts/plot";
-import { CalmScale } from "../charts/scale";
-import { axisText } from "../charts/LineChart";
-import { valued, valuedText } from "../format/number";
+import { makePlot, makeRoom, type Plot, type Span, stepCursor } from "../charts/plot";
+import { CalmScale, reaching } from "../charts/scale";
+import { axisText, endText, unitary } from "../charts/LineChart";
+import { limitText, valued } from "../format/number";
 import { theme, type Token } from "../theme/theme";
 
 export function Fixed({ panel }: { panel: PanelData }) {
@@ -23,15 +23,15 @@ export function Fixed({ panel }: { panel: PanelData }) {
         <span class="figure">{shown.text}</span>
         <small class="unit">{shown.unit}</small>
       </p>
-      <p class={`meaning ${warn ? "warn" : ""}`}>{warn ? `limit ${valuedText(panel.limit, panel.unit)}` : moment.mode.value === "past" ? "as now" : panel.description}</p>
+      <p class={`meaning ${warn ? "warn" : ""}`}>{warn ? `limit ${limitText(panel.limit, panel.unit)}` : moment.mode.value === "past" ? "as now" : panel.description}</p>
     </section>
   );
 }
 
 const COLOURS: readonly Token[] = ["s1", "s2", "s3", "s4", "s5"];
 
-/** A curve that the service computed; five lines at most, the largest. */
-export function FixedLine({ panel }: { panel: PanelData }) {
+/** A curve that the service computed; five lines at most, the largest. `spans`: episodes to tint. `colour`: of a single line. */
+export function FixedLine({ panel, spans = [], colour = "accent" }: { panel: PanelData; spans?: readonly Span[]; colour?: Token }) {
   const app = useApp();
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<{ u: uPlot; plot: Plot; axis: CalmScale } | null>(null);
@@ -41,17 +41,17 @@ export function FixedLine({ panel }: { panel: PanelData }) {
   useEffect(() => {
     const element = host.current as HTMLDivElement;
     const axis = new CalmScale();
-    const plot = plotOf(names, panel.unit, axis, app.moment, (line, at) => columns.current[line]?.[at] ?? null);
+    const plot = plotOf(names, panel.unit, colour, axis, app.moment, (line, at) => columns.current[line]?.[at] ?? null);
     const u = makePlot(element, plot, [[], ...names.map(() => [])]);
     chart.current = { u, plot, axis };
     drawn.current = "";
     const sized = new ResizeObserver(() => element.clientWidth && u.setSize({ width: element.clientWidth, height: element.clientHeight }));
     sized.observe(element);
     return () => (sized.disconnect(), u.destroy());
-  }, [names.join()]);
+  }, [names.join(), panel.unit, colour]);
   usePaint(() => {
     const known = chart.current;
-    const key = `${panel.start} ${panel.step} ${theme.value} ${app.link.state.value} ${JSON.stringify(panel.series)?.length} ${JSON.stringify(panel.series)?.slice(-40)}`;
+    const key = `${panel.start} ${panel.step} ${theme.value} ${app.link.state.value} ${JSON.stringify(panel.series)?.length} ${JSON.stringify(panel.series)?.slice(-40)} ${JSON.stringify(spans)}`;
     if (!known || key === drawn.current) return;
     drawn.current = key;
     columns.current = names.map((name) => panel.series?.[name] ?? []);
@@ -59,8 +59,10 @@ export function FixedLine({ panel }: { panel: PanelData }) {
     known.plot.from = panel.start ?? 0;
     known.plot.to = x.at(-1) ?? 1;
     known.plot.most = Math.max(0, ...columns.current.flat().map((value) => value ?? 0));
-    known.plot.top = known.axis.fit(known.plot.most, performance.now() / 1000, panel.unit);
+    known.plot.top = known.axis.fit(reaching(known.plot.most, panel.limit) || (panel.limit ?? unitary(panel.unit)), performance.now() / 1000, panel.unit);
     known.plot.limit = panel.limit;
+    known.plot.limitText = limitText(panel.limit, panel.unit);
+    known.plot.spans = spans;
     known.u.setData([x, ...columns.current]);
     makeRoom(known.u, known.plot);
   });
@@ -69,7 +71,12 @@ export function FixedLine({ panel }: { panel: PanelData }) {
     event.preventDefault();
     event.stopPropagation();
   };
-  return <div class="chart" ref={host} role="img" tabIndex={0} onKeyDown={pressed} aria-label={`${panel.title}: ${names.join(", ")}`} />;
+  const any = names.some((name) => panel.series?.[name]?.some((value) => value !== null));
+  return (
+    <div class="chart" ref={host} role="img" tabIndex={0} onKeyDown={pressed} aria-label={`${panel.title}: ${names.join(", ")}`}>
+      {any ? null : <p class="said">{panel.series ? "No values in this range." : "–"}</p>}
+    </div>
+  );
 }
 
 function largest(panel: PanelData): string[] {
@@ -77,12 +84,11 @@ function largest(panel: PanelData): string[] {
   return Object.keys(panel.series ?? {}).sort((left, right) => sum(right) - sum(left)).slice(0, 5).sort();
 }
 
-function plotOf(names: readonly string[], unit: string, axis: CalmScale, moment: Moment, read: (line: number, at: number) => number | null): Plot {
+function plotOf(names: readonly string[], unit: string, colour: Token, axis: CalmScale, moment: Moment, read: (line: number, at: number) => number | null): Plot {
   const plot: Plot = {
-    lines: names.map((name, index) => ({ name, colour: names.length === 1 ? "accent" : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: true } : {}) })),
-    right: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, most: 0, spans: [], tinted: false, live: false, gapSince: null, gapText: "",
-    // Other units stand in the head of the panel already.
-    value: (line, at) => valuedText(at === null ? null : read(line, at), unit === "ms" || unit === "%" ? unit : ""),
+    lines: names.map((name, index) => ({ name, colour: names.length === 1 ? colour : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: colour === "accent" } : {}) })),
+    right: 0, longest: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: true, live: false, gapSince: null, gapText: "",
+    value: (line, at) => endText(at === null ? null : read(line, at), plot.top, unit),
     axis: (value, topmost) => axisText(value, plot.top, unit, topmost),
     chosen: (from, to) => moment.look(from, to),
   };

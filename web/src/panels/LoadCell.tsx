@@ -7,7 +7,7 @@ export function LoadCell({ load, capacity }: { load: number; capacity: number | 
   return (
     <span class="load-cell num">
       <b>{exact(load)}</b>
-      <span class="quiet">{capacity ? ` / ${exact(capacity)}` : ""}</span>
+      <span class="quiet">{capacity ? `/ ${exact(capacity)}` : ""}</span>
       {capacity ? (
         <span class="bar-cell">
           <i class={share >= 0.9 ? "warn" : ""} style={{ width: share ? `${Math.min(100, Math.max(2, share * 100))}%` : 0 }} />

@@ -9,8 +9,12 @@ export interface Column<Row> {
   number?: boolean;
   /** "strong", "first", "warn" … */
   class?: (row: Row) => string;
-  /** Left out on narrow screens. */
+  /** A name that somebody else made: cut where there is no room for it, and said whole under the pointer. */
+  long?: boolean;
+  /** Left out on narrow screens, and in panels that are as narrow. */
   wide?: boolean;
+  /** Left out in panels that are not so wide (px). */
+  from?: 440 | 520 | 600;
 }
 
 interface Props<Row> {
@@ -45,7 +49,7 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
           <tr key={id(row)} class={pick ? "pick" : ""} aria-current={pick && selected === id(row) ? "true" : undefined} tabIndex={pick ? 0 : undefined} data-row={id(row)}
             onClick={pick && (() => pick(row))} onKeyDown={pick && ((event) => event.key === "Enter" && pick(row))}>
             {columns.map((column, index) => (
-              <td key={column.name} class={`${classes(column)} ${index === 0 ? "first" : ""} ${column.class?.(row) ?? ""}`}>
+              <td key={column.name} class={`${classes(column)} ${index === 0 ? "first" : ""} ${column.class?.(row) ?? ""}`} title={column.long ? String(column.cell(row)) : undefined}>
                 {column.cell(row)}
               </td>
             ))}
@@ -62,5 +66,5 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
 }
 
 function classes<Row>(column: Column<Row>): string {
-  return `${column.number ? "n" : ""} ${column.wide ? "wide" : ""}`;
+  return `${column.number ? "n" : ""} ${column.wide ? "wide" : ""} ${column.long ? "long" : ""} ${column.from ? `from-${column.from}` : ""}`;
 }

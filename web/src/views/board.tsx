@@ -9,12 +9,28 @@ import { DefinedPanel, DefinedStat } from "../panels/Defined";
 import { Editing } from "./editing/Editing";
 import { rows, width } from "./rows";
 
+function Named() {
+  const { boot } = useApp();
+  const { dashboard } = route.value;
+  if (!boot.dashboards.some(([name]) => name === dashboard)) return <p class="panel-said">There is no dashboard {dashboard}. The rail has all of them.</p>;
+  return <Board />;
+}
+
+/** Until a dashboard that could not be read is asked for again. */
+const AGAIN_MS = 3000;
+
 function Board() {
   const app = useApp();
   const board = app.board(route.value.dashboard);
   useEffect(() => void (app.booted.value && board.load()), [board, app.booted.value]);
-  if (board.state.value === "failed") return <p class="panel-said">{board.error.value}</p>;
-  if (route.value.query.has("edit")) return <Editing board={board} close={() => writeAddress({ edit: null })} />;
+  const failed = board.state.value === "failed";
+  useEffect(() => {
+    if (!failed || !board.again) return undefined;
+    const again = setInterval(() => void board.load(), AGAIN_MS);
+    return () => clearInterval(again);
+  }, [board, failed]);
+  if (failed) return <p class="panel-said">{board.error.value}</p>;
+  if (route.value.query.has("edit")) return <Editing board={board} close={() => writeAddress({ edit: null })}><Panels board={board} /></Editing>;
   return (
     <>
       <Attention />
@@ -25,7 +41,7 @@ function Board() {
       ))}
       <Panels board={board} />
       <p class="edit-add">
-        <button type="button" class="button" onClick={() => writeAddress({ edit: "1" })}>Edit this dashboard</button>
+        <button type="button" class="button acts" disabled={app.link.state.value !== "open"} onClick={() => writeAddress({ edit: "1" })}>Edit this dashboard</button>
       </p>
     </>
   );
@@ -49,4 +65,4 @@ function Panels({ board }: { board: BoardStore }) {
   );
 }
 
-export const board: View = { id: "dashboard", title: "", group: "", icon: "board", body: Board };
+export const board: View = { id: "dashboard", title: "", group: "", icon: "board", body: Named };

@@ -6,6 +6,7 @@ import { useApp, usePaint, useResource } from "../frame/context";
 import type { View } from "../frame/view";
 import { exact, significant } from "../format/number";
 import { duration } from "../format/time";
+import { Command } from "../panels/Command";
 import { Panel } from "../panels/Panel";
 import { write } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
@@ -37,7 +38,7 @@ function Flow() {
     <>
       <div class="row">
         <Panel title="Through the log" sub="events a second, last 5 minutes" span={12} table={() => ({ columns: ["from", "to", "a second"], rows: links.map((link) => [link.source, link.target, link.value]) })}>
-          {links.length ? <Sankey label="Through the log" nodes={nodes} links={links} height={340} /> : <p class="panel-said">No events in the last 5 minutes.</p>}
+          {links.length ? <Sankey label="Through the log" nodes={nodes} links={links} height={tall(links)} /> : <><p class="panel-said">No events in the last 5 minutes. Send one, and see its way:</p><Command text="hxp publish tool.call.completed tool=search duration_ms=120 agent=planner" /></>}
         </Panel>
       </div>
       <div class="row">
@@ -51,6 +52,12 @@ function Flow() {
       </div>
     </>
   );
+}
+
+/** As high as its words need: few flows are not drawn as walls. */
+function tall(links: readonly FlowLink[]): number {
+  const into = links.filter((link) => link.target === "log").length;
+  return Math.min(340, 64 + 28 * Math.max(into, links.length - into));
 }
 
 function noteOf(name: string, links: readonly FlowLink[]): string {
@@ -78,7 +85,7 @@ interface Step {
 }
 
 const STEPS: readonly Column<Step>[] = [
-  { name: "step", cell: (row) => row.name },
+  { name: "Step", cell: (row) => row.name },
   { name: "now", number: true, cell: (row) => row.value, class: (row) => (row.slow ? "warn" : "strong") },
 ];
 
@@ -112,7 +119,7 @@ function Parts() {
   const rows = Object.entries(data?.parts ?? {}).map(([name, part]) => ({ name, value: part.status === "ok" ? "ok" : (part.reason ?? part.status), slow: part.status !== "ok" }));
   return (
     <Panel title="Parts" span={3}>
-      <Table label="Parts" columns={[{ name: "part", cell: (row: Step) => row.name }, { name: "state", number: true, cell: (row: Step) => row.value, class: (row: Step) => (row.slow ? "warn" : "") }]} rows={rows} id={(row) => row.name} nothing="–" />
+      <Table label="Parts" columns={[{ name: "Part", cell: (row: Step) => row.name }, { name: "state", number: true, cell: (row: Step) => row.value, class: (row: Step) => (row.slow ? "warn" : "") }]} rows={rows} id={(row) => row.name} nothing="–" />
     </Panel>
   );
 }

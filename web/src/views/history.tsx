@@ -52,8 +52,8 @@ function History() {
       {[METRICS.slice(0, 3), METRICS.slice(3)].map((group, index) => (
         <div class="row" key={index}>
           {group.map(([metric, title, unit, scale]) => (
-            <Panel title={title} sub={unit} span={4} key={metric} table={seriesTable(app, [metric], scale)}>
-              <LineChart title={title} series={[{ metric, name: title }]} unit={unit} scale={scale} low />
+            <Panel title={title} sub={unit === "ms" ? undefined : unit} span={4} key={metric} table={seriesTable(app, [metric], scale)}>
+              <LineChart title={title} series={[{ metric, name: title.toLowerCase() }]} unit={unit} scale={scale} low />
             </Panel>
           ))}
         </div>
@@ -66,10 +66,11 @@ function Range() {
   const { moment } = useApp();
   const [from, setFrom] = useState(field(moment.start()));
   const [to, setTo] = useState(field(moment.end()));
+  const [begin, end] = [Date.parse(from) / 1000, Date.parse(to) / 1000];
+  const possible = end > begin;
   const look = (event: Event) => {
     event.preventDefault();
-    const [begin, end] = [Date.parse(from) / 1000, Date.parse(to) / 1000];
-    if (end > begin) moment.look(begin, end);
+    if (possible) moment.look(begin, end);
   };
   return (
     <form class="range" onSubmit={look}>
@@ -82,6 +83,7 @@ function Range() {
       <button type="submit" class="button main">
         Look
       </button>
+      {possible ? null : <p class="small warn" role="alert">The end must be after the beginning.</p>}
     </form>
   );
 }

@@ -6,12 +6,13 @@ import { NOTHING } from "../charts/cascade";
 import { TierFlow } from "../charts/TierFlow";
 import { useApp, useResource } from "../frame/context";
 import type { View } from "../frame/view";
-import { exact, money, percent, shortText, significant } from "../format/number";
+import { exact, money, percent, shortText } from "../format/number";
 import { tierName } from "../format/sentence";
 import { duration, minute } from "../format/time";
 import { NotServed } from "../panels/NotServed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
+import { latencyColumns, shareText } from "./columns";
 import { rangeWords, usePastRange } from "./past";
 import { TierLatency } from "./TierLatency";
 import { readTiers, type Tier, type Tiers, useTiers } from "./tiers";
@@ -39,14 +40,14 @@ function Memory() {
   if (tiers.state === "absent") return <NotServed what="Memory is not followed here" needs="The event processing of this platform does not serve /api/v2/memory." />;
   const read = readTiers(tiers.answer);
   if (!past && tiers.answer && !read.reads)
-    return <NotServed what="No reads of memory yet" needs="They come as memory.tier.access, one for each tier that was asked. Send one:" command="hxp publish memory.tier.access tier=redis hit=true latency_ms=4 agent=planner" />;
+    return <NotServed what="No reads of memory yet" needs="They come as memory.tier.access, one for each tier that was asked. Send one:" command="hxp publish memory.tier.access tier=redis hit=true latency_ms=4 agent=planner" shows="which tier answers how much and how fast, what is read when and by whom, and what was asked in vain." />;
   return (
     <>
       <div class="row">
         <Flow tiers={tiers} />
         <div style={{ gridColumn: "span 4" }}>
         <Panel title="Tiers" sub={tiers.time} table={() => ({ columns: ["tier", "hit rate", "p50 ms", "p95 ms", "usd"], rows: read.tiers.map((tier) => [tier.name, tier.rate, tier.latency, tier.p95, tier.cost]) })}>
-          <Table label="Tiers" columns={COLUMNS} rows={read.tiers} id={(row) => row.name} nothing={tiers.missing || "–"} />
+          <Table label="Tiers" columns={columnsOf(read.tiers)} rows={read.tiers} id={(row) => row.name} nothing={tiers.missing || "–"} />
           <p class="quiet small" style={{ marginTop: "6px" }}>
             Hit rate counts the reads that reach the tier.
           </p>
@@ -62,11 +63,10 @@ function Memory() {
   );
 }
 
-const COLUMNS: readonly Column<Tier>[] = [
+const columnsOf = (tiers: readonly Tier[]): readonly Column<Tier>[] => [
   { name: "Tier", cell: (row) => row.name },
-  { name: "hit rate", number: true, cell: (row) => (row.rate === null ? "–" : `${exact(row.rate * 100, 1)}%`), class: () => "strong" },
-  { name: "p50", number: true, wide: true, cell: (row) => significant(row.latency) },
-  { name: "p95, ms", number: true, cell: (row) => significant(row.p95) },
+  { name: "hit rate", number: true, cell: (row) => shareText(row.rate), class: () => "strong" },
+  ...latencyColumns<Tier>([["p50", (row) => row.latency, true], ["p95", (row) => row.p95]], tiers),
   { name: "$", number: true, wide: true, cell: (row) => (row.cost === null ? "unknown" : money(row.cost)) },
 ];
 

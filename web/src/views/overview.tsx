@@ -3,7 +3,7 @@
 import { LineChart } from "../charts/LineChart";
 import { useApp, usePulse } from "../frame/context";
 import type { View } from "../frame/view";
-import { exact, money, percent, significant } from "../format/number";
+import { money, percent } from "../format/number";
 import { age, duration } from "../format/time";
 import { Attention } from "../panels/Attention";
 import { Empty } from "../panels/Empty";
@@ -12,8 +12,9 @@ import { Bar, Gauge } from "../panels/Gauge";
 import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
-import { type Column, Table } from "../panels/Table";
-import { measured, type Measured, usePastMeasured } from "./measured";
+import { Table } from "../panels/Table";
+import { measuredColumns, measuredTable, nothingThen } from "./columns";
+import { measured, usePastMeasured } from "./measured";
 import { rangeWords } from "./past";
 import { readTiers, useTiers } from "./tiers";
 
@@ -25,7 +26,7 @@ const LATENCY = [
 
 function Overview() {
   const app = useApp();
-  usePulse(() => app.metrics.latest?.events_total ?? 0);
+  usePulse(() => app.metrics.latest?.events_total ?? Number.NaN);
   // Our own snapshots and the host's figures are no traffic of the platform.
   const empty = app.booted.value && app.metrics.latest !== null && !app.metrics.latest.metrics["tokens"] && app.metrics.latest.metrics["latency_p50"] == null && app.feed("operational_events").lines.length === 0;
   return (
@@ -61,25 +62,14 @@ function Overview() {
   );
 }
 
-const COLUMNS: readonly Column<Measured>[] = [
-  { name: "Model", cell: (row) => row.name },
-  { name: "req/min", number: true, cell: (row) => significant(row.rate) },
-  { name: "p95, s", number: true, cell: (row) => (row.latency === null ? "–" : exact(row.latency / 1000, 2)), class: (row) => ((row.latency ?? 0) > 2000 ? "warn" : "") },
-  { name: "tokens/min", number: true, wide: true, cell: (row) => exact(row.tokens) },
-  { name: "errors", number: true, cell: (row) => (row.errors === null ? "–" : `${exact(row.errors * 100, 1)}%`), class: (row) => ((row.errors ?? 0) >= 0.05 ? "crit" : "") },
-];
-
-const NOTHING_THEN = { loading: "–", ready: "No requests in this time.", absent: "Models are not kept by time here.", failed: "The service gives no answer about this time." };
-
 function Models() {
   const app = useApp();
   usePulse(() => app.metrics.version);
   const past = usePastMeasured("model");
   const rows = (past ? past.rows : measured(app.metrics, "model")).slice(0, 8);
-  const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error rate"], rows: rows.map((row) => [row.name, row.rate, row.latency, row.tokens, row.errors]) });
   return (
-    <Panel title="Models" sub={past ? rangeWords(past, app.moment.now()) : "last minute"} span={4} table={table}>
-      <Table label="Models" columns={COLUMNS} rows={rows} id={(row) => row.name} airy nothing={past ? NOTHING_THEN[past.state] : "No requests in the last minute."} />
+    <Panel title="Models" sub={past ? rangeWords(past, app.moment.now()) : "last minute"} span={4} table={() => measuredTable("model", rows)}>
+      <Table label="Models" columns={measuredColumns("Model", rows)} rows={rows} id={(row) => row.name} airy nothing={past ? nothingThen("Models", past.state) : "No requests in the last minute."} />
     </Panel>
   );
 }
@@ -105,13 +95,22 @@ function Tiers() {
 
 function Host() {
   const app = useApp();
-  usePulse(() => Math.floor(app.age() / 5));
+  const silent = () => app.metrics.latest !== null && app.metrics.latest.metrics["cpu_percent"] == null;
+  usePulse(() => `${Math.floor(app.age() / 5)} ${silent()}`);
+  // A past range may have what the present has not.
+  const read = !silent() || app.moment.mode.value === "past";
   const old = app.age() > 3 * app.metrics.tick + 2 ? app.age() : 0;
   return (
     <Panel title="Host" sub={app.boot.node} span={2} right={old ? <span class="warn">{age(old)} old</span> : null}>
-      <Gauge title="CPU" metric="cpu_percent" />
-      <Gauge title="Memory" metric="memory_percent" />
-      <Gauge title="Disk" metric="disk_percent" />
+      {read ? (
+        <>
+          <Gauge title="CPU" metric="cpu_percent" />
+          <Gauge title="Memory" metric="memory_percent" />
+          <Gauge title="Disk" metric="disk_percent" />
+        </>
+      ) : (
+        <p class="panel-said">No readings now. They come as <code>host.cpu</code> and its like, unless <code>sources.host</code> is switched off.</p>
+      )}
     </Panel>
   );
 }

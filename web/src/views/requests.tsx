@@ -3,13 +3,15 @@
 import { LineChart } from "../charts/LineChart";
 import { useApp, usePulse, useResource } from "../frame/context";
 import { route, type View } from "../frame/view";
-import { exact, shortText, significant } from "../format/number";
+import { exact, shortText } from "../format/number";
 import { fields } from "../format/sentence";
+import { Command } from "../panels/Command";
 import { Feed } from "../panels/Feed";
 import { Panel } from "../panels/Panel";
 import { Stat } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
 import { type Column, Table } from "../panels/Table";
+import { errorColumn, latencyColumns, measuredColumns, measuredTable, nothingThen } from "./columns";
 import { measured, type Measured, type PastMeasured, usePastMeasured } from "./measured";
 import { rangeWords } from "./past";
 
@@ -28,20 +30,14 @@ type Quantiles = { p50: number | null; p95: number | null; p99: number | null } 
 
 const FAILED = ["llm.request.failed"];
 
-const COLUMNS: readonly Column<Model>[] = [
-  { name: "Model", cell: (row) => row.model },
+const columns = (rows: readonly Model[]): readonly Column<Model>[] => [
+  { name: "Model", long: true, cell: (row) => row.model },
   { name: "requests", number: true, cell: (row) => exact(row.requests), class: () => "strong" },
-  { name: "p50, s", number: true, wide: true, cell: (row) => seconds(row.latency_ms?.p50) },
-  { name: "p95, s", number: true, cell: (row) => seconds(row.latency_ms?.p95), class: (row) => ((row.latency_ms?.p95 ?? 0) > 2000 ? "warn" : "") },
-  { name: "first token, s", number: true, wide: true, cell: (row) => seconds(row.time_to_first_token_ms?.p50) },
-  { name: "tokens/s", number: true, wide: true, cell: (row) => significant(row.tokens_per_second?.p50) },
-  { name: "failed", number: true, cell: (row) => exact(row.failed_requests) },
-  { name: "errors", number: true, cell: (row) => (row.error_ratio === null ? "–" : `${exact(row.error_ratio * 100, 1)}%`), class: (row) => ((row.error_ratio ?? 0) >= 0.05 ? "crit" : "") },
+  ...latencyColumns<Model>([["p50", (row) => row.latency_ms?.p50, true], ["p95", (row) => row.latency_ms?.p95], ["first token", (row) => row.time_to_first_token_ms?.p50, true]], rows),
+  { name: "tokens/s", number: true, wide: true, cell: (row) => shortText(row.tokens_per_second?.p50) },
+  { name: "failed", number: true, wide: true, cell: (row) => exact(row.failed_requests) },
+  errorColumn((row) => row.error_ratio),
 ];
-
-function seconds(ms: number | null | undefined): string {
-  return ms == null ? "–" : exact(ms / 1000, 2);
-}
 
 function Requests() {
   const app = useApp();
@@ -88,7 +84,8 @@ function Models() {
   const errors = rows.flatMap((row) => Object.entries(row.errors).map(([error, count]) => ({ id: `${row.model} ${error}`, model: row.model, error, count })));
   return (
     <Panel title="By model" sub={data ? `last ${exact(data.window_hours)} hours` : "last minute"} span={7} table={() => ({ columns: ["model", "requests", "p95 ms", "tokens a second", "error ratio"], rows: rows.map((row) => [row.model, row.requests, row.latency_ms?.p95 ?? null, row.tokens_per_second?.p50 ?? null, row.error_ratio]) })}>
-      <Table label="By model" columns={COLUMNS} rows={rows} id={(row) => row.model} airy nothing="No requests yet." />
+      <Table label="By model" columns={columns(rows)} rows={rows} id={(row) => row.model} airy nothing="No requests yet. Send one:" />
+      {data && !rows.length ? <Command text="hxp publish llm.request.completed model=mixtral-8x7b input_tokens=812 output_tokens=96 latency_ms=640" /> : null}
       {errors.length ? <p class="quiet small" style={{ marginTop: "8px" }}>Errors: {errors.sort((left, right) => right.count - left.count).slice(0, 5).map((each) => `${each.model} ${each.error} ${shortText(each.count)}`).join(" · ")}</p> : null}
     </Panel>
   );
@@ -102,22 +99,11 @@ function modelOf(row: Measured): Model {
   };
 }
 
-const THEN: readonly Column<Measured>[] = [
-  { name: "Model", cell: (row) => row.name },
-  { name: "req/min", number: true, cell: (row) => significant(row.rate), class: () => "strong" },
-  { name: "p95, s", number: true, cell: (row) => seconds(row.latency), class: (row) => ((row.latency ?? 0) > 2000 ? "warn" : "") },
-  { name: "tokens/min", number: true, wide: true, cell: (row) => (row.tokens === null ? "–" : exact(Math.round(row.tokens))) },
-  { name: "errors", number: true, cell: (row) => (row.errors === null ? "–" : `${exact(row.errors * 100, 1)}%`), class: (row) => ((row.errors ?? 0) >= 0.05 ? "crit" : "") },
-];
-
-const NOTHING_THEN = { loading: "–", ready: "No requests in this time.", absent: "Models are not kept by time here.", failed: "The service gives no answer about this time." };
-
 function ModelsThen({ past }: { past: PastMeasured }) {
   const { moment } = useApp();
-  const table = () => ({ columns: ["model", "requests a minute", "p95 ms", "tokens a minute", "error ratio"], rows: past.rows.map((row) => [row.name, row.rate, row.latency, row.tokens, row.errors]) });
   return (
-    <Panel title="By model" sub={rangeWords(past, moment.now())} span={7} table={table}>
-      <Table label="By model" columns={THEN} rows={past.rows} id={(row) => row.name} airy nothing={NOTHING_THEN[past.state]} />
+    <Panel title="By model" sub={rangeWords(past, moment.now())} span={7} table={() => measuredTable("model", past.rows)}>
+      <Table label="By model" columns={measuredColumns("Model", past.rows, true)} rows={past.rows} id={(row) => row.name} airy nothing={nothingThen("Models", past.state)} />
     </Panel>
   );
 }

@@ -5,7 +5,7 @@ import { LagField } from "../charts/LagField";
 import { useApp, usePaint, useResource } from "../frame/context";
 import { route, type View, writeAddress } from "../frame/view";
 import { Tail, type TailState } from "../data/tail";
-import { exact, significant } from "../format/number";
+import { exact } from "../format/number";
 import { Feed, FeedRate } from "../panels/Feed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
@@ -39,17 +39,13 @@ interface Listing {
 
 const COLUMNS: readonly Column<Row>[] = [
   { name: "Channel", cell: (row) => row.name },
-  { name: "kind", wide: true, cell: (row) => row.kind },
-  { name: "clients", number: true, cell: (row) => exact(row.subscribers), class: () => "strong" },
-  { name: "in/s", number: true, cell: (row) => significant(round(row.messages_per_second)) },
-  { name: "out/s", number: true, wide: true, cell: (row) => significant(round(row.messages_per_second * row.subscribers)), class: () => "strong" },
-  { name: "behind", number: true, wide: true, cell: (row) => exact(row.behind), class: (row) => (row.behind ? "warn" : "") },
-  { name: "lag, events", number: true, cell: (row) => exact(row.lag), class: (row) => (row.lag > 1000 ? "warn" : "") },
+  { name: "kind", wide: true, from: 600, cell: (row) => row.kind },
+  { name: "clients", number: true, cell: (row) => exact(row.subscribers), class: (row) => (row.subscribers ? "strong" : "far") },
+  { name: "in/s", number: true, cell: (row) => exact(row.messages_per_second, 1), class: (row) => (row.messages_per_second ? "" : "far") },
+  { name: "out/s", number: true, wide: true, cell: (row) => exact(row.messages_per_second * row.subscribers, 1), class: (row) => (row.messages_per_second * row.subscribers ? "strong" : "far") },
+  { name: "behind", number: true, wide: true, cell: (row) => exact(row.behind), class: (row) => (row.behind ? "warn" : "far") },
+  { name: "lag, events", number: true, cell: (row) => exact(row.lag), class: (row) => (row.lag > 1000 ? "warn" : row.lag ? "" : "far") },
 ];
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
-}
 
 function Streams() {
   const status = useResource<StreamsStatus>("/streams/status", 2);
@@ -61,7 +57,7 @@ function Streams() {
   return (
     <>
       <div class="row">
-        <Panel title="Channels" sub={listing.data?.channels[channel]?.description} span={8} table={table} right={status.data ? `${exact(status.data.messages_per_second)}/s in all` : undefined}>
+        <Panel title="Channels" sub="choose one to see its events" span={8} table={table} right={status.data ? `${exact(status.data.messages_per_second)}/s in all` : undefined}>
           <Table label="Channels" columns={COLUMNS} rows={rows} id={(row) => row.name} selected={channel} pick={pick} nothing={status.error || "–"} />
         </Panel>
         <Panel title="How far behind each channel is" sub="events, log scale" span={4} table={() => ({ columns: ["channel", "clients", "behind", "lag in events"], rows: rows.map((row) => [row.name, row.subscribers, row.behind, row.lag]) })}>
@@ -69,7 +65,7 @@ function Streams() {
         </Panel>
       </div>
       <div class="row">
-        <TailPanel channel={channel} key={channel} />
+        <TailPanel channel={channel} about={listing.data?.channels[channel]?.description ?? ""} key={channel} />
       </div>
     </>
   );
@@ -85,7 +81,7 @@ function kindOf(name: string, listing: Listing | null): string {
   return kinds.filter(Boolean).join(", ") || "both";
 }
 
-function TailPanel({ channel }: { channel: string }) {
+function TailPanel({ channel, about }: { channel: string; about: string }) {
   const app = useApp();
   const query = route.value.query;
   const [filter, setFilter] = useState(query.get("filter") ?? (query.get("offset") ? `offset ${query.get("offset")}` : ""));
@@ -105,7 +101,7 @@ function TailPanel({ channel }: { channel: string }) {
     if (store.state !== state) setState(store.state);
   });
   return (
-    <Panel title="Tail" sub={channel} right={<><FeedRate channel={channel} store={store.feed} /><button type="button" class="button bare" onClick={() => void navigator.clipboard?.writeText(curl(channel, filter))}>Copy as curl</button></>}>
+    <Panel title={`Tail of ${channel}`} sub={about} right={<><FeedRate channel={channel} store={store.feed} /><button type="button" class="button bare" onClick={() => void navigator.clipboard?.writeText(curl(channel, filter))}>Copy as curl</button></>}>
       <input class="field mono tail-filter" type="text" value={filter} aria-label="Filter of the tail" aria-invalid={state.fault !== ""} spellcheck={false}
         placeholder='type == "llm.request.failed" && data.latency_ms > 2000' onInput={(event) => setFilter(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && setFilter("")} />
       {state.fault ? <p class="fault-box" role="alert">{state.fault}</p> : null}

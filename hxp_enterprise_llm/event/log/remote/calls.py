@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
@@ -12,14 +12,18 @@ from hxp_enterprise_llm.event.log.model import LogClosed
 from hxp_enterprise_llm.event.log.remote.answers import Retry
 from hxp_enterprise_llm.event.log.remote.lines import ProtocolError
 
+FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ProtocolError)
+"""What may go wrong in a request."""
+
 
 class Calls:
-    """All waiting of a remote log goes through `waiting`, so that `close` ends it."""
+    """All waiting of a remote log goes through `waiting` or is within `streaming`, so that `close` ends it."""
 
     def __init__(self) -> None:
         self.closed = False
         self._brief: set[asyncio.Timeout] = set()
         self._endless: set[asyncio.Timeout] = set()
+        self._streams: set[Callable[[], None]] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
 
@@ -39,21 +43,34 @@ class Calls:
                 group.add(timeout)
                 self._none_left.clear()
                 yield
-        except aiohttp.ClientConnectorError as error:
-            raise self._failure(f"no connection: {error}", maybe_stored=False) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, ProtocolError) as error:
-            raise self._failure(str(error) or type(error).__name__, maybe_stored=within is not None) from error
+        except FAILURES as error:
+            raise self.failure(error, maybe_stored=within is not None) from error
         finally:
             group.discard(timeout)
             if not self._brief and not self._endless:
                 self._none_left.set()
 
-    def _failure(self, reason: str, *, maybe_stored: bool) -> Exception:
+    @contextmanager
+    def streaming(self, end: Callable[[], None]) -> Iterator[None]:
+        """Until then `close` calls `end`, which makes whoever waits for the stream fail. May be held over a `yield`."""
+        self._streams.add(end)
+        try:
+            yield
+        finally:
+            self._streams.discard(end)
+
+    def failure(self, error: Exception, *, maybe_stored: bool = False) -> Exception:
+        """What one of `FAILURES` means: Retry, or LogClosed when it was ended and nothing can have been stored."""
+        reason = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason, maybe_stored = f"no connection: {error}", False
         return LogClosed() if self.closed and not maybe_stored else Retry(reason, maybe_stored=maybe_stored)
 
     async def close(self, within: float) -> None:
         """End what is endless, let the rest finish within so many seconds, then end that too."""
         self.closed = True
+        for end in tuple(self._streams):
+            end()
         self._end(self._endless)
         try:
             async with asyncio.timeout(within):

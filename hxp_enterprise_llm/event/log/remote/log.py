@@ -36,7 +36,7 @@ from hxp_enterprise_llm.event.log.remote.answers import (
     read_bounds,
     read_refusal,
 )
-from hxp_enterprise_llm.event.log.remote.calls import Calls, backoff, protocol_errors
+from hxp_enterprise_llm.event.log.remote.calls import FAILURES, Calls, backoff, protocol_errors
 from hxp_enterprise_llm.event.log.remote.lines import ProtocolError, StreamDecoder, asked_types, cursor_error
 from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Encoded, Offset, TypePatterns
 from hxp_enterprise_llm.runtime.clock import Clock
@@ -259,12 +259,9 @@ class RemoteLog:
         try:
             if response.status != 200:
                 await self._refused(calls, response, cursor)
-            while True:
-                async with calls.waiting(None):
-                    data = await response.content.readany()
-                if not data:
-                    return
-                yield data
+            with calls.streaming(response.close):
+                while data := await _piece(calls, response):
+                    yield data
         finally:
             response.close()
 
@@ -335,6 +332,16 @@ class RemoteLog:
         with suppress(Retry):
             async with calls.waiting(None):
                 await asyncio.sleep(seconds)
+
+
+async def _piece(calls: Calls, response: aiohttp.ClientResponse) -> bytes:
+    """What has come of a stream; empty at its end. Each event may come alone: a timeout for each would cost more."""
+    if calls.closed:
+        raise LogClosed
+    try:
+        return await response.content.readany()
+    except FAILURES as error:
+        raise calls.failure(error) from error
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:

@@ -5,16 +5,18 @@ Nothing is changed but SQLite's own recovery: what a killed process left in a wr
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from hxp_enterprise_llm.event.log.model import LogCorrupt, LogUnavailable
+from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.log.packing import Record
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage, examine, size_of
 from hxp_enterprise_llm.event.log.sqlite.files import DirectoryLock, HeadWitness, Witnessed
+from hxp_enterprise_llm.event.log.sqlite.headers import lost_with, naming, read_header, read_headers
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, recover, segment_paths, size_on_disk
 from hxp_enterprise_llm.event.model import Offset
 
@@ -41,19 +43,13 @@ class Summary(NamedTuple):
         return not self.damages
 
 
-class Found(NamedTuple):
-    """A segment file: what it says about itself, or what is wrong with that."""
-
-    header: Header
-    fault: str
-    """Why the header is a guess; empty when the segment could be read."""
-
-
 @contextmanager
 def owned(directory: Path) -> Iterator[None]:
     """Be the owner of a log meanwhile. Raises LogLocked, LogUnavailable when there is no log."""
-    if not segment_paths(directory):
+    paths = segment_paths(directory)
+    if not paths:
         raise LogUnavailable(f"there is no log in {directory}", maybe_stored=False)
+    _require_access(directory, paths)
     lock = DirectoryLock(directory / "lock")
     try:
         lock.acquire()
@@ -76,20 +72,26 @@ def noted(directory: Path) -> Witnessed | None:
         witness.close()
 
 
-def segments_of(directory: Path) -> list[Found]:
-    """The segments, oldest first."""
-    found: list[Found] = []
-    for path in segment_paths(directory):
-        reached = found[-1].header.last if found else 0
-        try:
-            recover(path)
-            with closing(SegmentReader(path, sealed=False)) as reader:
-                found.append(Found(reader.header(), ""))
-        except (sqlite3.Error, LogCorrupt, UnicodeDecodeError) as error:
-            reason = error.reason if isinstance(error, LogCorrupt) else str(error)
-            guess = Header(path, int(path.stem), "", Offset(reached + 1), Offset(reached), size_on_disk(path))
-            found.append(Found(guess, reason))
-    return found
+def _require_access(directory: Path, paths: Sequence[Path]) -> None:
+    """What one may not read is not damaged. SQLite writes beside a file even to read what a killed process left."""
+    for path, mode in ((directory, os.W_OK | os.X_OK), *((each, os.R_OK) for each in paths)):
+        if not os.access(path, mode):
+            raise LogUnavailable(f"{path}: no right to use it; be the user that the log belongs to", maybe_stored=False)
+
+
+def segments_of(directory: Path) -> list[Header]:
+    """The segments, oldest first; see `headers`. Raises LogFull, LogUnavailable."""
+    headers = read_headers(segment_paths(directory), _recovered)
+    newest, note = headers[-1], noted(directory)
+    if newest.fault and note is not None and note.head > newest.last:
+        headers[-1] = newest._replace(last=Offset(note.head))
+    return headers
+
+
+def _recovered(path: Path) -> Header:
+    with naming(path):
+        recover(path)
+    return read_header(path, sealed=False)
 
 
 def first_of(directory: Path) -> Offset:
@@ -110,46 +112,54 @@ def size_of_all(directory: Path) -> int:
     return sum(size_on_disk(path) for path in segment_paths(directory))
 
 
-def records_of(found: Found) -> Iterator[Record | Damage]:
+def records_of(header: Header) -> Iterator[Record | Damage]:
     """Whole records of a segment and the damages between them, ascending."""
-    header = found.header
+    if header.fault and header.epoch:
+        # Of another log: its events are none of ours.
+        yield lost_with(header)
+        return
     try:
         with closing(SegmentReader(header.path, sealed=False)) as reader:
-            if not found.fault:
-                yield from examine(reader, header, 0)
-                return
-            # Its own word about where it begins and ends cannot be had: what is there is taken.
-            reached = header.last
-            for part in examine(reader, header._replace(last=_EVERYTHING), 0):
-                if isinstance(part, Record):
-                    reached = Offset(part.last)
-                    yield part
-            yield Damage(header.path, reached + 1, reached, header.size, f"its header: {found.fault}")
+            yield from _rescued(reader, header) if header.fault else examine(reader, header, 0)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        yield Damage(header.path, header.first, header.last, header.size, str(error))
+        yield lost_with(header._replace(fault=header.fault or str(error)))
+
+
+def _rescued(reader: SegmentReader, header: Header) -> Iterator[Record | Damage]:
+    """What is there, though the segment's own word about where it begins and ends cannot be had."""
+    is_known = header.last >= header.first
+    reached, lost = Offset(header.first - 1), 0
+    for part in examine(reader, header if is_known else header._replace(last=_EVERYTHING), 0):
+        if isinstance(part, Record):
+            reached = Offset(part.last)
+            yield part
+        elif is_known:
+            lost += part.events
+            yield part if part.bytes else part._replace(reason=header.fault)
+    if not lost:
+        yield Damage(header.path, reached + 1, reached, header.size, header.fault)
 
 
 def check(directory: Path, progress: Progress = lambda _: None) -> Summary:
     """Look at every record of a log that is `owned`."""
-    found, note = segments_of(directory), noted(directory)
+    headers, note = segments_of(directory), noted(directory)
     damages: list[Damage] = []
     records = events = 0
-    reached: Header | None = None
-    for one in found:
-        damages += _hole_before(one.header, reached, found[-1].header.epoch)
+    newest, reached = headers[-1], None
+    for header in headers:
+        damages += _hole_before(header, reached, newest.epoch)
         seen = 0
-        for part in records_of(one):
+        for part in records_of(header):
             if isinstance(part, Damage):
                 damages.append(part)
             else:
                 records, events, seen = records + 1, events + part.n, seen + size_of(part)
                 progress(size_of(part))
-        progress(max(0, one.header.size - seen))
-        reached = one.header
-    newest = found[-1].header
+        progress(max(0, header.size - seen))
+        reached = header
     damages += _lost_end(newest, note)
-    size = sum(one.header.size for one in found)
-    return Summary(newest.epoch, found[0].header.first, newest.last, len(found), records, events, size, damages)
+    size = sum(header.size for header in headers)
+    return Summary(newest.epoch, headers[0].first, newest.last, len(headers), records, events, size, damages)
 
 
 def _hole_before(header: Header, before: Header | None, epoch: str) -> list[Damage]:

@@ -8,8 +8,8 @@ import sqlite3
 from pathlib import Path
 
 from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError, LogFull, LogUnavailable
+from hxp_enterprise_llm.runtime.files import FULL
 
-_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN}
 """Nothing was written then: a file that cannot be opened, for want of descriptors say, is tried again later."""
@@ -21,9 +21,10 @@ _PROBE_BYTES = 64 * 1024
 def explain(error: sqlite3.Error | OSError, path: Path) -> LogError:
     """The log's error for one that was met while the file at `path` was written."""
     if isinstance(error, OSError):
-        if error.errno in _FULL_ERRNO:
-            return LogFull(f"{path}: {error.strerror}")
-        return LogUnavailable(f"{path}: {error.strerror}", maybe_stored=error.errno not in _NO_DESCRIPTOR)
+        where = error.filename or path
+        if error.errno in FULL:
+            return LogFull(f"{where}: {error.strerror}")
+        return LogUnavailable(f"{where}: {error.strerror}", maybe_stored=error.errno not in _NO_DESCRIPTOR)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     primary = code & 0xFF
     if primary in _CORRUPT:
@@ -56,5 +57,5 @@ def _why_full(path: Path) -> str:
             os.close(handle)
             probe.unlink()
     except OSError as error:
-        return os.strerror(error.errno) if error.errno in _FULL_ERRNO else ""
+        return os.strerror(error.errno) if error.errno in FULL else ""
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
+import math
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,11 @@ from zlib import crc32
 
 from hxp_enterprise_llm.event.log.model import LogLocked, LogUnavailable
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.runtime.files import FULL, leave_to_owner, sync
+from hxp_enterprise_llm.runtime.ownership import FileLock, Owned
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MOST_OFFSET = 2**53 - 1
+_FILL_BYTES = 1024 * 1024
 
 
 def prepare_directory(path: Path) -> None:
@@ -25,15 +28,6 @@ def prepare_directory(path: Path) -> None:
         raise LogUnavailable(reason, maybe_stored=False) from error
 
 
-def sync_directory(path: Path) -> None:
-    """Make new, renamed and unlinked names of a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def forget_cached(path: Path) -> None:
     """Let the next read of a file that nobody writes come from the disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -43,35 +37,49 @@ def forget_cached(path: Path) -> None:
         os.close(handle)
 
 
+def fill_ahead(path: Path, size: int) -> None:
+    """Give a file so many bytes, zeros behind what it has, durably; without room it stays as it is. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        there = os.fstat(handle).st_size
+        try:
+            for start in range(there, size, _FILL_BYTES):
+                os.pwrite(handle, bytes(min(_FILL_BYTES, size - start)), start)
+        except OSError as error:
+            os.ftruncate(handle, there)
+            if error.errno not in FULL:
+                raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def free_bytes(path: Path) -> float:
+    """What the service may still write to the file system of a path; NaN when it does not say."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return math.nan
+    return float(found.f_bavail * found.f_frsize)
+
+
 def _open(path: Path, flags: int) -> int:
-    return os.open(path, flags | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    is_new = not path.exists()
+    handle = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if is_new:
+        leave_to_owner(path)
+    return handle
 
 
-class DirectoryLock:
-    """Exclusive ownership of a directory for the life of a process, by flock: it ends with the process, however."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._handle: int | None = None
+class DirectoryLock(FileLock):
+    """Exclusive ownership of the directory in which the lock's file is."""
 
     def acquire(self) -> None:
         """Raises LogLocked with the owner's process id."""
-        handle = _open(self._path, os.O_CREAT)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-            os.close(handle)
-            raise LogLocked(str(self._path.parent), f"process {owner or '(unknown)'}") from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._handle = handle
-
-    def release(self) -> None:
-        """Let others own the directory."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+            super().acquire()
+        except Owned as owned:
+            raise LogLocked(str(owned.path.parent), owned.owner) from None
 
 
 class Witnessed(NamedTuple):
@@ -101,7 +109,7 @@ class HeadWitness:
         if self._former.exists() and not self.path.exists():
             # Where the first release had it.
             self._former.rename(self.path)
-            sync_directory(self.path.parent)
+            sync(self.path.parent)
         self._handle = _open(self.path, os.O_CREAT)
         self._inode = os.fstat(self._handle).st_ino
         return _witnessed(os.pread(self._handle, 256, 0), self._inode)
@@ -128,7 +136,7 @@ class HeadWitness:
         """Make the note durable, and the file's name when it may be `new`. Raises OSError."""
         os.fdatasync(self._handle)
         if new:
-            sync_directory(self.path.parent)
+            sync(self.path.parent)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -163,7 +171,7 @@ class Reserve:
             os.posix_fallocate(handle, 0, self.size)
         except OSError as error:
             self.release()
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 return False
             raise
         finally:
@@ -179,18 +187,22 @@ def request_trim(directory: Path, up_to: int) -> Path:
     """Ask the owner of a log to trim it, by a file; who may write there, may ask. It goes when the trim is done."""
     request = directory / "trim"
     new = request.with_suffix(".asked")
-    new.write_text(f"{up_to}\n")
+    new.write_text(f"{min(up_to, _MOST_OFFSET)}\n")
+    leave_to_owner(new)
     new.rename(request)
     return request
 
 
 def trim_request(directory: Path) -> Offset | None:
-    """Up to where the owner is asked to trim, if it is. What is no number is no request."""
-    try:
-        text = (directory / "trim").read_text("ascii", "replace").strip()
-    except FileNotFoundError:
+    """Up to where the owner is asked to trim, if it is. What is no number, or cannot be read, asks for nothing."""
+    request = directory / "trim"
+    if not request.is_file():
         return None
-    return Offset(int(text)) if text.isdecimal() else Offset(0)
+    try:
+        text = request.read_bytes()[:32].decode("ascii", "replace").strip()
+    except OSError:
+        return Offset(0)
+    return Offset(int(text)) if text.isdecimal() and len(text) <= len(str(_MOST_OFFSET)) else Offset(0)
 
 
 def trim_done(directory: Path) -> None:

@@ -32,7 +32,7 @@ from hxp_enterprise_llm.event.log.model import (
 from hxp_enterprise_llm.event.log.sqlite.committer import Committer
 from hxp_enterprise_llm.event.log.sqlite.errors import is_fatal
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage
-from hxp_enterprise_llm.event.log.sqlite.files import trim_done, trim_request
+from hxp_enterprise_llm.event.log.sqlite.files import free_bytes, trim_done, trim_request
 from hxp_enterprise_llm.event.log.sqlite.queue import AppendQueue, Waiting
 from hxp_enterprise_llm.event.log.sqlite.scrubber import STEP_BYTES, Findings, Scrubber
 from hxp_enterprise_llm.event.log.sqlite.store import Committed, Sizes, Store, View
@@ -113,6 +113,7 @@ class SqliteLog:
             raise
         self._committer = Committer(self._store, writer, AppendQueue(self._limits), self._state)
         self._state.opened(view)
+        self._state.watch_disk(self._directory)
         self._is_open = True
         log.info("log.opened", directory=str(self._directory), **view.bounds._asdict())
         return view.bounds
@@ -238,6 +239,10 @@ class SqliteLog:
         """Epoch, first and head."""
         return self.bounds_nowait()
 
+    def head_nowait(self) -> Offset:
+        """The head after the last commit; BEGINNING before the log was opened."""
+        return self._state.view.bounds.head
+
     def bounds_nowait(self) -> Bounds:
         """The same at once."""
         self._require_open()
@@ -298,6 +303,11 @@ class _State:
         self._fatal = None
         self._findings.opened(view.doubt)
         self.changed(view)
+        self._findings.add(view.unreadable)
+
+    def watch_disk(self, directory: Path) -> None:
+        """Tell how much is free, whenever somebody asks."""
+        self._metrics.disk_free.set_function(lambda: free_bytes(directory))
 
     def committed(self, committed: Committed) -> None:
         """Take over what was stored, and wake those who wait for it."""

@@ -6,21 +6,23 @@ may have given out, so that readers learn of it and no offset means two events.
 
 from __future__ import annotations
 
-import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hxp_enterprise_llm.event.log.model import LogUnavailable
+from hxp_enterprise_llm.event.log.model import LogError, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.log.packing import Record
 from hxp_enterprise_llm.event.log.sqlite import directory as log_directory
 from hxp_enterprise_llm.event.log.sqlite import segment
-from hxp_enterprise_llm.event.log.sqlite.directory import Found, Progress, Summary
+from hxp_enterprise_llm.event.log.sqlite.directory import Progress, Summary
+from hxp_enterprise_llm.event.log.sqlite.errors import explain
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage, size_of
-from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness, sync_directory
-from hxp_enterprise_llm.event.log.sqlite.segment import SegmentWriter
+from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness
+from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentWriter
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.runtime.files import leave_to_owner, sync
 
 _COMMIT_BYTES = 8 * 1024 * 1024
 
@@ -38,31 +40,45 @@ class Repaired(NamedTuple):
 def repair(
     directory: Path, before: Summary, stamp: str, new_epoch: Callable[[], str], progress: Progress = lambda _: None
 ) -> Repaired:
-    """Put a log of what is whole in the place of a damaged one that is `owned`. Raises LogUnavailable, OSError."""
+    """Put a log of what is whole in the place of a damaged one that is `owned`.
+
+    Raises LogFull, LogUnavailable: then all is as it was.
+    """
     new = directory.with_name(f"{directory.name}.new-{stamp}")
     original = directory.with_name(f"{directory.name}.damaged-{stamp}")
     if original.exists():
         raise LogUnavailable(f"{original} is there already", maybe_stored=False)
     new.mkdir(mode=0o700)
     try:
+        leave_to_owner(new)
         return _salvaged(directory, new, original, before, new_epoch(), progress)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        raise
+        if not isinstance(error, sqlite3.Error | OSError):
+            raise
+        raise _explained(error, new, before.bytes) from error
+
+
+def _explained(error: sqlite3.Error | OSError, new: Path, size: int) -> LogError:
+    """What hindered a repair."""
+    found = explain(error, new)
+    if not isinstance(found, LogFull):
+        return found
+    return LogFull(f"a repair writes up to {size:,} bytes to {new} before it takes away anything: make room for them")
 
 
 def _salvaged(directory: Path, new: Path, original: Path, before: Summary, epoch: str, progress: Progress) -> Repaired:
     note = log_directory.noted(directory)
     salvage = _Salvage(new)
-    for found in log_directory.segments_of(directory):
-        salvage.take(found, progress)
+    for header in log_directory.segments_of(directory):
+        salvage.take(header, progress)
     reached = max(before.head, salvage.reached, note.head if note else 0, *(damage.last for damage in before.damages))
     salvage.begin(epoch, Offset(reached + 1))
     salvage.finish()
-    sync_directory(new)
+    sync(new)
     directory.rename(original)
     new.rename(directory)
-    sync_directory(directory.parent)
+    sync(directory.parent)
     _note(directory, epoch, reached)
     return Repaired(before, salvage.events, epoch, original)
 
@@ -88,11 +104,12 @@ class _Salvage:
         self.reached = 0
         self.events = 0
 
-    def take(self, found: Found, progress: Progress) -> None:
+    def take(self, header: Header, progress: Progress) -> None:
         """Take over what is whole of a segment; a new one begins behind each hole."""
-        self._epoch = found.header.epoch or self._epoch
+        if not header.fault:
+            self._epoch = header.epoch
         self.finish()
-        for group in _groups(log_directory.records_of(found)):
+        for group in _groups(log_directory.records_of(header)):
             first = group[0].last - group[0].n + 1
             if self._writer is None or first != self.reached + 1:
                 self.begin(self._epoch, Offset(first))
@@ -114,7 +131,7 @@ class _Salvage:
         """Seal the segment that is written."""
         if self._writer is not None:
             self._writer.seal()
-            _sync(self._writer.path)
+            sync(self._writer.path)
             self._writer = None
 
 
@@ -132,11 +149,3 @@ def _groups(parts: Iterable[Record | Damage]) -> Iterator[list[Record]]:
             size += size_of(part)
     if group:
         yield group
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

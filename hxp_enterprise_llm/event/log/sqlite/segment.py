@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,9 @@ from urllib.parse import quote
 from hxp_enterprise_llm.event.log.chunks import Chunk
 from hxp_enterprise_llm.event.log.model import LogCorrupt, LogUnavailable
 from hxp_enterprise_llm.event.log.packing import Damaged, Record, unpack
+from hxp_enterprise_llm.event.log.sqlite.files import fill_ahead
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.runtime.files import leave_to_owner
 
 APPLICATION_ID = 0x48585045
 FORMAT = 1
@@ -32,7 +35,8 @@ _TABLES = [
 ]
 _COLUMNS = "last_offset, n, at, types, identities, body, crc"
 _INSERT = f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-
+_PAGE_BYTES, _FRAME_BYTES = 4096, 24
+"""Of SQLite as it comes: a page, and what stands before it in the write-ahead log."""
 
 _COLUMN_TYPES = (int, int, float, bytes, bytes, bytes, int)
 
@@ -58,6 +62,8 @@ class Header(NamedTuple):
     """Offset of its last event; first - 1 while it is empty."""
     size: int
     """Bytes on disk."""
+    fault: str = ""
+    """Why nothing of it is read; then its place is what its neighbours leave it, and its epoch, if empty, not known."""
 
 
 def segment_paths(directory: Path) -> list[Path]:
@@ -73,6 +79,11 @@ def size_on_disk(path: Path) -> int:
 def wal_of(path: Path) -> Path:
     """The write-ahead log of a segment."""
     return path.with_name(path.name + "-wal")
+
+
+def wal_bytes(content: int) -> int:
+    """What a commit of so many bytes takes in the write-ahead log, about: their pages, and those above them."""
+    return (content // _PAGE_BYTES + 2) * (_PAGE_BYTES + _FRAME_BYTES)
 
 
 def journal_of(path: Path) -> Path:
@@ -99,13 +110,17 @@ def create(path: Path, epoch: str, first: Offset) -> None:
     connection = sqlite3.connect(new, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous=FULL")
+        # One transaction: each is five syncs, and whoever appends waits for them.
+        connection.execute("BEGIN")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={FORMAT}")
         for table in _TABLES:
             connection.execute(table)
         connection.execute("INSERT INTO segment VALUES (?, ?)", (epoch, first))
+        connection.execute("COMMIT")
     finally:
         connection.close()
+    leave_to_owner(new)
     new.rename(path)
 
 
@@ -123,7 +138,12 @@ class SegmentWriter:
     a commit on another.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ahead: int = 0) -> None:
+        """`ahead`: the bytes that the write-ahead log has from the beginning.
+
+        A commit that makes the file longer waits for the journal of the file system as well, several times as long as
+        one that writes over what is there.
+        """
         self.path = path
         # Not bound to a thread: the calls come one at a time, from whichever thread of the executor is free.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -132,7 +152,14 @@ class SegmentWriter:
             self._set("synchronous", 2)
             self._set("wal_autocheckpoint", 0)
             self._execute("PRAGMA cell_size_check=ON")
+            if not os.access(path, os.W_OK):
+                # SQLite would open it for reading alone, and only the first append would tell.
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
             self._inode = path.stat().st_ino
+            if ahead:
+                # SQLite makes the file when it reads, and takes the first bytes that are no frame for its end.
+                self._execute("SELECT count(*) FROM segment")
+                fill_ahead(wal_of(path), ahead)
         except BaseException:
             # One that is left to be closed some day would take the write-ahead log of the file's next writer along.
             self.close()

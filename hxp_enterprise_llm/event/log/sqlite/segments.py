@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from hxp_enterprise_llm.event.log.model import Bounds, Gone, LogClosed, LogCorru
 from hxp_enterprise_llm.event.log.packing import Record
 from hxp_enterprise_llm.event.log.sqlite import segment
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage, examine, size_of
-from hxp_enterprise_llm.event.log.sqlite.files import Witnessed, forget_cached, sync_directory
+from hxp_enterprise_llm.event.log.sqlite.files import Witnessed, forget_cached
+from hxp_enterprise_llm.event.log.sqlite.headers import lost_with, naming, read_header, read_headers, unreadable
 from hxp_enterprise_llm.event.log.sqlite.segment import Header, SegmentReader, SegmentWriter
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.runtime.files import sync
 
 _OPEN_READERS = 4
 
@@ -23,8 +26,12 @@ _OPEN_READERS = 4
 class Segments:
     """Files `NNNN.db` in a directory. Written by one thread; read by another under `reading`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ahead: int) -> None:
+        """`ahead`: bytes that the write-ahead log of the one that is written has from the beginning."""
         self.directory = directory
+        self._ahead = ahead
+        self.wal_bytes = 0
+        """Bytes of the write-ahead log that are to be moved into the file, about."""
         # Guards the list of segments and the readers: a segment is sealed or unlinked only while nobody reads.
         self._guard = threading.Lock()
         self._sealed: list[Header] = []
@@ -66,6 +73,11 @@ class Segments:
         return self._active.size
 
     @property
+    def unreadable(self) -> list[Damage]:
+        """The segments of which nothing is read."""
+        return [lost_with(header) for header in self._sealed if header.fault]
+
+    @property
     def size(self) -> int:
         """Bytes of all segments, about."""
         return self._active.size + sum(header.size for header in self._sealed)
@@ -78,7 +90,7 @@ class Segments:
     def open(self, witnessed: Witnessed | None, new_epoch: Callable[[], str]) -> str:
         """Find or create the segments; answers why the epoch is a new one, empty when it is not.
 
-        Raises LogCorrupt, sqlite3.Error, OSError.
+        Raises LogCorrupt, LogFull, LogUnavailable, sqlite3.Error, OSError.
         """
         for leftover in self.directory.glob("*.new*"):
             leftover.unlink()
@@ -89,22 +101,19 @@ class Segments:
             return f"its segments are gone, it had reached offset {reached}" if reached else ""
         for path in paths[:-1]:
             _finish_sealing(path)
-        segment.recover(paths[-1])
-        headers = [self._header(path, sealed=path != paths[-1]) for path in paths]
+        with naming(paths[-1]):
+            segment.recover(paths[-1])
+        headers = read_headers(paths, lambda path: read_header(path, sealed=path != paths[-1]))
         self._sealed, self._active = headers[:-1], headers[-1]
+        if self._active.fault:
+            raise unreadable(self._active)
         doubt = _contradiction(headers) or _lost_tail(self._active, witnessed)
-        self._write_to(self._active.path)
-        if doubt:
-            reached = max(self.head, witnessed.head if witnessed else 0)
-            self.roll(new_epoch(), Offset(reached + 1))
+        with naming(self._active.path):
+            self._write_to(self._active.path)
+            if doubt:
+                reached = max(self.head, witnessed.head if witnessed else 0)
+                self.roll(new_epoch(), Offset(reached + 1))
         return doubt
-
-    def _header(self, path: Path, *, sealed: bool) -> Header:
-        reader = SegmentReader(path, sealed=sealed)
-        try:
-            return reader.header()
-        finally:
-            reader.close()
 
     def _begin(self, number: int, epoch: str, first: Offset) -> None:
         self._active = self._create(number, epoch, first)
@@ -113,19 +122,20 @@ class Segments:
     def _create(self, number: int, epoch: str, first: Offset) -> Header:
         path = self.directory / f"{number:04}.db"
         segment.create(path, epoch, first)
-        sync_directory(self.directory)
+        sync(self.directory)
         return Header(path, number, epoch, first, Offset(first - 1), segment.size_on_disk(path))
 
     def _write_to(self, path: Path) -> None:
-        self._writer = SegmentWriter(path)
+        self.wal_bytes = segment.size_on_disk(path) - path.stat().st_size
+        self._writer = SegmentWriter(path, ahead=self._ahead)
         self._has_writer = True
 
-    def insert(self, records: Sequence[Record]) -> int:
-        """Commit records to the active segment; answers their bytes. Raises sqlite3.Error, OSError."""
+    def insert(self, records: Sequence[Record]) -> None:
+        """Commit records to the active segment. Raises sqlite3.Error, OSError."""
         self._writer.insert(records)
         size = sum(len(record.body) + len(record.types) + len(record.identities) for record in records)
+        self.wal_bytes += segment.wal_bytes(size)
         self._active = self._active._replace(last=Offset(records[-1].last), size=self._active.size + size)
-        return size
 
     def require_in_place(self) -> None:
         """Raises OSError when the file that is written was moved away."""
@@ -134,6 +144,7 @@ class Segments:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. Raises sqlite3.Error."""
         self._writer.checkpoint()
+        self.wal_bytes = 0
 
     def roll(self, epoch: str, first: Offset) -> None:
         """Seal the active segment and begin the next. Raises sqlite3.Error, OSError: then nothing has changed."""
@@ -141,7 +152,7 @@ class Segments:
         old_writer.checkpoint()
         new = self._create(old.number + 1, epoch, first)
         try:
-            writer = SegmentWriter(new.path)
+            writer = SegmentWriter(new.path, ahead=self._ahead)
         except BaseException:
             segment.remove(new.path)
             raise
@@ -155,7 +166,7 @@ class Segments:
                 segment.remove(new.path)
                 raise
             self._sealed.append(old._replace(size=segment.size_on_disk(old.path)))
-            self._active, self._writer = new, writer
+            self._active, self._writer, self.wal_bytes = new, writer, 0
 
     def drop_oldest(self, up_to: Offset) -> Header | None:
         """Unlink the oldest sealed segment if it ends at or below an offset. Raises OSError."""
@@ -165,7 +176,7 @@ class Segments:
             dropped = self._sealed.pop(0)
             self._forget_reader(dropped.path)
             segment.remove(dropped.path)
-        sync_directory(self.directory)
+        sync(self.directory)
         return dropped
 
     def _forget_reader(self, path: Path) -> None:
@@ -175,12 +186,15 @@ class Segments:
     def records_newest_first(self) -> Iterator[tuple[Path, Record]]:
         """All records, backwards, with the file that each lies in. Only while nobody else reads."""
         for header in reversed([*self._sealed, self._active]):
+            if header.fault:
+                raise unreadable(header)
             above = header.last
-            for record in self._reader(header).newest_first():
-                if record.last != above:
-                    raise _missing(header.path, record.last + 1, above)
-                yield header.path, record
-                above = Offset(record.last - record.n)
+            with naming(header.path):
+                for record in self._reader(header).newest_first():
+                    if record.last != above:
+                        raise _missing(header.path, record.last + 1, above)
+                    yield header.path, record
+                    above = Offset(record.last - record.n)
             if above >= header.first:
                 raise _missing(header.path, header.first, above)
 
@@ -197,6 +211,8 @@ class Segments:
         return after, 0, []
 
     def _scrub(self, header: Header, after: Offset, max_bytes: int) -> tuple[Offset, int, list[Damage]]:
+        if header.fault:
+            return header.last, 0, [lost_with(header)]
         if not header.path.exists():
             return header.last, 0, [Damage(header.path, header.first, header.last, header.size, "the file is gone")]
         if after < header.first and header.path != self._active.path:
@@ -230,7 +246,10 @@ class Segments:
             raise Gone(bounds, after)
         for header in (*self._sealed, self._active):
             if header.last > after:
-                yield from _unbroken(header, after, up_to, self._reader(header).chunks(after, up_to))
+                if header.fault:
+                    raise unreadable(header)
+                with naming(header.path):
+                    yield from _unbroken(header, after, up_to, self._reader(header).chunks(after, up_to))
 
     def _reader(self, header: Header) -> SegmentReader:
         if header.path not in self._readers:
@@ -269,10 +288,9 @@ def _missing(path: Path, first: int, last: int) -> LogCorrupt:
 def _without_unfinished_roll(paths: list[Path]) -> list[Path]:
     """Undo a roll that was cut short: its new segment is empty and the one before is not sealed."""
     if len(paths) > 1 and _is_unsealed(paths[-2]):
-        segment.recover(paths[-1])
-        reader = SegmentReader(paths[-1], sealed=False)
-        header = reader.header()
-        reader.close()
+        with naming(paths[-1]):
+            segment.recover(paths[-1])
+        header = read_header(paths[-1], sealed=False)
         if header.last < header.first:
             segment.remove(paths[-1])
             return paths[:-1]
@@ -284,8 +302,10 @@ def _is_unsealed(path: Path) -> bool:
 
 
 def _finish_sealing(path: Path) -> None:
-    if _is_unsealed(path):
-        SegmentWriter(path).seal()
+    # One that is damaged is found to be so by its header.
+    with suppress(LogCorrupt), naming(path):
+        if _is_unsealed(path):
+            SegmentWriter(path).seal()
 
 
 def _contradiction(headers: Sequence[Header]) -> str:

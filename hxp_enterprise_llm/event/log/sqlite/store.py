@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from hxp_enterprise_llm.event.log.chunks import Chunk, scan
-from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, LogCorrupt, LogError, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, LogError, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.log.numbering import Numbered, number
 from hxp_enterprise_llm.event.log.packing import Damaged, identities_of, pack, split
 from hxp_enterprise_llm.event.log.sqlite.errors import explain, is_fatal
@@ -26,7 +26,10 @@ from hxp_enterprise_llm.runtime.clock import Clock
 
 log = structlog.get_logger("log")
 
-_CHECKPOINT_BYTES = 4 * 1024 * 1024
+_CHECKPOINT_BYTES = 8 * 1024 * 1024
+"""In use; then the write-ahead log is moved into its segment and written from its beginning again."""
+_WAL_SHARE = 8
+"""Of a small segment, the write-ahead log has this part from the beginning."""
 _SPACE_CHECK_SECONDS = 1.0
 _LEAST_SEGMENT_BYTES = 256 * 1024
 
@@ -50,6 +53,8 @@ class View(NamedTuple):
     """Why nothing can be stored now; empty when it can."""
     doubt: str = ""
     """Why the log was opened under a new epoch; empty when it was not."""
+    unreadable: Sequence[Damage] = ()
+    """Whole segments that cannot be read; told once, when the log is opened."""
 
 
 class Committed(NamedTuple):
@@ -74,14 +79,13 @@ class Store:
         self._lock = DirectoryLock(directory / "lock")
         self._witness = HeadWitness(directory)
         self._reserve = Reserve(directory / "reserve", sizes.reserve)
-        self._segments = Segments(directory)
+        self._segments = Segments(directory, min(_CHECKPOINT_BYTES, self._segment_bytes // _WAL_SHARE))
         # An injected executor may have several threads.
         self._writing = threading.Lock()
         self._full = ""
         self._doubt = ""
         self._space_checked = 0.0
         self._last_at = 0.0
-        self._since_checkpoint = 0
 
     def open(self) -> View:
         """Open or create the log. Raises LogLocked, LogCorrupt, LogFull, LogUnavailable."""
@@ -89,19 +93,13 @@ class Store:
         self._lock.acquire()
         try:
             self._open_files()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, LogError) as error:
             self.close()
             raise self._why_not_opened(error) from error
-        except UnicodeDecodeError as error:
-            self.close()
-            raise LogCorrupt(str(self.directory), "the header of a segment is damaged") from error
-        except LogError:
-            self.close()
-            raise
-        return self.view()
+        return self.view()._replace(unreadable=self._segments.unreadable)
 
-    def _why_not_opened(self, error: sqlite3.Error | OSError) -> LogError:
-        failure = explain(error, self.directory / "0001.db")
+    def _why_not_opened(self, error: sqlite3.Error | OSError | LogError) -> LogError:
+        failure = error if isinstance(error, LogError) else explain(error, self.directory / "reserve")
         if isinstance(failure, LogFull):
             # SQLite needs some room even to open a file: the next try finds it.
             self._reserve.release()
@@ -130,13 +128,15 @@ class Store:
         for path, record in self._segments.records_newest_first():
             self._last_at = max(self._last_at, record.at)
             # The newest record is always looked at: the head is what it says.
-            if entries and (found >= self._window.max_events or record.at <= oldest):
+            if entries and record.at <= oldest:
                 break
             try:
                 entries.append((*identities_of(record), record.at))
             except Damaged as error:
                 raise damage(path, record, error) from error
             found += record.n
+            if found >= self._window.max_events:
+                break
         for keys, offsets, at in reversed(entries):
             self._window.add(keys, [Offset(offset) for offset in offsets], at)
 
@@ -160,7 +160,7 @@ class Store:
         fresh, identities = numbered.fresh, numbered.identities
         ranges = list(split(fresh.raws))
         records = [pack(fresh[start:end], identities[start:end], at) for start, end in ranges]
-        self._since_checkpoint += self._segments.insert(records)
+        self._segments.insert(records)
         self._note_commit()
         chunks = []
         for (start, end), record in zip(ranges, records, strict=True):
@@ -186,13 +186,16 @@ class Store:
     @property
     def maintenance_due(self) -> bool:
         """Whether `maintain` has something to do."""
-        return self._roll_due or self._drop_due or self._since_checkpoint >= _CHECKPOINT_BYTES
+        return self._roll_due or self._drop_due or self._segments.wal_bytes >= _CHECKPOINT_BYTES
 
     @property
     def _roll_due(self) -> bool:
+        return self._segments.active_size >= self._segment_bytes
+
+    @property
+    def _segment_bytes(self) -> int:
         # The budget is kept by dropping whole segments, so several must fit into it.
-        limit = max(min(self.sizes.segment, self.sizes.budget // 4), _LEAST_SEGMENT_BYTES)
-        return self._segments.active_size >= limit
+        return max(min(self.sizes.segment, self.sizes.budget // 4), _LEAST_SEGMENT_BYTES)
 
     @property
     def _drop_due(self) -> bool:
@@ -202,7 +205,7 @@ class Store:
         """Do the next piece of upkeep, small enough that an append can wait for it. Raises LogFull, LogUnavailable."""
         with self._writing:
             self._require_writable()
-            if not (self._roll_due or self._drop_due) and self._since_checkpoint:
+            if not (self._roll_due or self._drop_due) and self._segments.wal_bytes:
                 self._guarded(self._checkpoint)
             # Both at once: where every commit fills a segment, the oldest would else never be dropped.
             if self._drop_due:
@@ -214,12 +217,10 @@ class Store:
     def _checkpoint(self) -> None:
         self._segments.checkpoint()
         self._witness.sync()
-        self._since_checkpoint = 0
 
     def _roll(self) -> None:
         self._segments.roll(self._segments.epoch, Offset(self._segments.head + 1))
         self._witness.sync()
-        self._since_checkpoint = 0
         log.info("segment.opened", path=str(self._segments.active_path), first=self._segments.head + 1)
 
     def _drop_oldest(self, up_to: Offset) -> bool:

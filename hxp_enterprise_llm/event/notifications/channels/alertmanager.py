@@ -13,6 +13,7 @@ from aiohttp import encode_basic_auth
 from hxp_enterprise_llm.event.notifications.channels.http import post
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.channels.payload import alerts_of, posted_alert
+from hxp_enterprise_llm.event.notifications.links import linked_alert
 from hxp_enterprise_llm.event.notifications.model import Alert, Delivery, Kept
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.telemetry.redaction import Redactor
@@ -37,15 +38,16 @@ class AlertmanagerChannel:
         interval_seconds: float = 0.0,
         username: str = "",
         password: Secret | None = None,
+        page_url: str = "",
     ) -> None:
         """`time`: wall-clock seconds; `resend_seconds`: how often it is told of what fires.
 
-        `interval_seconds`: between two evaluations of the rules.
+        `interval_seconds`: between two evaluations of the rules; `page_url`: where people find this service.
         """
         self._urls, self._time, self._egress = tuple(url.rstrip("/") for url in urls), time, egress
         self._resend_seconds = resend_seconds
         self._life = _LIVES * max(interval_seconds, resend_seconds)
-        self._username, self._password = username, password
+        self._username, self._password, self._page_url = username, password, page_url
         self._redact = Redactor()
         if password is not None:
             self._redact.hide(password.reveal())
@@ -112,7 +114,9 @@ class AlertmanagerChannel:
         if target not in self._urls:
             raise Dead(f"the Alertmanager {target} is configured no longer", failure="other")
         ends_at = self._time() + self._life
-        body = msgspec.json.encode([posted_alert(alert, ends_at, test) for alert in alerts])
+        # What is told again was linked by the configuration of another day.
+        linked = (linked_alert(alert, self._page_url) for alert in alerts)
+        body = msgspec.json.encode([posted_alert(alert, ends_at, test) for alert in linked])
         headers = {"Content-Type": "application/json", "User-Agent": "citadel"}
         if self._username and self._password is not None:
             headers["Authorization"] = encode_basic_auth(self._username, self._password.reveal(), "utf-8")

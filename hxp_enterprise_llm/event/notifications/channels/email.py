@@ -129,6 +129,8 @@ def _failure(error: Exception) -> Retry | Dead:
         return Retry(f"the mail server does not offer STARTTLS; {hint}", after=BLOCKED_SECONDS)
     if type(error) is aiosmtplib.SMTPException or isinstance(error, aiosmtplib.SMTPNotSupported):
         return Retry(f"the mail server lacks what is needed: {error}", after=BLOCKED_SECONDS)
+    if isinstance(error, aiosmtplib.SMTPServerDisconnected | ConnectionResetError):
+        return Retry(f"the mail server broke off the connection: {_brief(error)}")
     return Retry(f"the mail server cannot be reached: {_brief(error)}")
 
 

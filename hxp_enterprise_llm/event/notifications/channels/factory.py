@@ -13,7 +13,6 @@ from hxp_enterprise_llm.event.notifications.channels.alertmanager import Alertma
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
 from hxp_enterprise_llm.event.notifications.channels.http import checked_url
 from hxp_enterprise_llm.event.notifications.channels.model import Channel, ChannelFactory, ChannelFault, Plain, Secret
-from hxp_enterprise_llm.event.notifications.channels.slack import SlackChannel
 from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.channels.webhook import Endpoint, WebhookChannel
 from hxp_enterprise_llm.event.notifications.channels.wording import Wording, plainly
@@ -51,16 +50,24 @@ def channel_factory(
         if "slack" in wanted:
             token = read(config.slack.token_file, "slack-bot-token")
             webhook = read(config.slack.webhook_url_file, "slack-webhook-url")
-            channels.append(SlackChannel(config.slack, token, webhook, egress, wording))
+            channels.append(_slack(config, token, webhook, egress, wording))
         if "webhook" in wanted:
             endpoints = [_endpoint(index, each, read) for index, each in enumerate(config.webhook.endpoints)]
-            external = config.webhook.external_url
-            channels.append(WebhookChannel(endpoints, time=time, egress=egress, external_url=external))
+            channels.append(WebhookChannel(endpoints, time=time, egress=egress, page_url=config.page_url))
         if "alertmanager" in wanted:
-            channels.append(_alertmanager(config.alertmanager, read, time, egress))
+            channels.append(_alertmanager(config.alertmanager, read, time, egress, config.page_url))
         return channels
 
     return make
+
+
+def _slack(
+    config: NotificationsConfig, token: Secret | None, webhook: Secret | None, egress: Egress, wording: Wording
+) -> Channel:
+    # Only now: Slack's library takes time at each start, and most have no use for it.
+    from hxp_enterprise_llm.event.notifications.channels.slack import SlackChannel
+
+    return SlackChannel(config.slack, token, webhook, egress, wording)
 
 
 def _endpoint(index: int, config: WebhookEndpoint, read: SecretReader) -> Endpoint:
@@ -75,7 +82,7 @@ def _endpoint(index: int, config: WebhookEndpoint, read: SecretReader) -> Endpoi
 
 
 def _alertmanager(
-    config: AlertmanagerConfig, read: SecretReader, time: Callable[[], float], egress: Egress
+    config: AlertmanagerConfig, read: SecretReader, time: Callable[[], float], egress: Egress, page_url: str
 ) -> AlertmanagerChannel:
     path = "real_time_notifications.alertmanager.urls"
     return AlertmanagerChannel(
@@ -85,4 +92,5 @@ def _alertmanager(
         resend_seconds=seconds(config.resend_interval),
         username=config.username,
         password=read(config.password_file, "alertmanager-password") if config.username else None,
+        page_url=page_url,
     )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, FailureClass, Retry
+from hxp_enterprise_llm.event.notifications.channels.pauses import asked_for
 from hxp_enterprise_llm.event.notifications.channels.words import one_line
 from hxp_enterprise_llm.security.egress import Egress, RedirectRefused
 
 BLOCKED_SECONDS = 300.0
 """Pause after a refusal that only the operator of either side can end."""
-_LONGEST_PAUSE = 86_400.0
 _SHOWN_BYTES = 300
 _REFUSES_US = frozenset({401, 403, 407})
 _LATER = frozenset({408, 425, 429})
@@ -33,7 +32,7 @@ async def post(egress: Egress, who: str, url: str, body: bytes, headers: Mapping
             if 200 <= answer.status < 300:
                 return
             said = one_line((await answer.content.read(_SHOWN_BYTES)).decode("utf-8", "replace"), _SHOWN_BYTES)
-            raise _failure(who, answer.status, said, answer.headers.get("Retry-After", ""))
+            raise _failure(who, answer.status, said, asked_for(answer.headers))
     except RedirectRefused:
         reason = f"{who} sends us elsewhere, and no redirect is followed: configure the address that it names"
         raise Retry(reason, after=BLOCKED_SECONDS, scope="target", failure="clientError") from None
@@ -43,24 +42,14 @@ async def post(egress: Egress, who: str, url: str, body: bytes, headers: Mapping
         raise Retry(f"{who} cannot be reached: {one_line(str(error) or type(error).__name__, 300)}") from None
 
 
-def _failure(who: str, status: int, said: str, retry_after: str) -> Retry | Dead:
+def _failure(who: str, status: int, said: str, pause: float | None) -> Retry | Dead:
     text = f"{who} says HTTP {status} {said}".strip()
     if status in _REFUSES_US:
         return Retry(text, after=BLOCKED_SECONDS, scope="target", failure="authError")
-    pause = _seconds(retry_after)
     if status in _LATER or status >= 500:
         failure: FailureClass = "rateLimited" if status == 429 else "serverError"
         return Retry(text, after=pause, scope=None if pause is None else "target", failure=failure)
     return Dead(text)
-
-
-def _seconds(text: str) -> float | None:
-    """A pause in seconds; a date, or what is none, is left to our own schedule."""
-    try:
-        pause = float(text)
-    except ValueError:
-        return None
-    return pause if math.isfinite(pause) and 0 <= pause <= _LONGEST_PAUSE else None
 
 
 def checked_url(path: str, url: str) -> str:

@@ -15,8 +15,10 @@ from hxp_enterprise_llm.event.notifications.channels.words import (
     alert_lines,
     facts,
     headline,
+    links,
     one_line,
     plain,
+    sentences,
     several_lines,
 )
 from hxp_enterprise_llm.event.notifications.model import Delivery, Notification, thread_of
@@ -70,11 +72,17 @@ def _atom(text: str) -> str:
 
 def _html(notification: Notification) -> str:
     title = escape(one_line(headline(notification), _SUBJECT_LENGTH))
-    text = escape(several_lines(notification.text)).replace("\n", "<br>")
+    text = escape(sentences(notification)).replace("\n", "<br>")
     listed = "".join(f"<li>{escape(line)}</li>" for line in alert_lines(notification))
+    leading = dict(links(notification))
     rows = "".join(
-        f'<tr><th align="left" valign="top">{label}</th><td>{escape(one_line(value, _FACT_LENGTH))}</td></tr>'
+        f'<tr><th align="left" valign="top">{label}</th><td>{_cell(value, label in leading)}</td></tr>'
         for label, value in facts(notification)
     )
     many = f"<ul>{listed}</ul>" if listed else ""
     return f"{_PHONE}<h3>{title}</h3><p>{text}</p>{many}<table>{rows}</table></body></html>\n"
+
+
+def _cell(value: str, leads: bool) -> str:
+    text = escape(one_line(value, _FACT_LENGTH))
+    return f'<a href="{escape(value)}">{text}</a>' if leads else text

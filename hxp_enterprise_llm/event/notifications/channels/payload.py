@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hxp_enterprise_llm.config.matchers import quoted
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 
@@ -33,6 +34,7 @@ def alerts_of(notification: Notification) -> tuple[Alert, ...]:
             annotations={"summary": notification.title, "description": notification.text},
             starts_at=notification.since or notification.at,
             ends_at=ends_at,
+            url=notification.url,
         ),
     )
 
@@ -65,9 +67,14 @@ def _webhook_alert(alert: Alert, test: bool) -> dict[str, Any]:
         "annotations": alert.annotations,
         "startsAt": rfc3339(alert.starts_at),
         "endsAt": rfc3339(alert.ends_at) if ended and alert.ends_at is not None else NEVER,
-        "generatorURL": alert.generator_url,
+        "generatorURL": _generator(alert),
         "fingerprint": alert.fingerprint,
     }
+
+
+def _generator(alert: Alert) -> str:
+    """Where it was made: an alert from outside says so itself."""
+    return alert.generator_url or alert.url
 
 
 def _labels(alert: Alert, test: bool) -> dict[str, str]:
@@ -83,13 +90,7 @@ def _common(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _group_key(labels: Mapping[str, str]) -> str:
-    quoted = ", ".join(f"{name}={_quoted(text)}" for name, text in sorted(labels.items()))
-    return "{}:{" + quoted + "}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    return "{}:{" + ", ".join(f"{name}={quoted(text)}" for name, text in sorted(labels.items())) + "}"
 
 
 def posted_alert(alert: Alert, ends_at: float, test: bool = False) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def posted_alert(alert: Alert, ends_at: float, test: bool = False) -> dict[str, 
         "annotations": _named(alert.annotations),
         "startsAt": rfc3339(alert.starts_at),
         "endsAt": rfc3339(end),
-        **({"generatorURL": alert.generator_url} if alert.generator_url else {}),
+        **({"generatorURL": url} if (url := _generator(alert)) else {}),
     }
 
 

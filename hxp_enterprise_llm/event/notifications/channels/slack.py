@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from hxp_enterprise_llm.config.delivery import SlackConfig
-from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, fallback_text
+from hxp_enterprise_llm.event.notifications.channels.blocks import blocks, fallback_text, links_text
 from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, Dead, Readiness, Retry, Secret
 from hxp_enterprise_llm.event.notifications.channels.slack_failures import (
     CANNOT_BE_CHANGED,
@@ -129,15 +129,16 @@ class SlackChannel:
     async def _tell(self, delivery: Delivery, worded: Worded | None, client: AsyncWebClient) -> Kept | None:
         """Change the root of the thread and answer it, else begin one; answers what the next one needs."""
         kept = delivery.kept
-        message = _message(delivery, worded)
+        message, leading = _message(delivery, worded), links_text(delivery.notification)
         if kept is not None:
             try:
                 # First the change, which may be repeated without harm.
-                await _shortened(client.chat_update, message, channel=kept["channel"], ts=kept["ts"])
+                await _shortened(client.chat_update, message, leading, channel=kept["channel"], ts=kept["ts"])
                 broadcast = delivery.notification.kind == "resolved" and delivery.notification.priority == "critical"
                 await _shortened(
                     client.chat_postMessage,
                     message | _QUIET,
+                    leading,
                     channel=kept["channel"],
                     thread_ts=kept["ts"],
                     reply_broadcast=broadcast,
@@ -148,7 +149,7 @@ class SlackChannel:
             else:
                 return kept
         answer = await _shortened(
-            client.chat_postMessage, message | _QUIET, channel=delivery.target or self._config.channel
+            client.chat_postMessage, message | _QUIET, leading, channel=delivery.target or self._config.channel
         )
         ts, channel = answer.get("ts"), answer.get("channel")
         return {"ts": ts, "channel": channel} if isinstance(ts, str) and isinstance(channel, str) else None
@@ -182,11 +183,15 @@ def _message(delivery: Delivery, worded: Worded | None) -> dict[str, Any]:
     return {"text": fallback_text(notification, worded), "blocks": blocks(notification, worded)}
 
 
-async def _shortened(call: Callable[..., Awaitable[Any]], message: dict[str, Any], **more: Any) -> Any:
-    """Make the call; when Slack finds the message too long or badly laid out, once more with its first line alone."""
+async def _shortened(call: Callable[..., Awaitable[Any]], message: dict[str, Any], leading: str, **more: Any) -> Any:
+    """Make the call; when Slack finds the message too long or badly laid out, once more with its first line alone.
+
+    `leading`: where to go from here, which stays.
+    """
     try:
         return await call(**message, **more)
     except SlackApiError as error:
         if api_error(error.response) not in TOO_MUCH:
             raise
-    return await call(**(message | {"blocks": []}), **more)
+    text = "\n".join(filter(None, (message["text"], leading)))
+    return await call(**(message | {"text": text, "blocks": []}), **more)

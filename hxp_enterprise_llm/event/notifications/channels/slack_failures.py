@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from hxp_enterprise_llm.event.notifications.channels.model import Dead, Retry
+from hxp_enterprise_llm.event.notifications.channels.pauses import asked_for
 
 BLOCKED_SECONDS = 300.0
 """Pause after a refusal that only the operator can end: a token or a URL that is not accepted."""
@@ -83,11 +83,5 @@ def webhook_failure(status: int, body: str, headers: Mapping[str, str]) -> Retry
 
 
 def _rate_limited(headers: Mapping[str, str]) -> Retry:
-    # Header names are compared without case: the library hands over plain maps as well.
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    try:
-        after = float(value)
-    except ValueError:
-        after = math.nan
-    pause = after if 0 <= after <= 86400 else _RATE_LIMIT_SECONDS
+    pause = asked_for(headers) or _RATE_LIMIT_SECONDS
     return Retry("Slack limits the rate", after=pause, scope="target", failure="rateLimited")

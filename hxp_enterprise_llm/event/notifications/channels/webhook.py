@@ -40,11 +40,11 @@ class WebhookChannel:
     """Posts each delivery to the endpoint that is its target."""
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], *, time: Callable[[], float], egress: Egress, external_url: str = ""
+        self, endpoints: Sequence[Endpoint], *, time: Callable[[], float], egress: Egress, page_url: str = ""
     ) -> None:
-        """`time`: wall-clock seconds."""
+        """`time`: wall-clock seconds; `page_url`: where people find this service."""
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
-        self._time, self._egress, self._external_url = time, egress, external_url
+        self._time, self._egress, self._page_url = time, egress, page_url
         self._redact = Redactor()
         for endpoint in endpoints:
             for secret in (endpoint.url, endpoint.secret):
@@ -73,7 +73,7 @@ class WebhookChannel:
         endpoint = self._endpoints.get(delivery.target)
         if endpoint is None:
             raise Dead(f"the webhook {delivery.target!r} is configured no longer", failure="other")
-        payload = webhook_payload(delivery.notification, endpoint.name, self._external_url, endpoint.most_alerts)
+        payload = webhook_payload(delivery.notification, endpoint.name, self._page_url, endpoint.most_alerts)
         body = msgspec.json.encode(payload)
         try:
             who = f"the webhook {endpoint.name}"

@@ -11,10 +11,13 @@ from hxp_enterprise_llm.event.notifications.model import Alert, Notification, Va
 
 # Control characters and the line separators that some programs take for line feeds.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# They turn around what stands after them: a name could make a message say something else than it does.
+_TURNS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _FACT_LENGTH = 2000
 _ALERT_LENGTH = 300
 MOST_ALERTS = 20
 """Alerts that a message for people lists one by one."""
+_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 _NOT_SHOWN = ("alertname", "severity")
 
 
@@ -31,7 +34,7 @@ class Worded(NamedTuple):
 
 def one_line(text: str, length: int) -> str:
     """The text without line feeds and control characters, at most so long."""
-    clean = _BREAKS.sub(" ", text).strip()
+    clean = _TURNS.sub("", _BREAKS.sub(" ", text)).strip()
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
@@ -41,7 +44,39 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def several_lines(text: str) -> str:
     """The text without control characters; lines end with a line feed."""
-    return _UNPRINTABLE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _UNPRINTABLE.sub(" ", _TURNS.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+_AGAIN = {"repeat": "still firing", "escalation": "firing, escalated"}
+
+
+def state_of(notification: Notification) -> str:
+    """What state it tells of: `firing`, `still firing`, `resolved`, …"""
+    return _AGAIN.get(notification.why, "firing") if notification.kind == "firing" else notification.kind
+
+
+def shown_because(notification: Notification) -> str:
+    """Why it is told again, or to somebody else; empty where that is not so."""
+    start = {"repeat": "Told again", "escalation": "Escalated"}.get(notification.why)
+    return f"{start}: {notification.because}." if start and notification.because else ""
+
+
+def sentences(notification: Notification) -> str:
+    """What it says, and why that is told again or to somebody else."""
+    return several_lines("\n".join(filter(None, (notification.text, shown_because(notification)))))
+
+
+_REASONS = {
+    "rule_changed": "its rule was changed or removed",
+    "no_data": "its metrics have no values",
+    "missing_series": "these labels are reported no longer",
+    "timed_out": "it was not sent again",
+}
+
+
+def shown_reason(reason: str) -> str:
+    """The reason of a state in words."""
+    return _REASONS.get(reason, reason)
 
 
 def headline(notification: Notification) -> str:
@@ -50,7 +85,7 @@ def headline(notification: Notification) -> str:
     priority = notification.priority.upper()
     if notification.kind == "message":
         return f"{drill}[{priority}] {notification.title}"
-    return f"{drill}[{priority}] {notification.title}: {notification.kind}"
+    return f"{drill}[{priority}] {notification.title}: {state_of(notification)}"
 
 
 def shown_values(values: Values) -> str:
@@ -61,6 +96,16 @@ def shown_values(values: Values) -> str:
 def shown_labels(labels: Mapping[str, str]) -> str:
     """Labels beside name and severity on one line, e.g. `agent=planner, model=m`."""
     return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in _NOT_SHOWN)
+
+
+def shown_duration(seconds: float) -> str:
+    """A duration with its two largest units, e.g. `1h 5m`."""
+    left, parts = max(0, round(seconds)), []
+    for unit, length in _UNITS:
+        if left >= length:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join(parts[:2]) or "0s"
 
 
 def alert_line(alert: Alert) -> str:
@@ -81,29 +126,38 @@ def alert_lines(notification: Notification) -> list[str]:
     return [*shown, f"and {more} more"] if more else shown
 
 
+def links(notification: Notification) -> Iterator[tuple[str, str]]:
+    """Where to go from here: label and address, each fit to be a link."""
+    if notification.url:
+        yield "Page", notification.url
+    if notification.runbook_url:
+        yield "Runbook", notification.runbook_url
+
+
 def facts(notification: Notification) -> Iterator[tuple[str, str]]:
     """What is known, label by label."""
     alone = notification.alerts[0] if len(notification.alerts) == 1 else None
+    yield from links(notification)
     if notification.rule:
         yield "Rule", notification.rule
         yield "Condition", notification.condition
         yield "Values", shown_values(notification.values)
     if alone is not None and (labels := shown_labels(alone.labels)):
         yield "Labels", labels
-    if alone is not None and (runbook := alone.annotations.get("runbook_url")):
-        yield "Runbook", runbook
     yield "Priority", notification.priority
     if notification.since is not None:
         yield "Since", rfc3339(notification.since)
     yield "Time", rfc3339(notification.at)
     if notification.reason:
-        yield "Reason", notification.reason
+        yield "Reason", shown_reason(notification.reason)
+    if alone is not None:
+        yield "Episode", alone.episode
     yield "Id", notification.id
 
 
 def plain_text(notification: Notification) -> str:
     """Everything, line by line."""
-    lines = [several_lines(notification.text), ""]
+    lines = [sentences(notification), ""]
     if listed := alert_lines(notification):
         lines += [*(f"- {line}" for line in listed), ""]
     lines += [f"{label}: {one_line(value, _FACT_LENGTH)}" for label, value in facts(notification)]

@@ -32,6 +32,8 @@ class DeliverySettings(NamedTuple):
     enabled: bool = True
     rates: Mapping[str, Rate] = {}
     """By channel; one that is missing has no bound."""
+    page_url: str = ""
+    """Address under which people reach the page; empty: no links."""
 
 
 class Office:

@@ -12,4 +12,6 @@ def delivery_settings(config: NotificationsConfig) -> DeliverySettings:
     """Times and rates."""
     configured = {"email": config.email.rate, "slack": config.slack.rate, "webhook": config.webhook.rate}
     rates = {name: Rate(rate.per_minute, rate.burst) for name, rate in configured.items() if rate.per_minute > 0}
-    return DeliverySettings(config.delivery_timeout, seconds(config.give_up_after), config.enabled, rates)
+    return DeliverySettings(
+        config.delivery_timeout, seconds(config.give_up_after), config.enabled, rates, config.page_url
+    )

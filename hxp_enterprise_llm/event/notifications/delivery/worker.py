@@ -15,6 +15,7 @@ from hxp_enterprise_llm.event.notifications.channels.stream import StreamChannel
 from hxp_enterprise_llm.event.notifications.delivery import lease, rows
 from hxp_enterprise_llm.event.notifications.delivery.limits import Limits
 from hxp_enterprise_llm.event.notifications.delivery.office import Office
+from hxp_enterprise_llm.event.notifications.links import linked
 from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Delivery, Kept
 from hxp_enterprise_llm.event.notifications.outbox import STREAMS, Verdict, judge
 
@@ -198,7 +199,7 @@ class Worker:
         try:
             if late or office.stale or not isinstance(channel, StreamChannel) or not channel.readiness.ready:
                 raise Retry("each by itself")
-            await channel.send_all(deliveries, office.settings.timeout)
+            await channel.send_all([self._linked(each) for each in deliveries], office.settings.timeout)
         except (Retry, Dead, TimeoutError) as error:
             # One of them may be the reason: the others must not wait for it.
             log.debug("delivery.one_by_one", channel=self._name, reason=f"{type(error).__name__}: {error}")
@@ -242,7 +243,7 @@ class Worker:
             raise Retry("the process stood still, and another one may deliver it")
         try:
             async with asyncio.timeout(settings.timeout + _GRACE_SECONDS):
-                return await channel.send(delivery, settings.timeout)
+                return await channel.send(self._linked(delivery), settings.timeout)
         except (Retry, Dead):
             raise
         except TimeoutError:
@@ -251,6 +252,9 @@ class Worker:
             # A fault of ours in one channel must not take the others, and the rules, down with it.
             log.exception("delivery.crashed", channel=delivery.channel, error=type(error).__name__)
             raise Retry(f"the channel failed: {type(error).__name__}") from None
+
+    def _linked(self, delivery: Delivery) -> Delivery:
+        return delivery._replace(notification=linked(delivery.notification, self._office.settings.page_url))
 
     def _count(
         self, delivery: Delivery, verdict: Verdict, failure: Retry | Dead | None, now: float, seconds: float

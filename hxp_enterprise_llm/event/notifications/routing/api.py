@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 from aiohttp import web
 
 from hxp_enterprise_llm.config.types import seconds
@@ -10,9 +13,9 @@ from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.routing import described
 from hxp_enterprise_llm.event.notifications.routing.acknowledgements import LONGEST_SECONDS
-from hxp_enterprise_llm.event.notifications.routing.asking import asked, body_of, foreign_problem
+from hxp_enterprise_llm.event.notifications.routing.asking import asked, body_of, complaint, foreign_problem
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk
-from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, parse_webhook
+from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, Sent, parse_webhook
 from hxp_enterprise_llm.event.notifications.routing.views import decision_taken, delivery_made
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
@@ -93,16 +96,30 @@ class RoutingApi:
 
     async def alertmanager(self, request: web.Request) -> web.Response:
         """Version 4 of the webhook."""
-        config = self._desk.router.config
-        if not config.enabled:
-            raise off()
-        body = await read_body(request, limit=MAX_ALERTS_BYTES, budget=self._budget)
-        try:
-            sent = parse_webhook(body)
-        except ForeignFault as fault:
-            raise foreign_problem(fault) from None
-        results = await stored(lambda: self._desk.receive(sent, seconds(config.foreign.webhook_timeout)))
+        lasts = self._desk.router.config.foreign.webhook_timeout
+        body = await alerts_body(request, self._desk, self._budget)
+        results = await taken(self._desk, body, parse_webhook, seconds(lasts))
         return json_response({"received": dict(results)})
+
+
+async def alerts_body(request: web.Request, desk: Desk, budget: BodyBudget) -> bytes:
+    """The body of a request that brings alerts."""
+    if not desk.router.config.enabled:
+        raise off()
+    return await read_body(request, limit=MAX_ALERTS_BYTES, budget=budget)
+
+
+async def taken(desk: Desk, body: bytes, parse: Callable[[bytes], Sent], lasts: float) -> Counter[str]:
+    """What became of the alerts in a body; durable when it returns. Raises Problem when one of them is not taken."""
+    try:
+        sent = parse(body)
+    except ForeignFault as fault:
+        raise foreign_problem(fault) from None
+    results = await stored(lambda: desk.receive(sent, lasts))
+    problem = complaint(sent, results, desk.router.config.foreign.max_alerts)
+    if problem is not None:
+        raise problem
+    return results
 
 
 def off() -> Problem:

@@ -11,10 +11,10 @@ from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.guard import stored
 from hxp_enterprise_llm.event.notifications.routing import described
-from hxp_enterprise_llm.event.notifications.routing.api import MAX_ALERTS_BYTES, MAX_BODY_BYTES, off
-from hxp_enterprise_llm.event.notifications.routing.asking import chosen, filters, foreign_problem, silence_of
+from hxp_enterprise_llm.event.notifications.routing.api import MAX_BODY_BYTES, alerts_body, taken
+from hxp_enterprise_llm.event.notifications.routing.asking import chosen, filters, silence_of
 from hxp_enterprise_llm.event.notifications.routing.desk import Desk, TooMany
-from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, parse_posted
+from hxp_enterprise_llm.event.notifications.routing.foreign import parse_posted
 from hxp_enterprise_llm.event.notifications.routing.model import Silence
 from hxp_enterprise_llm.event.notifications.routing.table import BUILT_IN
 from hxp_enterprise_llm.event.notifications.routing.views import Views
@@ -64,7 +64,8 @@ class AlertmanagerApi:
 
     async def _views(self) -> Views:
         await stored(self._desk.taken_up)
-        return Views(self._desk.state, self._desk.router.table, self._desk.router.now())
+        router = self._desk.router
+        return Views(self._desk.state, router.table, router.now(), router.config.page_url)
 
     async def status(self, request: web.Request) -> web.Response:
         """There is no cluster, and the configuration is not shown."""
@@ -93,15 +94,8 @@ class AlertmanagerApi:
 
     async def post_alerts(self, request: web.Request) -> web.Response:
         """200 once the alerts are durable: Prometheus sends them again otherwise."""
-        config = self._desk.router.config
-        if not config.enabled:
-            raise off()
-        body = await read_body(request, limit=MAX_ALERTS_BYTES, budget=self._budget)
-        try:
-            sent = parse_posted(body)
-        except ForeignFault as fault:
-            raise foreign_problem(fault) from None
-        await stored(lambda: self._desk.receive(sent, seconds(config.foreign.resolve_timeout)))
+        body = await alerts_body(request, self._desk, self._budget)
+        await taken(self._desk, body, parse_posted, seconds(self._desk.router.config.foreign.resolve_timeout))
         return web.Response()
 
     async def silences(self, request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, parse_matc
 from hxp_enterprise_llm.config.patterns import Pattern, PatternFault
 from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.notifications.routing.described import MOST_DECISIONS, PostableSilence
-from hxp_enterprise_llm.event.notifications.routing.foreign import ForeignFault, read_time
+from hxp_enterprise_llm.event.notifications.routing.foreign import Fault, ForeignFault, Sent, read_time
 from hxp_enterprise_llm.event.notifications.routing.model import Silence, SilenceMatcher
 from hxp_enterprise_llm.event.notifications.routing.records import Asked
 from hxp_enterprise_llm.event.notifications.routing.silences import matcher_of
@@ -21,6 +22,7 @@ from hxp_enterprise_llm.security.problems import Problem
 
 T = TypeVar("T")
 MAX_FILTERS = 32
+_OTHERS = "the others were taken"
 _DURATION = "matching regex '^([0-9]+(ms|s|m|h|d))+$'"
 _LONGEST_SILENCE_SECONDS = 3650 * 86400.0
 
@@ -39,9 +41,27 @@ def body_of(body: bytes, type: type[T], code: str) -> T:
 
 
 def foreign_problem(fault: ForeignFault) -> Problem:
-    """The answer to alerts that cannot be taken."""
-    listed = [{"path": path, "message": text} for path, text in fault.faults]
-    return Problem(400, "bad_alerts", str(fault), "none of them was taken", faults=listed)
+    """The answer to a body of which nothing can be taken."""
+    return Problem(400, "bad_alerts", str(fault), "none of them was taken", faults=_listed(fault.faults))
+
+
+def complaint(sent: Sent, results: Mapping[str, int], most: int) -> Problem | None:
+    """The answer when some of the alerts that were sent are not there now; None: all of them are."""
+    received = dict(results)
+    if sent.faults:
+        text = f"{sent.faulty} of {sent.faulty + len(sent.alerts)} alerts cannot be taken: {ForeignFault(sent.faults)}"
+        return Problem(400, "bad_alerts", text, _OTHERS, faults=_listed(sent.faults), received=received)
+    if results.get("refused"):
+        text = (
+            f"{results['refused']} of {len(sent.alerts)} alerts found no room: {most:,} from outside are kept at once"
+        )
+        hint = f"{_OTHERS}; raise real_time_notifications.foreign.max_alerts"
+        return Problem(409, "too_many_alerts", text, hint, received=received)
+    return None
+
+
+def _listed(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    return [{"path": path, "message": text} for path, text in faults]
 
 
 def filters(query: MultiMapping[str]) -> tuple[Matcher, ...]:
@@ -107,8 +127,8 @@ def silence_of(body: bytes, now: float) -> Silence:
     elif starts is not None and ends <= starts:
         faults.append(("endsAt", "must be later than startsAt"))
     if faults or starts is None or ends is None:
-        listed = [{"path": path, "message": text} for path, text in faults]
-        raise Problem(400, "bad_silence", "; ".join(f"{path}: {text}" for path, text in faults), faults=listed)
+        text = "; ".join(f"{path}: {text}" for path, text in faults)
+        raise Problem(400, "bad_silence", text, faults=_listed(faults))
     return Silence(
         id=wish.id or "",
         matchers=matchers,

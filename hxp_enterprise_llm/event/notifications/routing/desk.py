@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -24,19 +24,23 @@ from hxp_enterprise_llm.event.notifications.routing.acknowledgements import (
     read_acknowledgement,
 )
 from hxp_enterprise_llm.event.notifications.routing.draft import State
-from hxp_enterprise_llm.event.notifications.routing.foreign import Foreign
+from hxp_enterprise_llm.event.notifications.routing.foreign import Foreign, ForeignFault, Sent
 from hxp_enterprise_llm.event.notifications.routing.intake import decision
 from hxp_enterprise_llm.event.notifications.routing.model import FOREIGN, HOP_LABEL, Ack, Decision, Known, Silence
 from hxp_enterprise_llm.event.notifications.routing.notices import SilenceEvent, log_only, silence_notice
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.router import Router
 from hxp_enterprise_llm.event.notifications.routing.silences import MOST, changed, ended
+from hxp_enterprise_llm.event.notifications.turns import in_turns
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.store.database import Store
 from hxp_enterprise_llm.telemetry.routing_metrics import RoutingMetrics
 
 log = structlog.get_logger("notifications")
 _TYPES = (ACKNOWLEDGED, PUBLICATION)
+_AT_ONCE = 50
+"""Alerts from outside that are taken in one go."""
+_WARN_SECONDS = 60.0
 
 
 class TooMany(Exception):
@@ -58,6 +62,7 @@ class Desk:
     ) -> None:
         self.router, self._store, self._log = router, store, event_log
         self._clock, self._metrics = clock, metrics
+        self._warned_at = float("-inf")
 
     @property
     def state(self) -> State:
@@ -161,24 +166,41 @@ class Desk:
 
     # Alerts from outside
 
-    async def receive(self, sent: Sequence[Foreign], lasts: float) -> Counter[str]:
+    async def receive(self, sent: Sent, lasts: float) -> Counter[str]:
         """Take alerts from outside, each once; one without an end resolves after `lasts` seconds.
 
-        Answers how many were new, renewed, resolved, unknown ends, our own, or refused for want of room.
+        Answers how many were new, renewed, resolved, unknown ends, our own, of a priority that is switched off, refused
+        for their faults or for want of room, or left out by the sender.
         """
         results: Counter[str] = Counter()
 
-        def fill(work: Pass) -> None:
+        def fill(work: Pass) -> Iterator[None]:
             results.clear()
             room = self.router.config.foreign.max_alerts - len(self.foreign())
-            for each in sent:
+            for number, each in enumerate(sent.alerts, 1):
                 result = self._take(work, each, lasts, room - results["firing"])
                 results[result] += 1
+                if number % _AT_ONCE == 0:
+                    yield
 
+        await in_turns(sent.reading())
         await self.router.work(fill)
+        results += Counter(refused=sent.faulty, truncated=sent.truncated)
         for result, count in results.items():
             self._metrics.received.labels(result).inc(count)
+        self._warn(sent, results)
         return results
+
+    def _warn(self, sent: Sent, results: Counter[str]) -> None:
+        """Somebody's alerts are not here: at most once a minute, for Prometheus sends them again and again."""
+        reasons = [str(ForeignFault(sent.faults))] if sent.faults else []
+        reasons += ["there is no room for more"] if results["refused"] > sent.faulty else []
+        reasons += ["the sender left some out"] if sent.truncated else []
+        now = self._clock.monotonic()
+        if reasons and now - self._warned_at >= _WARN_SECONDS:
+            self._warned_at = now
+            counts = {name: results[name] for name in ("refused", "truncated")}
+            log.warning("foreign.missing", reason="; ".join(reasons), **counts)
 
     def _take(self, work: Pass, sent: Foreign, lasts: float, room: int) -> str:
         wall = work.now.wall
@@ -192,10 +214,10 @@ class Desk:
         expires = work.now.steady + lasts
         if known is not None:
             return _renew(work, known, sent, expires)
-        if room <= 0:
-            return "refused"
         begun = foreign_alerts.begun(sent, wall)
         if not switched_on(self.router.config, begun.priority):
+            return "off"
+        if room <= 0:
             return "refused"
         work.draft.queue.append(log_only(begun))
         work.take(begun, "all", expires)
@@ -233,7 +255,8 @@ def _acknowledge(work: Pass, found: Acknowledgement) -> None:
         work.revise(msgspec.structs.replace(known, ack=None))
     else:
         text = f"{found.by} takes it on until {rfc3339(until)}{_because(found.comment)}"
-        ack = Ack(by=found.by, comment=found.comment, at=found.at, until=until)
+        lapses = work.now.steady + until - work.now.wall
+        ack = Ack(by=found.by, comment=found.comment, at=found.at, until=until, lapses=lapses)
         work.revise(msgspec.structs.replace(known, ack=ack))
     work.draft.decisions.append(decision(known, "acknowledge", "acknowledged", text, work.now))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.model import parse_rfc3339
@@ -16,7 +17,12 @@ from hxp_enterprise_llm.event.notifications.routing.model import FOREIGN
 
 MOST_LABELS = 64
 LONGEST = 4096
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Characters of a value; what is longer is cut, for the alert is worth more than its last words."""
+_LONGEST_NAME = 256
+_AT_ONCE = 100
+"""Alerts that are read in one go: a millisecond or two."""
+_MOST_FAULTS = 20
+"""Faults that are listed; beyond them only their number is said."""
 _PRIORITIES: dict[str, Priority] = {
     "critical": "critical",
     "page": "critical",
@@ -55,10 +61,14 @@ def fingerprint_of(labels: Mapping[str, str]) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-class ForeignFault(ValueError):
-    """A body that cannot be taken: the faults with their paths."""
+Fault = tuple[str, str]
+"""Path in the body, and what is wrong there."""
 
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
+
+class ForeignFault(ValueError):
+    """A body of which nothing can be taken: the faults with their paths."""
+
+    def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults)
         self.faults = faults
 
@@ -76,52 +86,80 @@ class _Posted(msgspec.Struct, rename="camel"):
 
 
 class _Webhook(msgspec.Struct, rename="camel"):
-    alerts: list[_Posted]
+    alerts: list[msgspec.Raw]
     version: str = ""
-    external_url: str = msgspec.field(name="externalURL", default="")
+    truncated_alerts: Annotated[int, Meta(ge=0)] = 0
 
 
-def parse_posted(body: bytes) -> list[Foreign]:
+class Sent:
+    """What a body holds, once it has been read: the alerts that can be taken, and what is wrong with the others."""
+
+    def __init__(self, posted: list[msgspec.Raw], path: str = "", *, states: bool = False, truncated: int = 0) -> None:
+        """`path` of the list in the body; `states`: each says itself whether it has ended."""
+        self._posted, self._path, self._states = posted, path, states
+        self.truncated = truncated
+        """Alerts that the sender left out."""
+        self.alerts: list[Foreign] = []
+        self.faults: list[Fault] = []
+        """Of the first that are at fault."""
+
+    @property
+    def faulty(self) -> int:
+        """How many are at fault."""
+        return len(self._posted) - len(self.alerts)
+
+    def reading(self) -> Iterator[None]:
+        """Read each by itself, for one that is at fault must not take the others with it; others run in between."""
+        for index, raw in enumerate(self._posted):
+            try:
+                self.alerts.append(_foreign(_checked(raw, f"{self._path}[{index}]"), self._states))
+            except ForeignFault as fault:
+                self.faults += fault.faults if len(self.faults) < _MOST_FAULTS else ()
+            if index % _AT_ONCE == _AT_ONCE - 1:
+                yield
+
+
+def parse_posted(body: bytes) -> Sent:
     """The alerts of a POST to /api/v2/alerts. Raises ForeignFault."""
-    return _all(_decoded(body, list[_Posted]), "", states=False)
+    return Sent(_decoded(body, list[msgspec.Raw]))
 
 
-def parse_webhook(body: bytes) -> list[Foreign]:
+def parse_webhook(body: bytes) -> Sent:
     """The alerts of Alertmanager's webhook. Raises ForeignFault."""
     hook: _Webhook = _decoded(body, _Webhook)
     if hook.version != "4":
         raise ForeignFault([("version", f"must be 4, is {hook.version[:20]!r}")])
-    return _all(hook.alerts, "alerts", states=True)
+    return Sent(hook.alerts, "alerts", states=True, truncated=hook.truncated_alerts)
 
 
-def _decoded(body: bytes, type: Any) -> Any:
+def _decoded(body: bytes | msgspec.Raw, type: Any, path: str = "$") -> Any:
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `")
-        raise ForeignFault([(path.rstrip("`") or "$", text)]) from None
+        text, _, below = str(error).partition(" - at `$")
+        raise ForeignFault([(path + below.rstrip("`"), text)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ForeignFault([("$", f"it is no JSON: {error}")]) from None
+        raise ForeignFault([(path, f"it is no JSON: {error}")]) from None
 
 
-def _all(posted: list[_Posted], above: str, *, states: bool) -> list[Foreign]:
-    faults = [fault for index, each in enumerate(posted) for fault in _faults(f"{above}[{index}]", each)]
+def _checked(raw: msgspec.Raw, path: str) -> _Posted:
+    posted: _Posted = _decoded(raw, _Posted, path)
+    faults = list(_faults(path, posted))
     if faults:
         raise ForeignFault(faults)
-    return [_foreign(each, states) for each in posted]
+    return posted
 
 
-def _faults(path: str, posted: _Posted) -> Iterator[tuple[str, str]]:
+def _faults(path: str, posted: _Posted) -> Iterator[Fault]:
     if not any(posted.labels.values()):
         yield f"{path}.labels", "has no label with a value"
     for kind, pairs in (("labels", posted.labels), ("annotations", posted.annotations)):
         if len(pairs) > MOST_LABELS:
             yield f"{path}.{kind}", f"has {len(pairs)} members, at most {MOST_LABELS} are taken"
-        for name, value in pairs.items():
-            if not _LABEL.fullmatch(name):
+        for name in pairs:
+            # Any text that can be read: Prometheus takes names such as service.name since its version 3.
+            if not name or len(name) > _LONGEST_NAME or not name.isprintable():
                 yield f"{path}.{kind}", f"{name[:60]!r} is no name of a label"
-            elif len(value) > LONGEST:
-                yield f"{path}.{kind}.{name}", f"has {len(value):,} characters, at most {LONGEST:,} are taken"
     for key, text in (("startsAt", posted.starts_at), ("endsAt", posted.ends_at)):
         if text and read_time(text) is None and not text.startswith("0001-"):
             yield f"{path}.{key}", f"{text[:60]!r} is no time in RFC 3339"
@@ -140,16 +178,28 @@ _NANOSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
 def _foreign(posted: _Posted, states: bool) -> Foreign:
-    labels = {name: value for name, value in posted.labels.items() if value}
+    labels = {name: _label(value) for name, value in posted.labels.items() if value}
     resolved = posted.status == "resolved" if states else None
     return Foreign(
         labels,
-        posted.annotations,
+        {name: _cut(value, LONGEST) for name, value in posted.annotations.items()},
         read_time(posted.starts_at),
         read_time(posted.ends_at),
         posted.generator_url,
         resolved,
     )
+
+
+def _label(value: str) -> str:
+    """The value, or its beginning and a digest of the whole: two alerts that differ at the end stay two."""
+    if len(value) <= LONGEST:
+        return value
+    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return _cut(value, LONGEST - len(digest)) + digest
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def begun(foreign: Foreign, wall: float) -> Notification:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.routing.dedup import Standing, Why, change
 from hxp_enterprise_llm.event.notifications.routing.model import Group, Known
-from hxp_enterprise_llm.event.notifications.routing.table import Escalation, Path
+from hxp_enterprise_llm.event.notifications.routing.table import Path
 
 
 class Agenda(NamedTuple):
@@ -62,13 +63,31 @@ def _repeat_due(group: Group, path: Path, open_: list[Known]) -> float | None:
     return group.told_at + path.pace.repeat if path.pace.repeat > 0 else None
 
 
-def step_of(group: Group, path: Path) -> Escalation | None:
-    """The next step of escalation."""
-    return path.escalate[group.escalated] if group.escalated < len(path.escalate) else None
+class Step(NamedTuple):
+    """A step of escalation that an alert has before it. `due` in steady seconds; `number` within its route."""
+
+    due: float
+    number: int
+    fingerprint: str
+
+
+def steps_ahead(group: Group, path: Path, open_: Iterable[Known]) -> Iterator[Step]:
+    """Each alert has a clock of its own, which an acknowledgement that runs out starts anew."""
+    for known in open_ if path.escalate else ():
+        fingerprint = known.fingerprint
+        began = max(group.since.get(fingerprint, group.told_at), known.lapsed)
+        taken = group.steps.get(fingerprint, ())
+        for number, step in enumerate(path.escalate):
+            if (number < len(taken) and taken[number] >= began) or (step.unacked and known.ack is not None):
+                continue
+            yield Step(began + step.after, number, fingerprint)
+
+
+def taken(steps: tuple[float, ...], number: int, now: float) -> tuple[float, ...]:
+    """The steps of an alert once one more is taken."""
+    padded = steps + (0.0,) * (number + 1 - len(steps))
+    return (*padded[:number], now, *padded[number + 1 :])
 
 
 def _escalation_due(group: Group, path: Path, open_: list[Known]) -> float | None:
-    step = step_of(group, path)
-    if step is None or not (any(known.ack is None for known in open_) if step.unacked else open_):
-        return None
-    return group.incident + step.after
+    return min((step.due for step in steps_ahead(group, path, open_)), default=None)

@@ -30,7 +30,7 @@ class Intake:
         self._touched: dict[str, None] = {}
         self._ways: dict[str, list[Way]] = {}
         self._homes: dict[str, list[str]] | None = None
-        self._everything = False
+        self._everything = self._rerouted = False
         self._members: dict[str, set[str]] = {}
         """Of the groups that alerts have come to in this pass: thousands may come to one."""
 
@@ -103,7 +103,7 @@ class Intake:
                     group,
                     told={**group.told, alert.fingerprint: alert.episode},
                     told_at=self.now.steady,
-                    incident=self.now.steady,
+                    since={**group.since, alert.fingerprint: self.now.steady},
                     flushed=self.now.steady,
                     thread=group.thread or alert.episode,
                     to=tuple(dict.fromkeys((*group.to, *to))),
@@ -116,10 +116,25 @@ class Intake:
 
     def reroute(self) -> None:
         """Other routes are in force, or much time has passed: look at everything."""
+        for group in list(self.draft.all_groups()):
+            self._hand_on(group)
         for known in list(self.draft.all_alerts()):
             if known.fires:
                 self._enrol(known)
-        self._everything = True
+        self._everything = self._rerouted = True
+
+    def _hand_on(self, group: Group) -> None:
+        """A receiver that has another name now and some of the same people goes on with what they were told."""
+        members = filter(None, map(self.draft.alert, group.members))
+        ways = next((self._ways_of(known) for known in members if known.fires), [])
+        if any(way.id == group.id for way in ways):
+            return
+        for way in ways:
+            free = way.key == group.key and self.draft.group(way.id) is None
+            if free and set(self._receivers.recipients(way.receiver)) & set(group.to):
+                self.draft.groups[group.id] = None
+                self.draft.groups[way.id] = msgspec.structs.replace(group, id=way.id, receiver=way.receiver)
+                return
 
     def look_at_all(self) -> None:
         """What holds alerts back has changed."""

@@ -24,7 +24,7 @@ def boundary(state: State, timed: bool, notice: float, now: Instant) -> float:
     wall = now.wall
     moments = [wall - wall % _MINUTE + _MINUTE] if timed and state.groups else []
     for known in state.alerts.values():
-        moments += [known.ack.until] if known.ack else []
+        moments += [wall + known.ack.left(now)] if known.ack else []
         moments += [known.expires - now.steady + wall] if known.expires is not None and known.fires else []
     for silence in state.silences.values():
         moments += _moments(silence, notice, wall)
@@ -48,7 +48,7 @@ def lapse(work: Pass, state: State, notice: float) -> None:
     """Everything that has run out by now; whatever holds alerts back is looked at anew."""
     now = work.now
     for known in list(state.alerts.values()):
-        if known.ack is not None and known.ack.until <= now.wall:
+        if known.ack is not None and known.ack.left(now) <= 0:
             _unacknowledge(work, known)
         if known.expires is not None and known.expires <= now.steady and known.fires:
             ended = timed_out(known.notification, now.wall)

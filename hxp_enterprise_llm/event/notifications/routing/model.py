@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 from hxp_enterprise_llm.event.notifications.outbox import Recipient
 
@@ -16,12 +17,18 @@ HOP_LABEL = "citadel_hop"
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody has taken an alert on, until wall-clock seconds."""
+    """Somebody has taken an alert on. `at` and `until` are wall-clock seconds, for people."""
 
     by: str
     comment: str
     at: float
     until: float
+    lapses: float | None = None
+    """Steady seconds at which it runs out, whoever sets the wall clock; None: when `until` says."""
+
+    def left(self, now: Instant) -> float:
+        """Seconds for which it still holds."""
+        return self.until - now.wall if self.lapses is None else self.lapses - now.steady
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,14 +82,14 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     told: dict[str, str] = {}
     """Fingerprint → episode of the alerts that the receiver believes to fire."""
     told_at: float = 0.0
-    incident: float = 0.0
-    """When the receiver was told the first of them."""
+    since: dict[str, float] = {}
+    """Fingerprint → when its clock of escalation began: the receiver was told, or something no longer held it back."""
+    steps: dict[str, tuple[float, ...]] = {}
+    """Fingerprint → when each step of escalation was taken; 0: not yet."""
     to: tuple[Recipient, ...] = ()
     """Who has been told since then."""
     thread: str = ""
     seq: int = 0
-    escalated: int = 0
-    """Steps that have been taken."""
     held: dict[str, str] = {}
     """Fingerprint → why it is not told."""
 

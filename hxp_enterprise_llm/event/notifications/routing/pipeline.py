@@ -13,17 +13,18 @@ from typing import TypeVar
 import msgspec
 
 from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.notifications.channels.words import shown_duration
 from hxp_enterprise_llm.event.notifications.instant import Instant
 from hxp_enterprise_llm.event.notifications.outbox import Recipient
 from hxp_enterprise_llm.event.notifications.routing.dedup import Standing
 from hxp_enterprise_llm.event.notifications.routing.draft import Queued
-from hxp_enterprise_llm.event.notifications.routing.groups import Agenda, agenda, step_of
+from hxp_enterprise_llm.event.notifications.routing.groups import Agenda, agenda, steps_ahead, taken
 from hxp_enterprise_llm.event.notifications.routing.intake import Intake
 from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Known, Stage
-from hxp_enterprise_llm.event.notifications.routing.receivers import MACHINES, STREAMS
+from hxp_enterprise_llm.event.notifications.routing.receivers import LEDGERS, MACHINES, STREAMS
 from hxp_enterprise_llm.event.notifications.routing.suppression import Hold, Suppression
 from hxp_enterprise_llm.event.notifications.routing.table import Path
-from hxp_enterprise_llm.event.notifications.routing.telling import marked, tell
+from hxp_enterprise_llm.event.notifications.routing.telling import MOST_ALERTS, marked, tell, tell_all, unnamed
 
 _REASONS = {
     "first": "nobody had been told of this group",
@@ -34,6 +35,7 @@ _REASONS = {
 GROUPS_AT_ONCE = 25
 ALERTS_AT_ONCE = 200
 """Of one group; both are a millisecond or two."""
+_NEWCOMERS = "since the last reload or start there are recipients who had not been told"
 _MOVED = "the routes no longer lead here"
 
 
@@ -54,6 +56,11 @@ class _View:
     def hold(self, fingerprint: str, text: str) -> None:
         self.held[fingerprint] = text
         del self.visible[fingerprint]
+
+    @property
+    def open(self) -> list[Known]:
+        """What the receiver was told, and may be told again."""
+        return [known for fp, known in self.visible.items() if fp in self.group.told]
 
     @property
     def standing(self) -> Standing:
@@ -109,7 +116,15 @@ class Pass(Intake):
             elif hold is not None:
                 view.hold(known.fingerprint, hold.text)
             self._note(known, view.group, hold)
+        view.group = self._let_go(view)
         return view
+
+    def _let_go(self, view: _View) -> Group:
+        """Escalation begins anew for what was held back: nobody could have been expected to act meanwhile."""
+        freed = [fp for fp in view.group.held if fp in view.visible and fp in view.group.told]
+        if not freed:
+            return view.group
+        return msgspec.structs.replace(view.group, since=view.group.since | dict.fromkeys(freed, self.now.steady))
 
     def _note(self, known: Known, group: Group, hold: Hold | None) -> None:
         """Write down that an alert is held back, or no longer."""
@@ -127,6 +142,9 @@ class Pass(Intake):
             return (yield from self._flush(view, found.why or "repeat", self._repeat_reason(view)))
         if _due(found.escalation, self.now):
             return (yield from self._escalate(view))
+        newcomers = self._newcomers(view)
+        if newcomers:
+            return (yield from self._catch_up(view, newcomers))
         group = view.group
         heard = tuple(fp for fp in group.members if fp in view.visible or fp in view.held or fp in group.told)
         self._drop_unheard(view)
@@ -159,7 +177,7 @@ class Pass(Intake):
         if any(known.lapsed > view.group.told_at for known in view.visible.values()):
             return "an acknowledgement ran out and it still fires"
         seconds = view.path.pace.repeat if view.path else 0
-        return f"it still fires {seconds:g} s after it was last told"
+        return f"it still fires {shown_duration(seconds)} after it was last told"
 
     def _flush(self, view: _View, why: str, reason: str) -> Stretches[Group | None]:
         yield from _pause(view.group.members)
@@ -179,7 +197,8 @@ class Pass(Intake):
             told={fp: episode for fp, episode in group.told.items() if fp not in over}
             | {fp: known.alert.episode for fp, known in view.visible.items()},
             told_at=self.now.steady,
-            incident=self.now.steady if begins else group.incident,
+            since=self._clocks(view, over),
+            steps={fp: steps for fp, steps in group.steps.items() if fp not in over},
             to=tuple(dict.fromkeys((*group.to, *live))),
             thread=self._thread(group, firing) if begins else group.thread,
             seq=group.seq + 1,
@@ -189,26 +208,46 @@ class Pass(Intake):
             yield from self._queue(group, firing, ended, why, reason, to, standing.new | over)
         return self._keep(view.group, group if group.told else _at_rest(group))
 
+    def _clocks(self, view: _View, over: frozenset[str]) -> dict[str, float]:
+        """When each alert was told first; of those that are told now, now."""
+        left = {fp: at for fp, at in view.group.since.items() if fp not in over}
+        return left | dict.fromkeys(view.standing.new, self.now.steady)
+
     def _thread(self, group: Group, firing: list[Known]) -> str:
         episode = min(firing, key=lambda known: (known.changed, known.fingerprint)).alert.episode
         return episode if group.route == self._table.default.key else f"{episode}.{group.id[:6]}"
 
-    def _escalate(self, view: _View) -> Stretches[Group | None]:
+    def _newcomers(self, view: _View) -> tuple[Recipient, ...]:
+        """Who is to be told since the configuration is another, and has heard nothing of what fires."""
+        if not self._rerouted or view.path is None or not view.open:
+            return ()
+        known = {*view.group.to, *((name, "") for name in STREAMS)}  # on streams the events have been all the time
+        return tuple(each for each in self._receivers.recipients(view.group.receiver) if each not in known)
+
+    def _catch_up(self, view: _View, newcomers: tuple[Recipient, ...]) -> Stretches[Group | None]:
         group = view.group
-        step = step_of(group, view.path) if view.path else None
-        if step is None:
+        group = msgspec.structs.replace(group, seq=group.seq + 1, to=(*group.to, *newcomers))
+        yield from self._queue(group, view.open, [], "newcomers", _NEWCOMERS, newcomers, frozenset())
+        return self._keep(view.group, group)
+
+    def _escalate(self, view: _View) -> Stretches[Group | None]:
+        group, path = view.group, view.path
+        due = [step for step in steps_ahead(group, path, view.open) if _due(step.due, self.now)] if path else []
+        if path is None or not due:
             return group
+        number = min(step.number for step in due)
+        step, alerts = path.escalate[number], [each.fingerprint for each in due if each.number == number]
         to = self._receivers.recipients(step.receiver)
         group = msgspec.structs.replace(
             group,
             seq=group.seq + 1,
-            escalated=group.escalated + 1,
+            steps=group.steps | {fp: taken(group.steps.get(fp, ()), number, self.now.steady) for fp in alerts},
             to=tuple(dict.fromkeys((*group.to, *to))),
         )
-        firing = [known for fp, known in view.visible.items() if fp in group.told]
         state = "nobody has acknowledged it" if step.unacked else "it still fires"
-        reason = f"{step.after:g} s after the first notification {state}"
+        reason = f"{shown_duration(step.after)} after it was told {state}"
         aimed = msgspec.structs.replace(group, receiver=step.receiver)
+        firing = [view.visible[fp] for fp in alerts]
         yield from self._queue(aimed, firing, [], "escalation", reason, tuple(to), frozenset(), "escalate")
         return self._keep(view.group, group)
 
@@ -231,20 +270,31 @@ class Pass(Intake):
         yield from _pause(firing, ended)
         people = tuple(each for each in to if each[0] not in (*STREAMS, *MACHINES))
         if people:
-            self.draft.queue.append(Queued(tell(group, firing, ended, why, self.now), people))
-        machines = tuple(each for each in to if each[0] in MACHINES)
-        here, gone = _passed_on(firing), _passed_on(ended)
-        if machines and (here or gone):
-            told = marked(tell(group, here, gone, why, self.now), self._instance)
-            self.draft.queue.append(Queued(told, machines))
-        yield from _pause(firing, ended)
+            self.draft.queue.append(Queued(tell(group, firing, ended, why, self.now, reason), people))
+        yield from self._queue_for_machines(group, _passed_on(firing), _passed_on(ended), why, to)
         whom = ", ".join(f"{channel} {target}".strip() for channel, target in to)
         absence = whom or f"nobody: {self._receivers.absence(group.receiver)}"
-        text = f"{why}: {reason}; to {absence}"
+        yield from _pause(firing, ended)
+        counts = any(channel not in (*STREAMS, *LEDGERS) for channel, _ in to)
+        counted = unnamed(firing, ended) if counts else frozenset()
+        all_told = f"the message names {MOST_ALERTS} of {len(firing) + len(ended)} alerts, and counted this one"
         for number, known in enumerate((*firing, *ended), 1):
-            self._decide(known, stage, "told" if to else "unheard", text, group)
+            said = f"{reason}; {all_told}" if known.fingerprint in counted else reason
+            self._decide(known, stage, "told" if to else "unheard", f"{why}: {said}; to {absence}", group)
             if number % ALERTS_AT_ONCE == 0:
                 yield
+
+    def _queue_for_machines(
+        self, group: Group, firing: list[Known], ended: list[Known], why: str, to: tuple[Recipient, ...]
+    ) -> Stretches[None]:
+        machines = [each for each in to if each[0] in MACHINES]
+        if not machines or not (firing or ended):
+            return
+        for number, told in enumerate(tell_all(group, firing, ended, why, self.now)):
+            wanted = tuple(each for each in machines if number == 0 or each[0] in LEDGERS)
+            if wanted:
+                self.draft.queue.append(Queued(marked(told, self._instance), wanted))
+            yield
 
     def _forget(self) -> None:
         """Alerts that have ended and that no group waits for are gone."""
@@ -277,4 +327,4 @@ def _due(at: float | None, now: Instant) -> bool:
 
 def _at_rest(group: Group) -> Group:
     """The incident is over; the next one is a thread of its own."""
-    return msgspec.structs.replace(group, thread="", to=(), incident=0.0, escalated=0)
+    return msgspec.structs.replace(group, thread="", to=())

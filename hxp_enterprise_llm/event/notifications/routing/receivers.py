@@ -12,6 +12,8 @@ STREAMS = ("websocket", "sse")
 """They carry each alert by itself, as the event that it is in the log."""
 MACHINES = ("webhook", "alertmanager")
 """They pass alerts on to programs, which may pass them back."""
+LEDGERS = ("alertmanager",)
+"""Of these, they keep each alert by itself: what they are not told of does not fire for them."""
 
 
 class Receivers:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from hxp_enterprise_llm.config.addresses import is_address
 from hxp_enterprise_llm.config.delivery import DeliveryChannel
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, all_match, parse_matchers
+from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, all_match, parse_matchers, quoted
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.config.routing import ReceiverConfig, RouteConfig
@@ -129,7 +129,7 @@ class RoutingTable:
 
 def _way(path: Path, labels: Mapping[str, str], receiver: str) -> Way:
     grouped = path.labels(labels)
-    inside = ", ".join(f'{name}="{value}"' for name, value in grouped.items())
+    inside = ", ".join(f"{name}={quoted(value)}" for name, value in grouped.items())
     key = f"{path.key}:{{{inside}}}"
     id = blake2b(f"{receiver}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return Way(path, receiver, grouped, key, id)

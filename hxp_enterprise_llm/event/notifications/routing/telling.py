@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from hxp_enterprise_llm.config.rules import Priority
 from hxp_enterprise_llm.event.notifications.instant import Instant
-from hxp_enterprise_llm.event.notifications.model import Notification
+from hxp_enterprise_llm.event.notifications.model import Kind, Notification
 from hxp_enterprise_llm.event.notifications.routing.model import HOP_LABEL, Group, Known
 
 MOST_ALERTS = 200
 """Alerts that one notification carries; the rest is a number."""
 _SHOWN = 5
 _RANK: tuple[Priority, ...] = ("critical", "warning", "info")
+_AGAIN = ("repeat", "escalation")
 
 
-def tell(group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str, now: Instant) -> Notification:
-    """The notification; at least one alert is in it."""
+def tell(
+    group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str, now: Instant, reason: str = ""
+) -> Notification:
+    """The notification; at least one alert is in it. `reason`: why it is due, in words."""
     firing, ended = _sorted(firing), _sorted(ended)
     told = (*firing, *ended)
     concerned = [known.alert for known in firing or ended]
@@ -30,15 +33,38 @@ def tell(group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str
         seq=group.seq,
         kind="firing" if firing else "resolved",
         priority=min((alert.priority for alert in concerned), key=_RANK.index),
-        at=now.wall if why in ("repeat", "escalation") else max(known.notification.at for known in told),
+        # An end is told when it was; what fires may have been held back for hours, and must not look that old.
+        at=now.wall if firing else max(known.notification.at for known in told),
         alerts=tuple(known.alert for known in told[:MOST_ALERTS]),
         thread=group.thread,
         receiver=group.receiver,
         group_key=group.key,
         group_labels=group.labels,
         why=why,
+        because=reason if why in _AGAIN else "",
         truncated=max(0, len(told) - MOST_ALERTS),
+        fires=len(firing),
+        ended=len(ended),
     )
+
+
+def tell_all(
+    group: Group, firing: Sequence[Known], ended: Sequence[Known], why: str, now: Instant
+) -> Iterator[Notification]:
+    """The same in as many notifications as it takes to leave no alert out; each is of the kind of the whole."""
+    told = (*_sorted(firing), *_sorted(ended))
+    for start in range(0, len(told), MOST_ALERTS):
+        part = told[start : start + MOST_ALERTS]
+        one = tell(group, [each for each in part if each.fires], [each for each in part if not each.fires], why, now)
+        id = f"{one.id}.{start // MOST_ALERTS}" if start else one.id
+        kind: Kind = "firing" if firing else "resolved"
+        yield msgspec.structs.replace(one, id=id, kind=kind, truncated=len(told) - len(part))
+
+
+def unnamed(firing: Sequence[Known], ended: Sequence[Known]) -> frozenset[str]:
+    """Fingerprints of the alerts that such a notification counts without naming them."""
+    told = (*_sorted(firing), *_sorted(ended)) if len(firing) + len(ended) > MOST_ALERTS else ()
+    return frozenset(known.fingerprint for known in told[MOST_ALERTS:])
 
 
 def marked(notification: Notification, instance: str) -> Notification:
@@ -61,6 +87,7 @@ def _joined(group: Group, firing: Sequence[Known], ended: Sequence[Known]) -> No
     first = (firing or ended)[0].notification
     rules = {known.notification.rule for known in (*firing, *ended)}
     same = len(rules) == 1
+    reasons = {known.notification.reason for known in firing or ended}
     return Notification(
         id="",
         episode="",
@@ -73,7 +100,7 @@ def _joined(group: Group, firing: Sequence[Known], ended: Sequence[Known]) -> No
         rule=first.rule if same else "",
         condition=first.condition if same else "",
         since=min(known.alert.starts_at for known in firing or ended),
-        reason=first.reason if same else "",
+        reason=first.reason if len(reasons) == 1 else "",
     )
 
 

@@ -9,6 +9,7 @@ from hxp_enterprise_llm.config.matchers import Matcher, all_match
 from hxp_enterprise_llm.config.patterns import Pattern
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.notifications.instant import Instant
+from hxp_enterprise_llm.event.notifications.links import page_of
 from hxp_enterprise_llm.event.notifications.records import Delivered
 from hxp_enterprise_llm.event.notifications.routing.described import (
     AlertGroup,
@@ -51,8 +52,9 @@ class Chosen(NamedTuple):
 class Views:
     """What there is at one moment."""
 
-    def __init__(self, state: State, table: RoutingTable, now: Instant) -> None:
-        self._state, self._table, self._now = state, table, now
+    def __init__(self, state: State, table: RoutingTable, now: Instant, page_url: str) -> None:
+        """`page_url`: where people find this service."""
+        self._state, self._table, self._now, self._page_url = state, table, now, page_url
         self._suppression = Suppression(table, Draft(state), now)
 
     def alerts(self, chosen: Chosen) -> list[GettableAlert]:
@@ -92,7 +94,7 @@ class Views:
                 "mutedBy": muted,
             },
             "updatedAt": rfc3339(known.notification.at),
-            "generatorURL": known.alert.generator_url,
+            "generatorURL": known.alert.generator_url or page_of(known.alert.episode, self._page_url),
             "labels": known.labels,
         }
 

@@ -20,7 +20,6 @@ from hxp_enterprise_llm.telemetry.rules import RuleFigures
 
 log = structlog.get_logger("notifications")
 
-_PHASES = ("ok", "pending", "firing", "recovering")
 _MOST_LINES = 20
 """Lines of log about the health of rules in one evaluation; the rest is a number."""
 _LINES_AT_ONCE = 10
@@ -128,11 +127,8 @@ class RuleMonitor:
                 yield
 
     def _figures(self) -> Iterable[RuleFigures]:
-        for name in self._rules:
-            phases = self._phases.get(name, Counter[str]())
-            waits = sum(phases[phase] for phase in _PHASES if phase != "ok")
-            states = {phase: phases[phase] for phase in _PHASES} | {"ok": int(not waits)}
-            yield RuleFigures(name, self._rounds - self._begun[name], self._failures[name], states)
+        for name, begun in list(self._begun.items()):  # a reload may come while a page is being written
+            yield RuleFigures(name, self._rounds - begun, self._failures[name], self._phases.get(name, {}))
 
     def health(self, name: str) -> Health:
         """How a rule is now; a rule whose snapshots have stopped has no data."""

@@ -10,6 +10,7 @@ from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 
 _AT = 1_800_000_000.0
+_PAGE = "https://citadel.example"
 
 
 class BadSample(ValueError):
@@ -32,6 +33,7 @@ def sample() -> Notification:
         since=_AT - 95,
         values={"error_rate": 0.31},
         receiver="on-call",
+        url=f"{_PAGE}/view/alerts",
         alerts=(_alert("planner", "firing"), _alert("coder", "firing"), _alert("critic", "resolved")),
     )
 
@@ -49,6 +51,7 @@ def _alert(agent: str, status: Any) -> Alert:
         rule="critical_alert",
         condition="error_rate > 0.2",
         values={"error_rate": 0.31},
+        url=f"{_PAGE}/view/alerts?episode=sample-{agent}",
     )
 
 
@@ -87,5 +90,6 @@ def _of_event(event: dict[str, Any]) -> Notification:
         "reason": data.get("reason", ""),
         "values": data.get("values", {}),
         "alerts": data.get("alerts", []),
+        "url": data.get("url", ""),
     }
     return msgspec.convert(made, Notification)

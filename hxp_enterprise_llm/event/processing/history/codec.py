@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from isal import isal_zlib
 
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
 from hxp_enterprise_llm.event.processing.history.memories import Figures, Labelled, empty
@@ -17,6 +16,9 @@ from hxp_enterprise_llm.event.processing.plain import memory_of, restored, value
 
 _PLAIN, _PACKED = b"\x00", b"\x01"
 _WORTH_PACKING = 200
+_LEVEL = 1
+"""Of zlib: a write packs some hundred kilobytes each few seconds. ISA-L would save two milliseconds, and leave the
+processor in a state in which this thread runs a tenth slower from then on: see docs/decisions.md."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
@@ -27,7 +29,7 @@ def pack(slots: Mapping[int, Aggregate]) -> bytes:
     text = _encode({place: _state(memory) for place, memory in slots.items()})
     if len(text) < _WORTH_PACKING:
         return _PLAIN + text
-    return _PACKED + isal_zlib.compress(text, 2)
+    return _PACKED + zlib.compress(text, _LEVEL)
 
 
 def unpack(accumulator: Accumulator, data: bytes) -> dict[int, Aggregate]:

@@ -1,4 +1,7 @@
-"""Takes events in by the second, until they are written. It never awaits and reads no clock."""
+"""Takes events in by the second, until they are written. It never awaits and reads no clock.
+
+Small batches wait until there are many events, the clock moves on or they are written; see `Backlog`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.aggregates import Aggregate
+from hxp_enterprise_llm.event.processing.backlog import Backlog
 from hxp_enterprise_llm.event.processing.history.memories import empty
 from hxp_enterprise_llm.event.processing.metrics import Accumulator
 from hxp_enterprise_llm.event.processing.plan import Planner
@@ -42,6 +46,7 @@ class Collector:
 
     def __init__(self, accumulators: Iterable[Accumulator]) -> None:
         self._times = Times(Timeline({"": 60.0}))
+        self._backlog, self._now = Backlog(), 0
         self.adopt(accumulators)
 
     def adopt(self, accumulators: Iterable[Accumulator]) -> None:
@@ -57,9 +62,21 @@ class Collector:
 
     def take(self, events: Sequence[Stored], now: float) -> None:
         """Take events in. One without a time, or with one in the future, belongs to `now` (wall-clock seconds)."""
+        if not events:
+            return
+        if int(now) != self._now:
+            self._digest()
+            self._now = int(now)
         self.taken += len(events)
-        columns = StoredColumns.of(events)
-        raws, kinds = columns.raws, self._planner.kinds_of(columns.types)
+        if self._backlog.add(StoredColumns.of(events)):
+            self._digest()
+
+    def _digest(self) -> None:
+        """Take in what waits."""
+        events = self._backlog.drain()
+        if events is None:
+            return
+        raws, kinds = events.raws, self._planner.kinds_of(events.types)
         present = set(kinds)
         touching = frozenset(kind for kind in present if self._planner.kinds[kind].touched)
         if not touching:
@@ -69,7 +86,7 @@ class Collector:
             raws, kinds = list(compress(raws, wanted)), list(compress(kinds, wanted))
         plan = self._planner.plan(touching)
         views, of_views = plan.read(raws, kinds)
-        for second, those, of_those in self._by_second(views, of_views, plan.times(views), int(now)):
+        for second, those, of_those in self._by_second(views, of_views, plan.times(views), self._now):
             self._seconds.add(second)
             plan.feed(second, those, of_those)
 
@@ -95,6 +112,7 @@ class Collector:
 
     def drain(self) -> Gathered:
         """What was taken in; from now on it is somebody else's."""
+        self._digest()
         found = {accumulator: each.slots for accumulator, each in self._series.items() if each.slots}
         for each in self._series.values():
             each.slots = {}

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.config.history import HistoryConfig
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.log.model import Batch, CursorError, EventLog, Gone, LogError, Stored
 from hxp_enterprise_llm.event.model import Offset
+from hxp_enterprise_llm.event.processing.follower import lag
 from hxp_enterprise_llm.event.processing.history.collector import Collector, Gathered
 from hxp_enterprise_llm.event.processing.history.database import is_damage, is_full, set_aside
 from hxp_enterprise_llm.event.processing.history.model import ALWAYS, TIERS, Cursor
@@ -94,11 +95,12 @@ class History:
         self._working = Outage(log, "history.writing")
         self._following = Outage(log, "history.following")
         telemetry.budget.set(config.disk_budget_bytes)
+        telemetry.lag.set_function(lambda: self.lag)
 
     @property
     def lag(self) -> int:
-        """Distance of what is written from the head of the log when it was last read, in offsets."""
-        return max(0, self._head - (self._store.cursor.position if self._store else 0))
+        """Distance of what is written from the head of the log as far as it is known, in offsets."""
+        return lag(self._log, self._head, self._store.cursor.position if self._store else 0)
 
     def health(self) -> Part:
         """How the history is. It degrades nothing but itself."""
@@ -170,7 +172,7 @@ class History:
     async def _write(self) -> None:
         """Write what was gathered, then fold and trim; what could not be written is written first next time."""
         await self._flush()
-        self._unwritten = (self._collector.drain(), self._cursor)
+        self._unwritten = (await self._in_writer(self._collector.drain), self._cursor)
         await self._flush()
         if self._changed:
             self._changed = False
@@ -198,7 +200,6 @@ class History:
 
     def _tell(self) -> None:
         store = self._opened()
-        self._telemetry.lag.set(self.lag)
         self._telemetry.bytes.set(store.size)
         for tier, floor in zip(TIERS, store.floors(), strict=True):
             self._telemetry.oldest.labels(tier.name).set(floor)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import msgspec
 
 from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
 from hxp_enterprise_llm.event.model import rfc3339
-from hxp_enterprise_llm.event.processing.platform.names import Kept, clip
+from hxp_enterprise_llm.event.processing.platform.names import OTHER, Kept, bump, clip, merge
 from hxp_enterprise_llm.event.processing.platform.reading import Events, Registered, Task
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 MAX_CAPABILITIES = 50
+FORMS_HYPOTHESES = "hypothesis_formation"
+"""What an agent can do that has formed one, in the words of those who register."""
 _WORKFLOW = "workflow"
 Ending = Literal["completed", "failed"]
 
@@ -27,6 +31,8 @@ class Agent(msgspec.Struct):
     registered: float = 0.0
     """When it last registered; what it said then is what holds."""
     capabilities: list[str] = []
+    observed: dict[str, int] = {}
+    """What it was seen to do with success, and how often: tools by name, FORMS_HYPOTHESES."""
     framework: str | None = None
     version: str | None = None
     capacity: int | None = None
@@ -53,9 +59,15 @@ class Agent(msgspec.Struct):
 
     def seen(self, at: float, events: int = 1) -> None:
         """It was active."""
-        self.first = min(self.first, at) if self.events else at
-        self.last = max(self.last, at)
+        if at < self.first or not self.events:
+            self.first = at
+        if at > self.last:
+            self.last = at
         self.events += events
+
+    def saw(self, capability: str, times: int) -> None:
+        """It was seen to do something."""
+        bump(self.observed, clip(capability), times, MAX_CAPABILITIES)
 
     def absorb(self, other: Self) -> None:
         """Add what another has done."""
@@ -69,6 +81,7 @@ class Agent(msgspec.Struct):
         self.unnamed_started += other.unnamed_started
         self.unnamed_ended += other.unnamed_ended
         self.durations.absorb(other.durations)
+        merge(self.observed, other.observed, MAX_CAPABILITIES)
 
 
 class Run(msgspec.Struct):
@@ -93,6 +106,11 @@ class Agents(msgspec.Struct):
         agent.seen(at, events)
         return agent
 
+    def saw(self, names: Iterable[str], capability: str, limits: PlatformLimitsConfig) -> None:
+        """Agents were seen to do something, each as often as it is named; their activity is told apart."""
+        for name, times in Counter(names).items():
+            self.kept.at(clip(name), Agent, limits.agents).saw(capability, times)
+
     def register(self, events: Events[Registered], limits: PlatformLimitsConfig) -> None:
         """Take registrations in; the latest holds, of two at the same time the one with the greater text."""
         for at, each in zip(*events, strict=True):
@@ -111,9 +129,10 @@ class Agents(msgspec.Struct):
             if each.run is None:
                 agent.unnamed_started += 1
             else:
-                run = self._run(each.agent, each.run, limits)
+                key = _key(each.agent, each.run)
+                run = self._run(key, each.agent, limits)
                 run.started = at if run.started is None else min(run.started, at)
-                self._close(each.agent, each.run)
+                self._close(key, run)
 
     def end(self, events: Events[Task], ending: Ending, limits: PlatformLimitsConfig) -> None:
         """Take ended tasks in."""
@@ -129,11 +148,12 @@ class Agents(msgspec.Struct):
             if each.run is None:
                 agent.unnamed_ended += 1
             else:
-                self._run(each.agent, each.run, limits).ended = at
-                self._close(each.agent, each.run)
+                key = _key(each.agent, each.run)
+                run = self._run(key, each.agent, limits)
+                run.ended = at
+                self._close(key, run)
 
-    def _run(self, agent: str, run: str, limits: PlatformLimitsConfig) -> Run:
-        key = _key(agent, run)
+    def _run(self, key: str, agent: str, limits: PlatformLimitsConfig) -> Run:
         found = self.runs.get(key)
         if found is None:
             if len(self.runs) >= limits.open_tasks:
@@ -143,10 +163,8 @@ class Agents(msgspec.Struct):
             found = self.runs[key] = Run(clip(agent))
         return found
 
-    def _close(self, agent: str, run: str) -> None:
-        key = _key(agent, run)
-        found = self.runs[key]
-        if found.started is not None and found.ended is not None:
+    def _close(self, key: str, run: Run) -> None:
+        if run.started is not None and run.ended is not None:
             del self.runs[key]
 
     def forget(self, before: float) -> None:
@@ -200,6 +218,14 @@ def _all(agents: Agents, now: float, within: float, timeout: float) -> tuple[lis
     return parts
 
 
+def _capabilities(agent: Agent) -> dict[str, Any]:
+    """What it says that it can do, else what it was seen to do, the most frequent first; and which of both it is."""
+    if agent.capabilities:
+        return {"capabilities": agent.capabilities, "capabilities_from": "registered"}
+    seen = sorted((-times, name) for name, times in agent.observed.items() if name != OTHER)
+    return {"capabilities": [name for _, name in seen], "capabilities_from": "observed" if seen else None}
+
+
 def _view(name: str, agent: Agent, load: int, since: float) -> dict[str, Any]:
     p95 = agent.durations.quantile(0.95)
     return {
@@ -207,7 +233,7 @@ def _view(name: str, agent: Agent, load: int, since: float) -> dict[str, Any]:
         "status": "active" if agent.last > since else "idle",
         "last_activity": rfc3339(agent.last),
         "current_load": load,
-        "capabilities": agent.capabilities,
+        **_capabilities(agent),
         "framework": agent.framework,
         "version": agent.version,
         "capacity": agent.capacity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
@@ -40,6 +40,7 @@ class AgentView(TypedDict):
     last_activity: str
     current_load: int
     capabilities: list[str]
+    capabilities_from: Literal["registered", "observed"] | None
     framework: NotRequired[str | None]
     version: NotRequired[str | None]
     capacity: NotRequired[int | None]

@@ -48,13 +48,13 @@ class PlatformEngine:
         self._log, self._clock, self._telemetry, self._sleep = event_log, clock, metrics, sleep
         self._prices = prices
         self._core = Platform(config, prices)
+        self._counted = self._core.counted
         self._sequence = 0
         self._told: tuple[int, int] | None = None
         self._loaded = False
         self._ready = asyncio.Event()
-        self._follower = Follower(
-            event_log, Outage(log, "platform.follow"), self._take, lag_is=metrics.lag.set, sleep=sleep
-        )
+        self._follower = Follower(event_log, Outage(log, "platform.follow"), self._take, sleep=sleep)
+        metrics.lag.set_function(lambda: self.lag)
         self._appending = Outage(log, "platform.append")
         self._saver = Saver(file, "platform", clock=clock, sleep=sleep, content=self._content, told=metrics.saved_state)
 
@@ -70,7 +70,7 @@ class PlatformEngine:
 
     @property
     def lag(self) -> int:
-        """Distance from the head of the log when it was last read, in offsets."""
+        """Distance from the head of the log as far as it is known, in offsets."""
         return self._follower.lag
 
     def health(self) -> Part:
@@ -136,6 +136,7 @@ class PlatformEngine:
             self._begin_anew(bounds, f"the log had epoch {saved.epoch} and has {bounds.epoch}")
         else:
             self._core = Platform(self._core.config, self._prices, saved.state)
+            self._counted = self._core.counted
             self._follower.move(bounds.epoch, saved.position, bounds.head)
             self._saver.begin(saved.position if saved.epoch else -1)
             log.info("platform.loaded", position=self.position, head=bounds.head, events=saved.state.events)
@@ -145,6 +146,7 @@ class PlatformEngine:
         log.warning("platform.begun_anew", reason=reason, events=self._core.state.events, epoch=bounds.epoch)
         self._saver.set_aside("other-epoch")
         self._core = Platform(self._core.config, self._prices)
+        self._counted = self._core.counted
         self._follower.move(bounds.epoch, bounds.first - 1, bounds.head)
         self._saver.begin(-1)
         self._ready.clear()
@@ -162,11 +164,15 @@ class PlatformEngine:
             log.info("platform.ready", position=self._follower.position, events=self._core.state.events)
 
     def _take(self, events: Sequence[Stored]) -> None:
-        before, ignored = self._core.state.events, self._core.state.ignored
         self._core.take(events)
         self._saver.took(len(events))
-        self._telemetry.events.inc(self._core.state.events - before)
-        self._telemetry.ignored.inc(self._core.state.ignored - ignored)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell how many events were taken in; those that wait are told with the next tick."""
+        before, self._counted = self._counted, self._core.counted
+        self._telemetry.events.inc(self._counted[0] - before[0])
+        self._telemetry.ignored.inc(self._counted[1] - before[1])
 
     def _catch_up(self) -> None:
         if self.ready:
@@ -206,6 +212,7 @@ class PlatformEngine:
     async def tell(self) -> None:
         """Put a snapshot into the log, unless nothing has changed since the last."""
         views, now = self.views(), self._clock.time()
+        self._count()
         measure(self._telemetry, self._core.state, views)
         changed = self._core.state.events, views.active_count()
         if changed == self._told:

@@ -55,13 +55,16 @@ class Item(msgspec.Struct):
         """It was used."""
         hour = int(at) // 3600
         self.count += 1
-        self.last = max(self.last, at)
+        if at > self.last:
+            self.last = at
         self.by_hour[hour % HOURS_OF_DAY] += 1
         if each.agent is not None:
             bump(self.agents, clip(each.agent), most=_AGENTS)
         if each.tier is not None:
             bump(self.tiers, clip(each.tier), most=_AGENTS)
-        use = self.hours.setdefault(hour, Use())
+        use = self.hours.get(hour)
+        if use is None:
+            use = self.hours[hour] = Use()
         use.count += 1
         if NAMES.get(each.tier or "") == "chromadb":
             use.searched += 1

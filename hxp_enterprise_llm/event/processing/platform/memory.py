@@ -6,6 +6,7 @@ that what a tier misses is what the next is asked for.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -68,10 +69,13 @@ class Memory(msgspec.Struct):
 
     def take(self, events: Events[TierAccess]) -> int:
         """Take accesses in; answers how many were of a tier that nobody knows."""
-        parts: dict[tuple[int, str], list[TierAccess]] = {}
+        parts: dict[tuple[int, str], list[TierAccess]] = defaultdict(list)
         for at, each in zip(*events, strict=True):
-            for access in (each,) if each.hit is not None else whole(each):
-                parts.setdefault((int(at) // 3600, NAMES.get(access.tier or "", "")), []).append(access)
+            if each.hit is not None:
+                parts[int(at) // 3600, NAMES.get(each.tier or "", "")].append(each)
+                continue
+            for access in whole(each):
+                parts[int(at) // 3600, NAMES.get(access.tier or "", "")].append(access)
         unknown = 0
         for (hour, name), accesses in parts.items():
             if name:

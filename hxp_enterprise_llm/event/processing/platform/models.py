@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Self
 
 import msgspec
 
 from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
 from hxp_enterprise_llm.event.processing.platform import ledger
-from hxp_enterprise_llm.event.processing.platform.ledger import drop_before
+from hxp_enterprise_llm.event.processing.platform.ledger import Row, drop_before
+from hxp_enterprise_llm.event.processing.platform.minutes import Told
 from hxp_enterprise_llm.event.processing.platform.names import Kept, bump, clip, merge
-from hxp_enterprise_llm.event.processing.platform.rows import Shared
 from hxp_enterprise_llm.event.processing.sketch import Sketch
 
 HOURS_KEPT = 24
@@ -35,20 +34,22 @@ class Stretch(msgspec.Struct):
     finishes: dict[str, int] = {}
     errors: dict[str, int] = {}
 
-    def take(self, shared: Shared) -> None:
-        """Take events that share this model and stretch in."""
-        self.requests += shared.row[ledger.REQUESTS]
-        self.failed += shared.row[ledger.FAILED]
-        self.output_tokens += shared.row[ledger.OUTPUT]
-        for sketch, values in (
-            (self.latency, shared.latencies),
-            (self.first_token, shared.first_tokens),
-            (self.speed, shared.speeds),
-        ):
+    def count(self, row: Row) -> None:
+        """Count events that share this model and stretch."""
+        self.requests += row[ledger.REQUESTS]
+        self.failed += row[ledger.FAILED]
+        self.output_tokens += row[ledger.OUTPUT]
+
+    def tell(self, told: Told) -> None:
+        """Take in what they tell of themselves."""
+        mine = self.latency, self.first_token, self.speed
+        for sketch, values in zip(mine, told.figures, strict=True):
             if values:
                 sketch.update(values)
-        for counts, names in ((self.finishes, shared.finishes), (self.errors, shared.errors)):
-            for name, times in Counter(names).items():
+        for sketch, gathered in zip(mine, told.sketches, strict=False):
+            sketch.absorb(gathered)
+        for counts, names in ((self.finishes, told.finishes), (self.errors, told.errors)):
+            for name, times in names.items():
                 bump(counts, clip(name), times)
 
     def absorb(self, other: Self) -> None:
@@ -100,14 +101,17 @@ class Models(msgspec.Struct):
 
     kept: Kept[Model] = msgspec.field(default_factory=Kept)
 
-    def take(self, name: str, minute: int, shared: Shared, limits: PlatformLimitsConfig) -> None:
-        """Take events that share a model in."""
-        count = shared.row[ledger.REQUESTS] + shared.row[ledger.FAILED]
-        if not (count or shared.row[ledger.OUTPUT]):
+    def take(self, name: str, minute: int, row: Row, told: Told | None, limits: PlatformLimitsConfig) -> None:
+        """Take events in that share a model, and what requests to it tell of themselves."""
+        count = row[ledger.REQUESTS] + row[ledger.FAILED]
+        if not (count or row[ledger.OUTPUT] or told):
             return
         model = self.kept.at(clip(name), Model, limits.models)
         model.count += count
-        model.at(minute // (60 * _STRETCH_HOURS)).take(shared)
+        stretch = model.at(minute // (60 * _STRETCH_HOURS))
+        stretch.count(row)
+        if told is not None:
+            stretch.tell(told)
 
     def forget(self, newest: float) -> None:
         """Drop stretches that are too old when the newest event is of this time."""

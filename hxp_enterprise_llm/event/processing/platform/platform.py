@@ -10,8 +10,10 @@ import msgspec
 
 from hxp_enterprise_llm.config.platform import PlatformConfig
 from hxp_enterprise_llm.config.types import seconds
+from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.processing.analytics import LabelledValue
+from hxp_enterprise_llm.event.processing.backlog import Backlog
 from hxp_enterprise_llm.event.processing.platform import (
     agents,
     budgets,
@@ -25,9 +27,10 @@ from hxp_enterprise_llm.event.processing.platform import (
     tokens,
 )
 from hxp_enterprise_llm.event.processing.platform.days import month_of
-from hxp_enterprise_llm.event.processing.platform.ledger import UNPRICED, Money
+from hxp_enterprise_llm.event.processing.platform.ledger import FAILED_TOOL_CALLS, TOOL_CALLS, UNPRICED, Money
 from hxp_enterprise_llm.event.processing.platform.ledger import tokens as all_tokens
-from hxp_enterprise_llm.event.processing.platform.reading import READERS, Events, parted
+from hxp_enterprise_llm.event.processing.platform.minutes import Shared
+from hxp_enterprise_llm.event.processing.platform.reading import READERS, Events, parted, times
 from hxp_enterprise_llm.event.processing.platform.rows import Pending
 from hxp_enterprise_llm.event.processing.platform.tokens import CostDay
 from hxp_enterprise_llm.event.processing.prices.table import PriceTable, Snapshot
@@ -72,12 +75,25 @@ class Platform:
 
     def __init__(self, config: PlatformConfig, prices: Snapshot | None = None, state: State | None = None) -> None:
         self._prices = prices
-        self.state = state or State()
+        self._state = state or State()
         self._pending = Pending(PriceTable(config.prices, prices))
         self._settings = _settings(config)
         self._takers = self._make_takers()
         self._forget_at = 0.0
+        self._times = times()
+        self._backlog = Backlog()
         self._pending_bytes = 0
+
+    @property
+    def state(self) -> State:
+        """All that is known but for what is pending: sums of tokens and money are not whole."""
+        self._digest()
+        return self._state
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Events that were taken in, and those of them that cannot be read; some more may wait."""
+        return self._state.events, self._state.ignored
 
     @property
     def config(self) -> PlatformConfig:
@@ -92,19 +108,27 @@ class Platform:
 
     def take(self, events: Sequence[Stored]) -> None:
         """Take events in. However they are cut into batches or ordered, what comes of them is the same."""
-        parts = parted(events)
-        for type, raws in parts.items():
-            found, refused = READERS[type].read(raws, self.state.newest)
-            self.state.events += len(raws)
-            self._pending_bytes += sum(map(len, raws))
-            self.state.ignored += refused
+        if events and self._backlog.add(StoredColumns.of(events)):
+            self._digest()
+
+    def _digest(self) -> None:
+        """Take in what waits."""
+        size, events = self._backlog.size, self._backlog.drain()
+        if events is None:
+            return
+        state = self._state
+        read = {type: READERS[type].read(raws, self._times) for type, raws in parted(events).items()}
+        state.newest = max((state.newest, *(max(found.times) for found, _ in read.values() if found.times)))
+        for type, (found, refused) in read.items():
+            state.events += len(found.times) + refused
+            state.ignored += refused
             if found.times:
-                self.state.newest = max(self.state.newest, max(found.times))
-                self._takers[type](found)
+                self._takers[type](found.timed(state.newest))
+        self._pending_bytes += size
         for declared in self._settings.declared:
             self._take_declared(declared, events)
         if len(self._pending) > MOST_PENDING or self._pending_bytes > MOST_PENDING_BYTES:
-            self._settle()
+            self._book()
 
     def _make_takers(self) -> dict[str, Callable[[Events[Any]], None]]:
         pending = self._pending
@@ -115,10 +139,10 @@ class Platform:
             "tool.call.completed": partial(pending.tool_calls, failed=False),
             "tool.call.failed": partial(pending.tool_calls, failed=True),
             "cost.recorded": pending.costs,
-            "agent.registered": lambda found: self.state.agents.register(found, self.config.limits),
-            "agent.started": lambda found: self.state.agents.start(found, self.config.limits),
-            "agent.completed": lambda found: self.state.agents.end(found, "completed", self.config.limits),
-            "agent.failed": lambda found: self.state.agents.end(found, "failed", self.config.limits),
+            "agent.registered": lambda found: self._state.agents.register(found, self.config.limits),
+            "agent.started": lambda found: self._state.agents.start(found, self.config.limits),
+            "agent.completed": lambda found: self._state.agents.end(found, "completed", self.config.limits),
+            "agent.failed": lambda found: self._state.agents.end(found, "failed", self.config.limits),
             "agent.handoff": self._handoffs,
             "memory.tier.access": self._memory,
             "knowledge.access": self._knowledge,
@@ -126,29 +150,31 @@ class Platform:
             "hypothesis.formed": partial(self._hypotheses, "formed"),
             "hypothesis.validated": partial(self._hypotheses, "validated"),
             "hypothesis.refuted": partial(self._hypotheses, "refuted"),
-            "business.metric": lambda found: self.state.business.take(found, self.config.limits),
+            "business.metric": lambda found: self._state.business.take(found, self.config.limits),
         }
 
     def _handoffs(self, found: Events[Any]) -> None:
-        self.state.collaboration.take(found, self.config.limits)
+        self._state.collaboration.take(found, self.config.limits)
         self._seen(found.times, (each.from_ for each in found.data))
         self._seen(found.times, (each.to for each in found.data))
 
     def _memory(self, found: Events[Any]) -> None:
-        self.state.ignored += self.state.memory.take(found)
+        self._state.ignored += self._state.memory.take(found)
         self._seen(found.times, (each.agent for each in found.data))
 
     def _knowledge(self, found: Events[Any]) -> None:
-        self.state.knowledge.use(found, self.config.limits)
+        self._state.knowledge.use(found, self.config.limits)
         self._seen(found.times, (each.agent for each in found.data))
 
     def _gaps(self, found: Events[Any]) -> None:
-        self.state.knowledge.miss(found, self.config.limits)
+        self._state.knowledge.miss(found, self.config.limits)
         self._seen(found.times, (each.agent for each in found.data))
 
     def _hypotheses(self, step: hypotheses.Step, found: Events[Any]) -> None:
-        self.state.hypotheses.take(found, step, self.config.limits)
+        self._state.hypotheses.take(found, step, self.config.limits)
         self._seen(found.times, (each.agent for each in found.data))
+        if step == "formed":
+            self._state.agents.saw((each.agent for each in found.data), agents.FORMS_HYPOTHESES, self.config.limits)
 
     def _seen(self, times: Iterable[float], names: Iterable[str | None]) -> None:
         """Agents were active: the first, the last and the number of each one's events of the batch."""
@@ -156,35 +182,49 @@ class Platform:
         for at, name in zip(times, names, strict=True):
             if name is not None:
                 first, last, count = found.get(name, (at, at, 0))
-                found[name] = min(first, at), max(last, at), count + 1
+                found[name] = at if at < first else first, at if at > last else last, count + 1
         for name, (first, last, count) in found.items():
-            agent = self.state.agents.seen(name, first, self.config.limits, count)
+            agent = self._state.agents.seen(name, first, self.config.limits, count)
             agent.last = max(agent.last, last)
 
-    def _take_declared(self, declared: business.Declared, events: Sequence[Stored]) -> None:
-        raws = [event.raw for event in events if declared.types.matches(event.type)]
-        for at, value, dimensions in declared.read(raws, self.state.newest):
-            self.state.newest = max(self.state.newest, at)
-            self.state.business.add(declared.name, at, value, dimensions, declared.unit, self.config.limits)
+    def _take_declared(self, declared: business.Declared, events: StoredColumns) -> None:
+        raws = events.of_types(declared.types).raws
+        for at, value, dimensions in declared.read(raws, self._state.newest):
+            self._state.newest = max(self._state.newest, at)
+            self._state.business.add(declared.name, at, value, dimensions, declared.unit, self.config.limits)
 
     def _settle(self) -> None:
+        """Take in what waits, and book what is pending."""
+        self._digest()
+        self._book()
+
+    def _book(self) -> None:
         """Book what is pending."""
-        pending, limits, state = self._pending, self.config.limits, self.state
-        for (minute, agent, model, _), shared in pending.shared.items():
-            if model is not None:
-                state.models.take(model, minute, shared, limits)
-            if agent is not None and shared.last:
-                count = sum(shared.row[field] for field in (0, 1, 11)) or 1
-                found = state.agents.seen(agent, shared.first, limits, count)
-                found.last = max(found.last, shared.last)
+        pending, limits, state = self._pending, self.config.limits, self._state
+        for number, minute in pending.minutes.items():
+            for (agent, model, tool), shared in minute.shared.items():
+                if model is not None:
+                    # What is told of a model is told once, whoever of those that share it comes first.
+                    state.models.take(model, number, shared.row, minute.told.pop(model, None), limits)
+                if agent is not None and shared.last:
+                    self._worked(agent, tool, shared)
         state.tokens.settle(pending, limits, self._settings.pinned)
         pending.clear()
         self._pending_bytes = 0
 
+    def _worked(self, name: str, tool: str | None, shared: Shared) -> None:
+        """An agent was seen, and what tools it used."""
+        limits, row = self.config.limits, shared.row
+        agent = self._state.agents.seen(name, shared.first, limits, sum(row[field] for field in (0, 1, 11)) or 1)
+        agent.last = max(agent.last, shared.last)
+        worked = row[TOOL_CALLS] - row[FAILED_TOOL_CALLS]
+        if tool is not None and worked:
+            agent.saw(tool, worked)
+
     def settled(self) -> State:
         """All that is known, without what is too old."""
         self._settle()
-        state = self.state
+        state = self._state
         if state.newest >= self._forget_at:
             # Hours are dropped whole; what is shown leaves out the older ones in any case.
             self._forget_at = state.newest + _FORGET_SECONDS
@@ -192,7 +232,7 @@ class Platform:
         return state
 
     def _forget(self) -> None:
-        state = self.state
+        state = self._state
         for core in (
             state.tokens,
             state.models,

@@ -1,26 +1,26 @@
 """Events of the log as the cores see them: the fields that they want, and nothing else is decoded.
 
-A batch is parted by type and each part decoded in one call. Events that cannot be read (data that a schema of the
+A batch is parted by type. Events that cannot be read (data that a schema of the
 operator's lets through, say) are left out and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from math import inf
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from hxp_enterprise_llm.event.log.columns import StoredColumns
-from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.model import parse_rfc3339
+from hxp_enterprise_llm.event.processing.memo import Memo
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Taken = Annotated[int, msgspec.Meta(ge=-(2**53), le=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Text = str
-_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_MOST_TIMES = 2048
 D = TypeVar("D")
 
 
@@ -218,63 +218,81 @@ VIEWS: dict[str, type[_Data]] = {
 }
 
 
+UNTIMED = -inf
+"""The time of an event that carries none, until it is given one."""
+
+
 class Events(NamedTuple, Generic[D]):
     """Events of one type: their times in wall-clock seconds, and their data."""
 
     times: list[float]
     data: list[D]
 
+    def timed(self, otherwise: float) -> Events[D]:
+        """The same, at a moment when they carry none."""
+        if min(self.times) > UNTIMED:
+            return self
+        return Events([otherwise if at == UNTIMED else at for at in self.times], self.data)
+
 
 class Reader:
     """Decodes the events of one type."""
 
     def __init__(self, view: type[_Data]) -> None:
-        event = msgspec.defstruct("Event", [("data", view), ("time", _Time | None, None)], gc=False)
+        event = msgspec.defstruct("Event", [("data", view), ("time", str | None, None)], gc=False)
         lenient = msgspec.defstruct("Event", [("data", Any, None), ("time", Any, None)])
         self._view = view
-        self._many: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[event]).decode  # type: ignore[valid-type]
-        self._one: Callable[[bytes], Any] = msgspec.json.Decoder(lenient).decode
+        self._strict: Callable[[bytes], Any] = msgspec.json.Decoder(event).decode
+        self._lenient: Callable[[bytes], Any] = msgspec.json.Decoder(lenient).decode
 
-    def read(self, raws: Sequence[bytes], untimed: float) -> tuple[Events[Any], int]:
-        """The events, and how many of them cannot be read. `untimed`: the time of those that have none."""
+    def read(self, raws: Sequence[bytes], seconds: Times) -> tuple[Events[Any], int]:
+        """The events, and how many of them cannot be read. Some may be UNTIMED."""
         try:
-            found = self._many(b"[" + b",".join(raws) + b"]")
+            found = list(map(self._strict, raws))
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._slowly(raws, untimed)
-        times = [untimed if event.time is None else event.time.timestamp() for event in found]
+            return self._slowly(raws, seconds)
+        times = list(map(seconds.__getitem__, [event.time for event in found]))
         return Events(times, [event.data for event in found]), 0
 
-    def _slowly(self, raws: Iterable[bytes], untimed: float) -> tuple[Events[Any], int]:
+    def _slowly(self, raws: Iterable[bytes], seconds: Times) -> tuple[Events[Any], int]:
         times: list[float] = []
         data: list[Any] = []
         refused = 0
         for raw in raws:
             try:
-                event = self._one(raw)
+                event = self._lenient(raw)
                 # An integer may be written 3.0; schemas take it.
                 data.append(msgspec.convert(event.data, self._view, strict=False))
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 refused += 1
             else:
-                times.append(_seconds(event.time, untimed))
+                times.append(seconds[event.time] if isinstance(event.time, str) else UNTIMED)
         return Events(times, data), refused
 
 
-def _seconds(time: Any, untimed: float) -> float:
+def _seconds(time: Any) -> float:
     try:
         return parse_rfc3339(time)
     except (TypeError, ValueError, OverflowError):
-        return untimed
+        return UNTIMED
+
+
+Times = Memo[str | None, float]
+"""Wall-clock seconds of times as events write them; those of a batch often have the same."""
+
+
+def times() -> Times:
+    """Of no events yet."""
+    return Memo(_seconds, _MOST_TIMES)
 
 
 READERS = {type: Reader(view) for type, view in VIEWS.items()}
 
 
-def parted(events: Sequence[Stored]) -> dict[str, list[bytes]]:
+def parted(events: StoredColumns) -> dict[str, list[bytes]]:
     """The texts of the events by type, of the types that are read."""
-    columns = StoredColumns.of(events)
-    parts: dict[str, list[bytes]] = {type: [] for type in dict.fromkeys(columns.types) if type in VIEWS}
-    for type, raw in zip(columns.types, columns.raws, strict=True):
+    parts: dict[str, list[bytes]] = {type: [] for type in dict.fromkeys(events.types) if type in VIEWS}
+    for type, raw in zip(events.types, events.raws, strict=True):
         if type in parts:
             parts[type].append(raw)
     return parts

@@ -11,8 +11,9 @@ from hxp_enterprise_llm.config.platform import PlatformLimitsConfig
 from hxp_enterprise_llm.event.processing.platform import ledger
 from hxp_enterprise_llm.event.processing.platform.days import day_name, hour_name, month_of
 from hxp_enterprise_llm.event.processing.platform.ledger import Account, Money, Row, drop_before
+from hxp_enterprise_llm.event.processing.platform.minutes import Key, Shared
 from hxp_enterprise_llm.event.processing.platform.names import OTHER, Kept, clip
-from hxp_enterprise_llm.event.processing.platform.rows import Name, Pending, Shared
+from hxp_enterprise_llm.event.processing.platform.rows import Pending
 
 KINDS = ("agents", "models", "tools", "users", "queries")
 _HOUR, _DAY = 3600, 86400
@@ -35,11 +36,12 @@ class Tokens(msgspec.Struct):
     def settle(self, pending: Pending, limits: PlatformLimitsConfig, pinned: Mapping[str, Collection[str]]) -> None:
         """Book what is pending. `pinned`: names of each kind that must stay apart."""
         books = _Books(self, limits, pinned)
-        for key, shared in pending.shared.items():
-            books.shared(key, shared)
-        for kind, rows in (("users", pending.users), ("queries", pending.queries)):
-            for (minute, name), row in rows.items():
-                books.account(kind, name, minute, row, minute * 60.0)
+        for number, minute in pending.minutes.items():
+            for key, shared in minute.shared.items():
+                books.shared(number, key, shared)
+            for kind, rows in (("users", minute.users), ("queries", minute.queries)):
+                for name, row in rows.items():
+                    books.account(kind, name, number, row, number * 60.0)
 
     def forget(self, newest: float) -> None:
         """Drop what is too old when the newest event is of this time."""
@@ -60,8 +62,8 @@ class _Books:
     def __init__(self, tokens: Tokens, limits: PlatformLimitsConfig, pinned: Mapping[str, Collection[str]]) -> None:
         self._tokens, self._limits, self._pinned = tokens, limits, pinned
 
-    def shared(self, key: tuple[int, Name, Name, Name], shared: Shared) -> None:
-        minute, agent, model, tool = key
+    def shared(self, minute: int, key: Key, shared: Shared) -> None:
+        agent, model, tool = key
         everything, minutes = self._tokens.everything, self._tokens.minutes
         everything.add(minute // 60, shared.row, hourly=True)
         everything.last = max(everything.last, shared.last)

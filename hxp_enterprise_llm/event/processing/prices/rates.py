@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from math import gcd
 from typing import Any, NamedTuple
+
+import msgspec
 
 NANO = 10**9
 """nano-USD of one USD."""
@@ -15,7 +18,7 @@ Tiers = tuple[tuple[int, int], ...]
 """`(more than so many input tokens, nano-USD per million tokens)`, ascending; the first begins at -1."""
 
 
-class Rate(NamedTuple):
+class Rate(msgspec.Struct, frozen=True):
     """Prices in force at one time, in nano-USD per million tokens. None: tokens of this kind cost as the plain ones."""
 
     input: Tiers = ()
@@ -26,22 +29,25 @@ class Rate(NamedTuple):
     request: int = 0
     """nano-USD for each request besides its tokens."""
     flat: tuple[int, int, int, int, int] | None = None
-    """The five prices where there are no tiers: the short way for what is usual."""
+    """The five prices where there are no tiers, of `per` tokens: the short way for what is usual."""
+    per: int = _MILLION
+    """Most prices are whole nano-USD a token: figures stay small, and the division is one by 1."""
 
     def cost(self, input: int, output: int, cached: int = 0, written: int = 0, reasoning: int = 0) -> int:
         """Nano-USD of one request, half a nano up. `input` includes what was cached, `output` the reasoning.
 
         A tier holds for all tokens of a request that is larger than where it begins.
         """
-        in_, out, read, write, think = self.flat or self._of_size(input)
+        in_, out, read, write, think = self.flat or self.of_size(input)
         if not (cached or written or reasoning):
             total = input * in_ + output * out
         else:
-            total = max(0, input - cached - written) * in_ + cached * read + written * write
-            total += max(0, output - reasoning) * out + reasoning * think
-        return (total + _MILLION // 2) // _MILLION + self.request
+            plain, spoken = input - cached - written, output - reasoning
+            total = (plain * in_ if plain > 0 else 0) + cached * read + written * write
+            total += (spoken * out if spoken > 0 else 0) + reasoning * think
+        return (total + self.per // 2) // self.per + self.request
 
-    def _of_size(self, input: int) -> tuple[int, int, int, int, int]:
+    def of_size(self, input: int) -> tuple[int, int, int, int, int]:
         """The five prices for a request of so many input tokens."""
         in_, out = _at(self.input, input), _at(self.output, input)
         read, write = _or(self.cache_read, input, in_), _or(self.cache_write, input, in_)
@@ -79,18 +85,19 @@ class Period(NamedTuple):
         return start <= moment < end if start <= end else moment >= start or moment < end
 
 
-class ModelPrices(NamedTuple):
+class ModelPrices(msgspec.Struct, frozen=True):
     """The prices of a model by time; the last period that holds counts, the first when none does."""
 
     periods: tuple[Period, ...]
+    only: Rate | None = None
+    """The rate where there is but one: the short way for what is usual."""
 
     def at(self, seconds: float) -> Rate:
         """The rate at a moment in wall-clock seconds."""
-        if len(self.periods) > 1:
-            for period in reversed(self.periods):
-                if period.holds(seconds):
-                    return period.rate
-        return self.periods[0].rate
+        if self.only is not None:
+            return self.only
+        held = (period.rate for period in reversed(self.periods) if period.holds(seconds))
+        return next(held, self.periods[0].rate)
 
 
 def make_rate(
@@ -101,15 +108,24 @@ def make_rate(
     reasoning: Tiers | None = None,
     request: int = 0,
 ) -> Rate:
-    """A rate that knows whether it is flat."""
+    """A rate that knows whether it is flat, in lowest terms then."""
     rate = Rate(input, output, read, write, reasoning, request)
-    plain = all(len(tiers) <= 1 for tiers in (input, output, read or (), write or (), reasoning or ()))
-    return rate._replace(flat=rate._of_size(1)) if plain else rate
+    if any(len(tiers) > 1 for tiers in (input, output, read or (), write or (), reasoning or ())):
+        return rate
+    prices = rate.of_size(1)
+    shared = gcd(_MILLION, *prices)
+    in_, out, cached, written, thought = (price // shared for price in prices)
+    return msgspec.structs.replace(rate, flat=(in_, out, cached, written, thought), per=_MILLION // shared)
+
+
+def make_prices(periods: Sequence[Period]) -> ModelPrices:
+    """Prices that know whether they are always the same."""
+    return ModelPrices(tuple(periods), periods[0].rate if len(periods) == 1 else None)
 
 
 def read_periods(entries: list[dict[str, Any]]) -> ModelPrices:
     """The prices of a model as the snapshot has them."""
-    return ModelPrices(tuple(Period(_rate(entry), _since(entry), _between(entry)) for entry in entries))
+    return make_prices([Period(_rate(entry), _since(entry), _between(entry)) for entry in entries])
 
 
 def _rate(entry: Mapping[str, Any]) -> Rate:

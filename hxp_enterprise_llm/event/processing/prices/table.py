@@ -16,6 +16,7 @@ from hxp_enterprise_llm.event.processing.prices.rates import (
     ModelPrices,
     Period,
     Tiers,
+    make_prices,
     make_rate,
     read_periods,
 )
@@ -128,7 +129,7 @@ def _own_prices(config: PriceConfig) -> ModelPrices:
         _optional(config.reasoning_usd),
         round(config.request_usd * NANO),
     )
-    return ModelPrices((Period(rate),))
+    return make_prices([Period(rate)])
 
 
 def _flat(usd: float) -> Tiers:

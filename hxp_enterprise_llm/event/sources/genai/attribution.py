@@ -56,4 +56,4 @@ class Arriving:
 
 
 def _lacks(draft: Draft) -> bool:
-    return (draft.type.startswith(_ACTS) and "agent" not in draft.data) or draft.data.get("from") == ""
+    return ("agent" not in draft.data and draft.type.startswith(_ACTS)) or draft.data.get("from") == ""

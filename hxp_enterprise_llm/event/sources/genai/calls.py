@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from hxp_enterprise_llm.event.sources.genai import names
 from hxp_enterprise_llm.event.sources.genai.generic import agent_of, failure_of, generic, service_of, whose
 from hxp_enterprise_llm.event.sources.genai.model import Draft, Reading, Role, Span, Usage
@@ -43,7 +45,7 @@ def reported(span: Span, role: Role, usage: Usage) -> Draft:
     """The span as one whose tokens are kept, but do not count."""
     plain = generic(span)
     data = {**plain.data, "role": role, "usage": figures(usage)} | given(model=model_of(span))
-    return plain._replace(data=data)
+    return msgspec.structs.replace(plain, data=data)
 
 
 def _asked(span: Span) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hxp_enterprise_llm.event.sources.genai import names
@@ -13,6 +14,7 @@ from hxp_enterprise_llm.telemetry.text import clean
 KEPT_ATTRIBUTES = 64
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _NO_NAME = "unknown_service"
+_PEOPLE = (("user", names.USER), ("session", names.SESSION), ("query", names.QUERY))
 
 
 def identified(span: Span) -> dict[str, str]:
@@ -23,15 +25,15 @@ def identified(span: Span) -> dict[str, str]:
     return place
 
 
-def whose(span: Span) -> dict[str, Any]:
+def whose(span: Span) -> dict[str, str]:
     """Its place, and on whose behalf it ran."""
-    found = span.attributes
-    return identified(span) | given(
-        service=service_of(span),
-        user=text(found, names.USER),
-        session=text(found, names.SESSION),
-        query=text(found, names.QUERY),
-    )
+    place = identified(span)
+    if service := service_of(span):
+        place["service"] = service
+    for name, aliases in _PEOPLE:
+        if value := text(span.attributes, aliases):
+            place[name] = value
+    return place
 
 
 def service_of(span: Span) -> str:
@@ -72,12 +74,17 @@ def kept(attributes: Mapping[str, Any]) -> Attributes:
     """The attributes that go into an event: flat, short, 64 at most, and no prompts and answers."""
     found: Attributes = {}
     for name, value in attributes.items():
-        if name.startswith(names.CONTENT):
-            continue
-        if len(found) == KEPT_ATTRIBUTES:
-            break
-        found[clean(name, 128)] = _shown(value)
+        if (shown := _shown_name(name)) is not None:
+            if len(found) == KEPT_ATTRIBUTES:
+                break
+            found[shown] = _shown(value)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _shown_name(name: str) -> str | None:
+    """A name as it goes into an event; None for content. Spans of a kind share their names."""
+    return None if name.startswith(names.CONTENT) else clean(name, 128)
 
 
 def _shown(value: Any) -> Any:

@@ -12,7 +12,6 @@ neither loses nor doubles anything. What was made of spans that could not be sto
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -32,7 +31,7 @@ PAST_TRACES = 100_000
 """Traces of which only is remembered whether calls of models stated tokens in them."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A draft with the trace and span that it belongs to."""
 
     trace: bytes

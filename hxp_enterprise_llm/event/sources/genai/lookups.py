@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from hxp_enterprise_llm.event.sources.genai import names
 from hxp_enterprise_llm.event.sources.genai.generic import agent_of, service_of, whose
 from hxp_enterprise_llm.event.sources.genai.model import Draft, Reading, Span
@@ -97,7 +99,7 @@ def retrieval(span: Span) -> Reading | None:
         return None
     if items:
         main, *more = _items(span, items, _tier(span))
-        return Reading(span=span, main=main._replace(suffix=""), more=more)
+        return Reading(span=span, main=msgspec.structs.replace(main, suffix=""), more=more)
     question = text(span.attributes, names.QUESTION)
     if not question:
         return None

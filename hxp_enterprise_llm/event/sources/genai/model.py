@@ -47,7 +47,8 @@ class Span(msgspec.Struct, kw_only=True):
     @property
     def duration_ms(self) -> float:
         """Milliseconds from start to end; 0 when its clock went back."""
-        return max(0, self.end_ns - self.start_ns) / 1e6
+        spent = self.end_ns - self.start_ns
+        return spent / 1e6 if spent > 0 else 0.0
 
 
 class Point(msgspec.Struct, kw_only=True):
@@ -97,7 +98,7 @@ Role = Literal["", "inference", "aggregate"]
 """inference: one call of a model; aggregate: sums up what happened beneath it; else it has no tokens."""
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event to be: its type and data, what its id ends in after trace and span, and when it happened."""
 
     type: str

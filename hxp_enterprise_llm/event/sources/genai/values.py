@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,13 +16,13 @@ TEXT_LIMIT = 1024
 
 def text(attributes: Mapping[str, Any], names: Iterable[str], limit: int = NAME_LIMIT) -> str:
     """The first of these attributes that has something to say, as one line; empty when none has."""
-    for name in names:
-        value = attributes.get(name)
+    for value in map(attributes.get, names):
         if value is None:
             continue
         if type(value) is str:
             if stripped := value.strip():
-                return clean(stripped, limit)
+                # Nearly all are clean and short.
+                return stripped if len(stripped) <= limit and stripped.isprintable() else clean(stripped, limit)
         elif type(value) in (int, float):
             return str(value)
     return ""
@@ -42,8 +42,7 @@ def number(value: Any) -> float | None:
 
 def amount(attributes: Mapping[str, Any], names: Iterable[str]) -> float | None:
     """The first of these attributes that is a number of at least 0."""
-    for name in names:
-        value = attributes.get(name)
+    for value in map(attributes.get, names):
         if value is not None and (found := number(value)) is not None and found >= 0:
             return found
     return None
@@ -51,14 +50,18 @@ def amount(attributes: Mapping[str, Any], names: Iterable[str]) -> float | None:
 
 def whole(attributes: Mapping[str, Any], names: Iterable[str]) -> int | None:
     """The same as a whole number."""
-    found = amount(attributes, names)
-    return None if found is None else int(found)
+    for value in map(attributes.get, names):
+        # What nearly all of them send.
+        if type(value) is int and 0 <= value <= LARGEST:
+            return value
+        if value is not None and (found := number(value)) is not None and found >= 0:
+            return int(found)
+    return None
 
 
 def truth(attributes: Mapping[str, Any], names: Iterable[str]) -> bool | None:
     """The first of these attributes that is true or false."""
-    for name in names:
-        value = attributes.get(name)
+    for value in map(attributes.get, names):
         if isinstance(value, bool):
             return value
         if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -70,7 +73,7 @@ def first_of(value: Any) -> str:
     """The first text of a list, or the text itself."""
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, list):
         return next((clean(each) for each in value if isinstance(each, str)), "")
     return ""
 

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from hxp_enterprise_llm.event.sources.genai.model import Attributes, Origin, Point, Record, Span, SpanEvent
 from hxp_enterprise_llm.event.sources.otlp.bounds import (
@@ -22,15 +23,20 @@ from hxp_enterprise_llm.event.sources.otlp.bounds import (
     Undecodable,
 )
 from hxp_enterprise_llm.event.sources.otlp.checks import checked_ids, checked_point, checked_severity, origin_of
+from hxp_enterprise_llm.event.sources.otlp.pairs import Pairs, plain_spans
 from hxp_enterprise_llm.event.sources.otlp.walking import each, points
 
 _FAILED = 2
+_NO_STATUS = Status()
+_PlainSpans = plain_spans()
 Read = Callable[[Any, Origin], Iterator[Any]]
 
 
 def traces(body: bytes) -> Iterator[Span | Refused]:
     """The spans of a request, and those that cannot be taken. Raises Undecodable before the first one."""
-    request = _parse(ExportTraceServiceRequest, body)
+    _parse(ExportTraceServiceRequest, body)
+    # All of it is well-formed, so that what is read later cannot fail.
+    request: Any = _PlainSpans.FromString(body)
     return _walk(request.resource_spans, "scope_spans", lambda scope, origin: each(scope.spans, origin, _span))
 
 
@@ -62,6 +68,8 @@ def _walk(resources: Iterable[Any], scopes: str, read: Read) -> Iterator[Any]:
 
 def _span(sent: Any, origin: Origin) -> Span:
     trace, span, parent = checked_ids(sent.trace_id, sent.span_id, sent.parent_span_id)
+    # Few spans have a status or events: to ask whether there are any is cheaper than to look into what is empty.
+    status = sent.status if sent.HasField("status") else _NO_STATUS
     return Span(
         origin=origin,
         trace=trace,
@@ -71,14 +79,15 @@ def _span(sent: Any, origin: Origin) -> Span:
         kind=sent.kind,
         start_ns=sent.start_time_unix_nano,
         end_ns=sent.end_time_unix_nano,
-        attributes=attributes_of(sent.attributes),
-        failed=sent.status.code == _FAILED,
-        message=sent.status.message[:MAX_TEXT],
-        events=[
-            SpanEvent(event.name[:MAX_TEXT], event.time_unix_nano, attributes_of(event.attributes))
-            for event in islice(sent.events, MAX_EVENTS)
-        ],
+        attributes=_pairs.attributes(sent.attributes),
+        failed=status.code == _FAILED,
+        message=status.message[:MAX_TEXT],
+        events=list(map(_event, islice(sent.events, MAX_EVENTS))) if sent.events else [],
     )
+
+
+def _event(sent: Any) -> SpanEvent:
+    return SpanEvent(sent.name[:MAX_TEXT], sent.time_unix_nano, attributes_of(sent.attributes))
 
 
 def _record(sent: Any, origin: Origin) -> Record:
@@ -124,11 +133,12 @@ def _point(metric: Any, kind: Any, point: Any, origin: Origin) -> Point:
 
 def attributes_of(pairs: Iterable[Any]) -> Attributes:
     """The attributes as plain values, the first of them when there are too many."""
-    # Nearly all are texts or integers, and what has one is nothing else: to ask for the kind first takes twice as long.
-    return {
-        pair.key: (value := pair.value).string_value[:MAX_TEXT] or value.int_value or value_of(value)
-        for pair in islice(pairs, MAX_ATTRIBUTES)
-    }
+    return {pair.key: _plain(pair.value) for pair in islice(pairs, MAX_ATTRIBUTES)}
+
+
+def _plain(sent: Any) -> Any:
+    """As `value_of`. Nearly all are texts or integers, and what has one is nothing else: to ask takes twice as long."""
+    return sent.string_value[:MAX_TEXT] or sent.int_value or value_of(sent)
 
 
 def value_of(sent: Any, depth: int = 0) -> Any:
@@ -150,3 +160,6 @@ def value_of(sent: Any, depth: int = 0) -> Any:
         pairs = islice(sent.kvlist_value.values, MAX_ITEMS)
         return {pair.key: value_of(pair.value, depth + 1) for pair in pairs} if depth < MAX_DEPTH else "…"
     return getattr(sent, kind)
+
+
+_pairs = Pairs(_plain)

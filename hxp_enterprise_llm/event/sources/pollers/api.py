@@ -11,8 +11,8 @@ from aiohttp import web
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.event.sources.pollers import described
 from hxp_enterprise_llm.event.sources.pollers.model import Settings
-from hxp_enterprise_llm.event.sources.pollers.poller import Poller
 from hxp_enterprise_llm.event.sources.pollers.running import Pollers
+from hxp_enterprise_llm.event.sources.pollers.tended import Tended
 from hxp_enterprise_llm.event.views import RETRY_VIEW, SETTINGS_VIEW, STATUS_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.model import Route
@@ -38,21 +38,21 @@ def routes(pollers: Pollers, clock: Clock) -> list[Route]:
     ]
 
 
-def state_of(poller: Poller, clock: Clock) -> dict[str, Any]:
+def state_of(source: Tended, clock: Clock) -> dict[str, Any]:
     """One source as it is now."""
-    breaker, now = poller.breaker, clock.time()
+    breaker, now = source.breaker, clock.time()
     wait = breaker.due - clock.monotonic()
     return {
         "state": breaker.state,
         "since": rfc3339(breaker.history[-1].at),
-        "reason": breaker.reason or poller.problem,
-        "failures": poller.failures,
-        "stale": poller.stale,
-        "last_answer": None if poller.last_at is None else rfc3339(poller.last_at),
+        "reason": breaker.reason or source.problem,
+        "failures": source.failures,
+        "stale": source.stale,
+        "last_answer": None if source.last_at is None else rfc3339(source.last_at),
         "next_try": None if math.isinf(wait) else rfc3339(now + max(0.0, wait)),
         "settings": breaker.settings._asdict(),
-        "data": [{"type": item.type, **item.data} for item in poller.last[:_SHOWN_ITEMS]],
-        "items": len(poller.last),
+        "data": [{"type": item.type, **item.data} for item in source.last[:_SHOWN_ITEMS]],
+        "items": len(source.last),
         "history": [
             {"state": change.state, "at": rfc3339(change.at), "reason": change.reason} for change in breaker.history
         ],
@@ -65,31 +65,31 @@ class _Api:
 
     async def status(self, request: web.Request) -> web.Response:
         """All sources that are configured."""
-        found = {name: state_of(poller, self._clock) for name, poller in self._pollers.running.items()}
+        found = {name: state_of(source, self._clock) for name, source in self._pollers.running.items()}
         return json_response({"sources": found})
 
     async def retry(self, request: web.Request) -> web.Response:
         """202: the source is being asked."""
-        name, poller = self._found(request)
-        poller.retry()
-        return json_response({"name": name, "state": poller.breaker.state}, status=202)
+        name, source = self._found(request)
+        source.retry()
+        return json_response({"name": name, "state": source.breaker.state}, status=202)
 
     async def settings(self, request: web.Request) -> web.Response:
         """202: it goes by these from now on, and after a restart."""
-        name, poller = self._found(request)
-        settings = changed(poller.breaker.settings, request.query)
+        name, source = self._found(request)
+        settings = changed(source.breaker.settings, request.query)
         try:
             await self._pollers.change(name, settings)
         except OSError as error:
             hint = "look at the disk of the state directory; nothing was changed"
             raise Problem(503, "not_kept", f"the settings cannot be written: {error.strerror}", hint) from error
-        state = poller.breaker.state
+        state = source.breaker.state
         return json_response({"name": name, "state": state, "settings": settings._asdict()}, status=202)
 
-    def _found(self, request: web.Request) -> tuple[str, Poller]:
+    def _found(self, request: web.Request) -> tuple[str, Tended]:
         name = request.match_info["name"]
-        if poller := self._pollers.running.get(name):
-            return name, poller
+        if source := self._pollers.running.get(name):
+            return name, source
         running = ", ".join(self._pollers.running) or "none; configure one under `sources`"
         raise Problem(404, "unknown_source", f"no source {clean(name, 64)!r} is asked", f"there are: {running}")
 

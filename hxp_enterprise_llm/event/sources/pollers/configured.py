@@ -9,13 +9,13 @@ import aiohttp
 
 from hxp_enterprise_llm.config.processing import SourcesConfig
 from hxp_enterprise_llm.config.sources import AnalyticsEngineConfig
-from hxp_enterprise_llm.event.sources.pollers import engine, gateway, samples
+from hxp_enterprise_llm.event.sources.pollers import activity, engine, gateway, samples
 from hxp_enterprise_llm.event.sources.pollers.model import Ask, Fallback, Item, Source
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.fetch import Fetch
 
-NAMES = ("engine_system", "engine_memory", "engine_graph", "prometheus", "scrape", "gateway")
+NAMES = ("engine_system", "engine_memory", "engine_graph", "prometheus", "scrape", "gateway", "activity")
 """All that there can be."""
 
 
@@ -28,7 +28,7 @@ class Sources:
 
     def make(self) -> list[Source]:
         """The sources that have an endpoint. Needs a running event loop."""
-        return [*self._engine(), *self._prometheus(), *self._scrape(), *self._gateway()]
+        return [*self._engine(), *self._prometheus(), *self._scrape(), *self._gateway(), *self._activity()]
 
     async def close(self) -> None:
         """Close their connections."""
@@ -76,9 +76,15 @@ class Sources:
             fallback: Fallback = gateway.down
             yield Source("gateway", config.endpoint, config.interval, config.failures, ask, fallback)
 
+    def _activity(self) -> Iterator[Source]:
+        config = self._config.activity
+        if config.directories:
+            ask = activity.Activity(config.directories, config.max_files).ask
+            yield Source("activity", config.directories[0].path, config.interval, config.failures, ask, _nothing)
+
 
 def _nothing(_items: Sequence[Item], _since: str) -> Sequence[Item]:
-    """Old values of metrics are no values: a series that ends says it better."""
+    """Old values of metrics are no values: a series that ends says it better. What was done is over."""
     return ()
 
 

@@ -183,10 +183,10 @@ async def test_follow_ends_when_the_log_is_recreated(backend: Backend, given: bo
         await asyncio.sleep(0)
         log = await backend.recreate()
         # An owner that lets go of its files says that it is closed; whoever opens them says that the epoch is another.
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             with pytest.raises((EpochChanged, LogClosed)):
                 await waiting
-    async with asyncio.timeout(2), following(log, BEGINNING, epoch=old) as batches:
+    async with asyncio.timeout(30), following(log, BEGINNING, epoch=old) as batches:
         with pytest.raises(EpochChanged):
             await anext(batches)
 
@@ -231,7 +231,7 @@ async def test_an_idle_follow_gives_signs_of_life(backend: Backend) -> None:
     log = await backend.start(progress_seconds=0.02)
     await log.append(events(0, 3))
     head = (await log.bounds()).head
-    async with asyncio.timeout(5), following(log, head) as batches:
+    async with asyncio.timeout(30), following(log, head) as batches:
         for _ in range(4):
             batch = await anext(batches)
             assert batch == ((), head, head)
@@ -266,7 +266,7 @@ async def test_close_ends_followers(backend: Backend) -> None:
             await anext(batches)
             waiting = asyncio.ensure_future(exhaust(batches))
             await asyncio.sleep(0)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 await log.close()
                 with pytest.raises(LogClosed):
                     await waiting

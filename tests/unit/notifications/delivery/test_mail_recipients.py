@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hxp_enterprise_llm.config.delivery import EmailConfig
 from hxp_enterprise_llm.event.notifications.channels.email import EmailChannel
 from tests.unit.notifications.posts import SETTINGS, Post
 from tests.unit.notifications.servers import MailServer
+from tests.unit.notifications.support import until
 
 EVERYBODY = ("slow@example.org", "gone@example.org", "busy@example.org", "ops@example.org")
 
@@ -38,3 +41,26 @@ async def test_each_recipient_has_a_fate_of_his_own(post: Post) -> None:
         1,
         1,
     ]
+
+
+@pytest.mark.parametrize("drops", [1, 2])
+async def test_a_server_that_is_gone_before_it_says_that_it_has_the_mail(post: Post, drops: int) -> None:
+    """Nobody can know whether it has: the mail comes again, as the same one, and no more often than it was dropped."""
+    async with MailServer(starttls=False).running() as server:
+        server.drops = drops
+        config = EmailConfig(host="127.0.0.1", port=server.port, tls="none", to=["ops@example.org"])
+        async with post.running(EmailChannel(config)):
+            await post.queue("firing", channel="email", target="ops@example.org")
+            for attempt in range(1, drops + 1):
+
+                async def failed(attempt: int = attempt) -> bool:
+                    ((_, state, attempts, error),) = await post.rows()
+                    return (state, attempts) == ("retry", attempt) and "broke off" in error
+
+                await until(failed)
+                post.clock.advance(30)
+                post.dispatcher.wake(["email"])
+            await post.states("sent")
+        mails = [server.received.get_nowait()[1] for _ in range(drops + 1)]
+        assert server.received.empty()
+    assert len({mail["Message-ID"] for mail in mails}) == 1

@@ -56,3 +56,20 @@ async def test_a_thread_is_found_again_after_a_restart(post: Post) -> None:
                 await post.states(*["sent"] * (1 if kind == "firing" else 2))
         paths = [server.posts.get_nowait()[0] for _ in range(3)]
         assert paths == ["/api/chat.postMessage", "/api/chat.update", "/api/chat.postMessage"]
+
+
+async def test_a_peer_that_wants_a_day_of_peace_is_asked_again_after_an_hour(post: Post) -> None:
+    """Else nobody at this channel would hear of anything for a day, and what waits would be given up unsent."""
+    async with SlackServer().running() as server:
+        server.answers = [web.json_response({"ok": False}, status=429, headers={"Retry-After": "86400"})]
+        channel = SlackChannel(SlackConfig(channel="#ops", api_url=f"{server.url}/api/"), Password("t"))
+        async with post.running(channel, settings=delivery_settings(config())):
+            await post.queue("firing", target="#ops")
+            await post.states("retry")
+            post.clock.advance(3599)
+            post.dispatcher.wake(["slack"])
+            await post.store.run(lambda _: None)
+            assert server.posts.qsize() == 1
+            post.clock.advance(1)
+            post.dispatcher.wake(["slack"])
+            await post.states("sent")

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.model import Event, encode, rfc3339
 from hxp_enterprise_llm.event.notifications import engine
 from hxp_enterprise_llm.event.notifications.channels.model import Dead
 from hxp_enterprise_llm.event.notifications.routing import router
 from hxp_enterprise_llm.store.errors import StoreUnavailable
 from tests.unit.notifications.engines import Bench
-from tests.unit.notifications.routing.serving import configured, serving, with_mail
+from tests.unit.notifications.routing.serving import configured, disk, serving, webhook, with_mail
 from tests.unit.notifications.support import NOW, until
 
 
@@ -63,6 +62,24 @@ async def test_an_acknowledged_alert_is_repeated_no_more_until_the_acknowledgeme
 
 async def acknowledged(bench: Bench) -> bool:
     return any(known.ack is not None for known in bench.engine.desk.state.alerts.values())
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_an_acknowledgement_lasts_as_long_as_it_says_whoever_sets_the_clock(tmp_path: Path, jump: int) -> None:
+    settings = configured(grouping={"repeat_interval": "0s"})
+    bench = Bench(tmp_path, settings)
+    async with serving(bench) as http:
+        episode = await fired(bench)
+        await http.post("/notifications/acknowledge", {"episode": episode, "by": "alice", "for": "1h"})
+        await until(lambda: acknowledged(bench))
+        bench.clock.set_wall(bench.clock.time() + jump)
+        for _ in range(2):
+            await bench.tick(1799, error_rate=0.5)
+            assert await acknowledged(bench)
+        await bench.tick(2, error_rate=0.5)
+        told = (await bench.slack.accepted.get()).notification
+        assert (told.why, told.because) == ("repeat", "an acknowledgement ran out and it still fires")
+        assert not await acknowledged(bench)
 
 
 async def test_a_client_of_centrifuge_acknowledges_on_the_channel_of_alerts(tmp_path: Path) -> None:
@@ -113,98 +130,6 @@ async def test_an_unacknowledged_alert_is_escalated(tmp_path: Path) -> None:
         await bench.tick(600, error_rate=0.5)
         told = await mail.accepted.get()
         assert (told.target, told.notification.why, told.notification.receiver) == ("oncall@x", "escalation", "oncall")
-
-
-def webhook(*alerts: dict[str, Any]) -> dict[str, Any]:
-    return {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "us", "alerts": list(alerts)}
-
-
-def disk(status: str = "firing", **more: Any) -> dict[str, Any]:
-    return {
-        "status": status,
-        "labels": {"alertname": "DiskFull", "severity": "critical", "node": "n1"},
-        "annotations": {"summary": "n1 is full"},
-        "startsAt": rfc3339(NOW - 60),
-        "endsAt": "0001-01-01T00:00:00Z",
-        "generatorURL": "javascript:alert(1)",
-        "fingerprint": "aaaa",
-        **more,
-    }
-
-
-async def test_alertmanagers_alerts_are_ours_once(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, configured(routes=[{"receiver": "team"}]))
-    async with serving(bench) as http:
-        for expected in ({"firing": 1}, {"renewed": 1}):
-            assert await http.post("/notifications/alertmanager", webhook(disk())) == {"received": expected}
-        told = (await bench.slack.accepted.get()).notification
-        assert (told.title, told.text, told.priority, told.since) == ("DiskFull", "n1 is full", "critical", NOW - 60)
-        (firing,) = bench.engine.firing()
-        assert (firing["rule"], firing["state"], firing["summary"]) == ("DiskFull", "firing", "n1 is full")
-        ended = {"received": {"resolved": 1}}
-        assert await http.post("/notifications/alertmanager", webhook(disk("resolved"))) == ended
-        assert (await bench.slack.accepted.get()).notification.kind == "resolved"
-        assert await http.post("/notifications/alertmanager", webhook(disk("resolved"))) == {"received": {"unknown": 1}}
-        await bench.kinds("alert.firing", "alert.resolved")
-        assert bench.engine.firing() == []
-
-
-async def test_our_own_alerts_that_come_back_are_known(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, configured())
-    async with serving(bench) as http:
-        own = disk(labels={"alertname": "x", "citadel_hop": bench.engine.desk.router.instance})
-        other = disk(labels={"alertname": "x", "citadel_hop": "another"})
-        await until(lambda: named(bench))
-        own["labels"]["citadel_hop"] = bench.engine.desk.router.instance
-        answer = await http.post("/notifications/alertmanager", webhook(own, other))
-        assert answer == {"received": {"own": 1, "firing": 1}}
-
-
-async def named(bench: Bench) -> bool:
-    return bool(bench.engine.desk.router.instance)
-
-
-async def test_webhooks_that_cannot_be_taken_are_refused_whole(tmp_path: Path) -> None:
-    async with serving(Bench(tmp_path, configured())) as http:
-        faults = {
-            "version: must be 4, is '3'": webhook() | {"version": "3"},
-            "alerts[1].labels: has no label with a value": webhook(disk(), disk(labels={"a": ""})),
-            "alerts[0].labels: 'a b' is no name of a label": webhook(disk(labels={"a b": "c"})),
-            "alerts[0].startsAt: 'noon' is no time in RFC 3339": webhook(disk(startsAt="noon")),
-            "$.alerts: Expected `array`, got `int`": {"version": "4", "alerts": 1},
-        }
-        for message, body in faults.items():
-            refused = await http.post("/notifications/alertmanager", body, 400)
-            assert refused["error"]["message"] == message
-        assert await http.get("/api/v2/alerts") == []
-
-
-async def test_alerts_from_outside_outlive_a_restart_and_get_time_to_be_sent_again(tmp_path: Path) -> None:
-    log, settings = MemoryLog(progress_seconds=0.01), configured()
-    bench = Bench(tmp_path, settings, log=log)
-    async with serving(bench) as http:
-        await http.post("/api/v2/alerts", [{"labels": {"alertname": "Disk"}, "endsAt": rfc3339(NOW + 120)}])
-        await bench.slack.accepted.get()
-    bench = Bench(tmp_path, settings, log=log)
-    bench.clock.advance(3600)
-    async with serving(bench) as http:
-        await bench.tick(1, error_rate=0.0)
-        assert len(await http.get("/api/v2/alerts")) == 1
-        await bench.tick(301, error_rate=0.0)
-        told = (await bench.slack.accepted.get()).notification
-        assert (told.kind, told.reason) == ("resolved", "timed_out")
-
-
-async def test_there_is_room_for_so_many_alerts_from_outside(tmp_path: Path) -> None:
-    async with serving(Bench(tmp_path, configured(foreign={"max_alerts": 2}))) as http:
-        posted = [disk(labels={"alertname": "x", "n": str(index)}) for index in range(3)]
-        assert await http.post("/notifications/alertmanager", webhook(*posted)) == {
-            "received": {"firing": 2, "refused": 1}
-        }
-        assert len(await http.get("/api/v2/alerts")) == 2
-        (group,) = await http.get("/api/v2/alerts/groups?receiver=al.*")
-        assert (group["labels"], group["receiver"], len(group["alerts"])) == ({"alertname": "x"}, {"name": "all"}, 2)
-        assert await http.get("/api/v2/alerts/groups?receiver=no") == []
 
 
 async def test_silences_that_make_no_sense_are_refused(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
+import msgspec
 
 from hxp_enterprise_llm.event.notifications.routing.pipeline import ALERTS_AT_ONCE
 from tests.unit.notifications.routing.ways import Told, Ways
+from tests.unit.notifications.support import NOW, RecordingChannel
 
 AM = {"group_by": ["alertname"], "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 
@@ -181,6 +182,31 @@ def test_a_silence_holds_and_what_it_held_is_told_when_it_ends() -> None:
     assert len(ways.reasons("released")) == 1
 
 
+def test_what_was_held_back_for_long_does_not_look_that_old() -> None:
+    ways = Ways()
+    ways.silence(3600, alertname="a")
+    ways.fire("a")
+    ways.advance(3600)
+    told, _ = ways.queue[-1]
+    assert (told.kind, told.at, told.since, told.alerts[0].starts_at) == ("firing", NOW + 3600, None, NOW)
+    ways.elapsed += 60
+    ways.end("a")
+    told, _ = ways.queue[-1]
+    assert (told.kind, told.at) == ("resolved", NOW + 3660)
+
+
+def test_a_group_has_a_reason_only_when_all_its_alerts_have_it() -> None:
+    for second, expected in (("rule_changed", "rule_changed"), ("no_data", "")):
+        ways = Ways()
+        ways.fire("a/1", "a/2")
+        work = ways.begin()
+        for name, reason in (("a/1", "rule_changed"), ("a/2", second)):
+            work.take(msgspec.structs.replace(ways._notification(name, "resolved", {}), reason=reason), "slack")
+        ways.settle(work)
+        told, _ = ways.queue[-1]
+        assert (told.kind, told.reason) == ("resolved", expected)
+
+
 def test_who_was_told_that_an_alert_fires_is_told_its_end_although_it_is_silenced() -> None:
     ways = Ways()
     ways.fire("a")
@@ -239,6 +265,37 @@ def test_a_muted_route_tells_when_the_time_is_over() -> None:
     assert ways.reasons("held") == ["the route is muted in morning"]
 
 
+def muted(start: str, end: str, **parts: object) -> Ways:
+    """A route that is muted from one time of the day to another; NOW is 08:00."""
+    intervals = {"work": {"times": [{"start_time": start, "end_time": end}]}}
+    return Ways(time_intervals=intervals, routes=[{"mute_time_intervals": ["work"], "receiver": "team"}], **parts)
+
+
+def test_a_silence_that_ends_while_the_route_is_muted_lets_nothing_out() -> None:
+    ways = muted("08:00", "09:00")
+    ways.silence(1800, alertname="a")
+    ways.fire("a")
+    assert ways.advance(3599) == []
+    assert ways.advance(1) == [Told(3600, "team", "first", ("a",))]
+
+
+def test_a_mute_that_ends_within_a_silence_lets_nothing_out() -> None:
+    ways = muted("08:00", "08:30")
+    ways.silence(3600, alertname="a")
+    ways.fire("a")
+    assert ways.advance(3599) == []
+    assert ways.advance(1) == [Told(3600, "team", "first", ("a",))]
+
+
+def test_an_acknowledgement_that_runs_out_while_the_route_is_muted_is_said_when_that_ends() -> None:
+    ways = muted("08:10", "09:00", grouping={"repeat_interval": "0s"})
+    assert len(ways.fire("a")) == 1
+    ways.acknowledge("a", 1800)
+    assert ways.advance(3599) == []
+    assert ways.advance(1) == [Told(3600, "team", "repeat", ("a",))]
+    assert ways.queue[-1][0].because == "an acknowledgement ran out and it still fires"
+
+
 def test_a_route_is_active_only_in_its_times() -> None:
     intervals = {"afternoon": {"times": [{"start_time": "12:00", "end_time": "18:00"}]}}
     ways = Ways(time_intervals=intervals, routes=[{"active_time_intervals": ["afternoon"], "receiver": "team"}])
@@ -254,16 +311,6 @@ def test_a_receiver_without_ends_hears_of_the_next_beginning() -> None:
     assert [told.why for told in ways.fire("a")] == ["first"]
 
 
-def test_a_reload_tells_the_new_receiver_and_the_old_one_only_the_end() -> None:
-    ways = Ways(grouping={"repeat_interval": "10m"})
-    ways.fire("a")
-    assert ways.reroute(routes=[{"receiver": "oncall"}]) == [Told(0, "oncall", "first", ("a",))]
-    assert ways.advance(3600) == []
-    ends = ways.end("a")
-    assert sorted(told.receiver for told in ends) == ["oncall", "slack"]
-    assert ways.state.groups == {}
-
-
 def test_a_restart_changes_nothing() -> None:
     ways = Ways(grouping=AM)
     ways.fire("a/1")
@@ -271,28 +318,6 @@ def test_a_restart_changes_nothing() -> None:
     assert ways.advance(30) == [Told(30, "slack", "first", ("a/1",))]
     assert ways.restart() == []
     assert ways.advance(4 * 3600) == [Told(14430, "slack", "repeat", ("a/1",))]
-
-
-def test_a_channel_that_is_not_ready_is_named() -> None:
-    ways = Ways()
-    ways.channels["slack"] = type(ways.channels["slack"])("slack", targets=("#ops",), ready=False)
-    assert ways.fire("a") == []
-    assert ways.reasons("unheard") == [
-        "first: nobody had been told of this group; to nobody: the channel slack is not ready: not set up"
-    ]
-
-
-@pytest.mark.parametrize(("condition", "told"), [("unacked", 1), ("firing", 1)])
-def test_escalation_after_a_while(condition: str, told: int) -> None:
-    steps = [{"after": "10m", "if": condition, "receiver": "oncall"}, {"after": "20m", "receiver": "all"}]
-    ways = Ways(routes=[{"escalate": steps}])
-    ways.fire("a")
-    assert ways.advance(599) == []
-    assert ways.advance(1) == [Told(600, "oncall", "escalation", ("a",))] * told
-    assert [each.at for each in ways.advance(3600)] == [1200]
-    ways.end("a")
-    ended, to = ways.queue[-1]
-    assert (ended.kind, set(to)) == ("resolved", {("slack", "#ops"), ("email", "oncall@x"), ("email", "ops@x")})
 
 
 def test_two_daemons_end_after_one_hop() -> None:
@@ -307,6 +332,30 @@ def test_two_daemons_end_after_one_hop() -> None:
     assert len(ways.queue) == count
 
 
+def test_an_alertmanager_is_told_of_every_alert_of_a_large_group_and_of_every_end() -> None:
+    channels = ["slack", "webhook", "alertmanager"]
+    ways = Ways(receivers={}, notification_channels=channels, grouping={"group_by": []})
+    for name in ("webhook", "alertmanager"):
+        ways.channels[name] = RecordingChannel(name, targets=("http://x",))
+    names = [f"a/{number:04}" for number in range(450)]
+    ways.fire(*names, choice="all")
+    assert parts(ways, "alertmanager") == [("firing", 200, 250), ("firing", 200, 250), ("firing", 50, 400)]
+    assert parts(ways, "webhook") == parts(ways, "slack") == [("firing", 200, 250)]
+    told = [each for each, to in ways.queue if ("alertmanager", "http://x") in to]
+    assert len({alert.episode for each in told for alert in each.alerts}) == 450
+    assert len({each.id for each in told}) == len(told)
+    ways.queue.clear()
+    ways.end(*names[:250])
+    # Also what only says that alerts have ended is of a group that fires: it is no end that may swallow a beginning.
+    assert [kind for kind, *_ in parts(ways, "alertmanager")] == ["firing"] * 3
+
+
+def parts(ways: Ways, channel: str) -> list[tuple[str, int, int]]:
+    """Kind, alerts told and left out of what a channel gets."""
+    told = [each for each, to in ways.queue if channel in {name for name, _ in to}]
+    return [(each.kind, len(each.alerts), each.truncated) for each in told]
+
+
 def test_one_group_of_thousands_is_worked_on_in_stretches() -> None:
     ways = Ways(grouping={"group_by": [], "group_wait": "0s", "group_interval": "0s"})
     work = ways.taken(*(f"a/{number:04}" for number in range(2000)))
@@ -316,3 +365,30 @@ def test_one_group_of_thousands_is_worked_on_in_stretches() -> None:
     assert (len(told), len(work.draft.queue)) == (2000, 1)
     assert len(decided) > 3 * 2000 / ALERTS_AT_ONCE  # looked at, told, looked at once more
     assert max(after - before for before, after in pairwise(decided)) <= ALERTS_AT_ONCE
+
+
+def test_no_value_of_a_label_makes_a_group_look_like_another() -> None:
+    ways = Ways(grouping={"group_by": ["a", "b"]})
+    ways.fire("x", a='1", b="2')
+    ways.fire("x", a="1", b="2")
+    keys = {group.key for group in ways.state.groups.values()}
+    assert keys == {'{}:{a="1\\", b=\\"2"}', '{}:{a="1", b="2"}'}
+
+
+def test_of_an_alert_that_the_message_only_counted_the_decision_says_so() -> None:
+    ways = Ways(grouping={"group_by": []})
+    ways.fire(*(f"a/{number:03}" for number in range(250)))
+    (message,) = [told for told, _ in ways.queue if told.why]
+    named = {alert.episode for alert in message.alerts}
+    counted = {
+        each.episode for each in ways.decisions if "names 200 of 250 alerts, and counted this one" in each.reason
+    }
+    decided = {each.episode for each in ways.decisions if each.outcome == "told"}
+    assert (len(named), len(counted), named | counted, named & counted) == (200, 50, decided, set())
+
+
+def test_where_each_alert_is_an_event_none_is_only_counted() -> None:
+    ways = Ways(grouping={"group_by": []})
+    ways.fire(*(f"a/{number:03}" for number in range(250)), choice="sse")
+    assert len(ways.reasons("told")) == 250
+    assert not any("counted" in reason for reason in ways.reasons("told"))

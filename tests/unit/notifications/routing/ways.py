@@ -12,7 +12,7 @@ from hxp_enterprise_llm.event.notifications.model import LOG_CHANNEL, Alert, Not
 from hxp_enterprise_llm.event.notifications.routing.draft import Draft, State, nothing
 from hxp_enterprise_llm.event.notifications.routing.foreign import Foreign
 from hxp_enterprise_llm.event.notifications.routing.lapses import boundary, lapse
-from hxp_enterprise_llm.event.notifications.routing.model import Known, Silence, SilenceMatcher
+from hxp_enterprise_llm.event.notifications.routing.model import Ack, Group, Known, Silence, SilenceMatcher
 from hxp_enterprise_llm.event.notifications.routing.pipeline import Pass
 from hxp_enterprise_llm.event.notifications.routing.receivers import STREAMS, Receivers
 from hxp_enterprise_llm.event.notifications.routing.table import compile_routing
@@ -88,8 +88,8 @@ class Ways:
         stored = msgspec.json.decode(msgspec.json.encode(tuple(self.state)))
         alerts, groups, silences = stored
         assert msgspec.convert(alerts, dict[str, Known]) == self.state.alerts
-        assert len(groups) == len(self.state.groups)
-        assert len(silences) == len(self.state.silences)
+        assert msgspec.convert(groups, dict[str, Group]) == self.state.groups
+        assert msgspec.convert(silences, dict[str, Silence]) == self.state.silences
         self.wakes.update(work.wakes)
         self.boundary = boundary(self.state, compile_routing(self.config).timed, self.notice, self.now)
         self.decisions += draft.decisions
@@ -186,7 +186,7 @@ class Ways:
         alerts, groups, silences = msgspec.json.decode(stored)
         self.state = State(
             msgspec.convert(alerts, dict[str, Known]),
-            msgspec.convert(groups, dict[str, Any]) and self.state.groups,
+            msgspec.convert(groups, dict[str, Group]),
             msgspec.convert(silences, dict[str, Silence]),
         )
         return self.reroute()
@@ -214,6 +214,14 @@ class Ways:
         work.look_at_all()
         self.settle(work)
         return self.told[before:]
+
+    def acknowledge(self, name: str, lasts: float = 3600.0) -> None:
+        """Alice takes an alert on; 0: gives it back."""
+        work, wall = self.begin(), self.now.wall
+        (known,) = [each for each in self.state.alerts.values() if _name(each.alert) == name]
+        ack = Ack(by="alice", comment="", at=wall, until=wall + lasts) if lasts else None
+        work.revise(msgspec.structs.replace(known, ack=ack))
+        self.settle(work)
 
     def reasons(self, outcome: str) -> list[str]:
         """The reasons of the decisions with this outcome."""

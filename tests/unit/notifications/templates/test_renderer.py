@@ -95,11 +95,11 @@ async def test_a_child_that_was_killed_is_replaced() -> None:
 
 
 async def test_a_child_that_stands_still_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WALL_SECONDS", 0.1)
     async with rendering() as renderer:
         sources = shipped()
         await renderer.render(sources, (), DATA)
         os.kill(renderer._process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(module, "WALL_SECONDS", 0.1)
         with pytest.raises(RendererLost, match=r"take longer than 0\.1 s"):
             await renderer.render(sources, ("title",), DATA)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hxp_enterprise_llm.event.notifications.templates.data import data_of, shown_duration
+from hxp_enterprise_llm.event.notifications.channels.words import shown_duration
+from hxp_enterprise_llm.event.notifications.templates.data import data_of
 from hxp_enterprise_llm.event.notifications.templates.loading import shipped
 from hxp_enterprise_llm.event.notifications.templates.samples import BadSample, read_sample, sample
 from hxp_enterprise_llm.event.notifications.templates.sandbox import PARTS, Sandbox

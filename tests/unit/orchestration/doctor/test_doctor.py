@@ -10,6 +10,7 @@ import re
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -22,24 +23,30 @@ from packaging.requirements import Requirement
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.common import PerformanceConfig, SecurityConfig, ServiceConfig
-from hxp_enterprise_llm.config.loader import load
+from hxp_enterprise_llm.config.loader import load, parse
 from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.event.log.sqlite import directory
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.processing.history.database import Budget, Database, Meta
 from hxp_enterprise_llm.event.processing.platform.keeping import Saved, StateFile, encoded
 from hxp_enterprise_llm.event.processing.platform.platform import State
 from hxp_enterprise_llm.orchestration import doctor
-from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state
+from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state, units
+from hxp_enterprise_llm.orchestration.doctor.access import User, look_at_readers, read_by
 from hxp_enterprise_llm.orchestration.doctor.files import (
+    CREDENTIALS,
     look_at_configuration_file,
     look_at_credentials,
+    look_at_credstore,
     look_at_state,
 )
 from hxp_enterprise_llm.orchestration.doctor.model import Finding, worst
 from hxp_enterprise_llm.orchestration.doctor.trust import look_at_trust
-from hxp_enterprise_llm.store.database import Store, newest_revision
+from hxp_enterprise_llm.runtime.ownership import FileLock
+from hxp_enterprise_llm.store.database import Store, lock_of, newest_revision
 from hxp_enterprise_llm.store.keeping import keep_copy
+from tests.ports import free_port
 from tests.unit.log.damage import four_segments
 
 SOURCE = Path(doctor.__file__).parent
@@ -225,6 +232,142 @@ class TestFiles:
         assert (good.name, "swordfish" in str(good)) == ("credentials.readable", False)
 
 
+class TestCredstore:
+    @pytest.mark.parametrize(
+        ("name", "mode", "text", "found"),
+        [
+            ("smtp-password", 0o600, "x", set()),
+            ("smtp-password", 0o644, "x", {"credentials.open"}),
+            ("smtp-password", 0o640, "x", {"credentials.open"}),
+            ("webhook-secret-pager", 0o600, "", {"credentials.empty"}),
+            ("of-another-program", 0o644, "", set()),
+        ],
+    )
+    def test_a_secret(self, tmp_path: Path, name: str, mode: int, text: str, found: set[str]) -> None:
+        path = tmp_path / name
+        path.write_text(text)
+        path.chmod(mode)
+        assert names(look_at_credstore(tmp_path)) == found
+        assert names(look_at_credstore(tmp_path / "none")) == set()
+
+    def test_every_credential_of_the_configuration_is_known(self) -> None:
+        """And given to a service by its unit. A public key is no secret."""
+        root = Path(__file__).parents[4]
+        page = (root / "docs/configuration.md").read_text()
+        told = set(re.findall(r"\$CREDENTIALS_DIRECTORY/([a-z-]+)", page))
+        assert {each for each in told if not each.startswith("webhook-secret")} <= CREDENTIALS
+        units = "".join(path.read_text() for path in (root / "deploy/systemd").glob("*.service"))
+        given = set(re.findall(r"^LoadCredential=(\S+)$", units, re.MULTILINE))
+        assert given == CREDENTIALS | {"centrifuge-public-key"}
+
+
+NOBODY = User("nobody", 65534, frozenset({65534}))
+
+
+class TestReaders:
+    @pytest.fixture
+    def place(self) -> Iterator[Path]:
+        """A directory that everybody may enter: those of pytest are closed."""
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory).chmod(0o755)
+            yield Path(directory)
+
+    def test_what_everybody_may_read(self, place: Path) -> None:
+        (place / "boards").mkdir()
+        (place / "boards/a.json").touch()
+        for path, mode in ((place / "boards", 0o755), (place / "boards/a.json", 0o644)):
+            path.chmod(mode)
+        assert names(look_at_readers([place / "boards", place / "none"], NOBODY)) == set()
+
+    def test_a_file_of_roots_alone(self, place: Path) -> None:
+        """As an editor leaves it that writes a new file in the place of the old one."""
+        path = place / "a.yaml"
+        path.touch(0o600)
+        (finding,) = look_at_readers([path], NOBODY)
+        assert finding.name == "permissions.unreadable"
+        assert finding.mend == f"sudo chgrp nobody {path} && sudo chmod g+r {path}"
+        path.chmod(0o604)
+        assert names(look_at_readers([path], NOBODY)) == set()
+
+    def test_the_group_and_the_owner_have_rights_of_their_own(self, place: Path) -> None:
+        path = place / "a.yaml"
+        path.touch()
+        path.chmod(0o640)
+        group = User("x", os.getuid() + 1, frozenset({path.stat().st_gid}))
+        assert names(look_at_readers([path], group)) == set()
+        path.chmod(0o604)
+        assert names(look_at_readers([path], group)) == {"permissions.unreadable"}
+
+    def test_the_outermost_directory_is_named_once(self, place: Path) -> None:
+        inner = place / "config/services"
+        inner.mkdir(parents=True)
+        for name in ("a.yaml", "b.yaml"):
+            (inner / name).touch(0o600)
+        (place / "config").chmod(0o700)
+        (finding,) = look_at_readers([inner / "a.yaml", inner / "b.yaml"], NOBODY)
+        assert finding.mend == f"sudo chgrp nobody {place}/config && sudo chmod g+rx {place}/config"
+
+    def test_whose_the_state_is_runs_the_service(self, tmp_path: Path) -> None:
+        assert User.owner_of(tmp_path / "none") is None
+        found = User.owner_of(tmp_path)
+        assert (found is None) == (os.getuid() == 0), "root reads everything"
+
+    def test_what_a_configuration_names(self, tmp_path: Path) -> None:
+        path = tmp_path / "a-streaming.yaml"
+        path.write_text("security: {api_keys_file: /keys}\nlive_dashboard: {directory: /boards}\n")
+        assert {path, Path("/keys"), Path("/boards")} <= set(read_by(load(StreamingConfig, path, {})))
+        processing = parse(ProcessingConfig, "ingest: {schemas_directory: /schemas}", {})
+        assert set(read_by(processing)) == {Path("/schemas")}
+
+
+class TestUnits:
+    SHOWN = """Id=citadel.target
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+NeedDaemonReload=no
+
+Id=citadel-event-processing.service
+LoadState=loaded
+ActiveState=active
+Result=success
+ExecMainStatus=0
+UnitFileState=disabled
+NeedDaemonReload=no
+
+Id=citadel-data-streaming-api.service
+LoadState=not-found
+ActiveState=inactive
+"""
+
+    @pytest.mark.parametrize(
+        ("old", "new", "found"),
+        [
+            ("", "", {"unit.well"}),
+            ("UnitFileState=enabled", "UnitFileState=disabled", {"unit.not_enabled"}),
+            ("NeedDaemonReload=no", "NeedDaemonReload=yes", {"unit.changed"}),
+            ("ActiveState=active\nResult=success", "ActiveState=failed\nResult=exit-code", {"unit.failed"}),
+        ],
+    )
+    def test_what_systemd_says(self, old: str, new: str, found: set[str]) -> None:
+        assert names(units.look_at_units(units.parsed(self.SHOWN.replace(old, new)))) == found
+
+    def test_one_that_was_given_up_says_why_and_how_it_starts_again(self) -> None:
+        text = self.SHOWN.replace("ActiveState=active\nResult", "ActiveState=failed\nResult")
+        for status, means in (("78", True), ("70", False)):
+            (finding,) = units.look_at_units(units.parsed(text.replace("ExecMainStatus=0", f"ExecMainStatus={status}")))
+            assert ("its configuration" in finding.what) == means
+            assert "sudo journalctl -u citadel-event-processing.service -p err" in finding.mend
+            assert "reset-failed citadel-event-processing.service" in finding.mend
+
+    def test_without_our_units(self) -> None:
+        assert names(units.look_at_units(units.parsed("LoadState=not-found\n"))) == set()
+
+    def test_where_systemd_does_not_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(units, "_BOOTED", tmp_path / "none")
+        assert units.units_of() == []
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     asyncio.run(four_segments(tmp_path / "log"))
@@ -238,11 +381,14 @@ class TestLog:
         assert state.newest_record(log) is not None
         after = {path: path.stat().st_mtime_ns for path in before}
         assert before == after
-        assert state.owner_of(log) == os.getpid()  # the number stays in the lock; the process still lives
+        with directory.owned(log):
+            assert state.owner_of(log / "lock") == os.getpid()
+        assert str(os.getpid()) in (log / "lock").read_text()  # the number stays behind
+        assert state.owner_of(log / "lock") is None
 
     def test_none(self, tmp_path: Path) -> None:
         assert names(state.look_at_log(tmp_path / "log")) == {"log.none"}
-        assert state.owner_of(tmp_path / "log") is None
+        assert state.owner_of(tmp_path / "log" / "lock") is None
         assert state.newest_record(tmp_path / "log") is None
 
     def test_a_hole(self, log: Path) -> None:
@@ -277,6 +423,14 @@ class TestStore:
     def test_whole(self, store: Path) -> None:
         assert names(state.look_at_store(store)) == {"store.whole"}
         assert names(state.look_at_store(store.with_name("none.db"))) == {"store.none"}
+
+    def test_who_holds_it(self, store: Path) -> None:
+        assert state.owner_of(lock_of(store)) is None
+        lock = FileLock(lock_of(store))
+        lock.acquire()
+        assert state.owner_of(lock_of(store)) == os.getpid()
+        lock.release()
+        assert state.owner_of(lock_of(store)) is None
 
     def test_newer(self, store: Path) -> None:
         with closing(sqlite3.connect(store)) as connection:
@@ -339,12 +493,14 @@ class TestPlatformAndHistory:
 
 
 @contextmanager
-def answering(health: object, version: str = __version__) -> Iterator[int]:
-    """A service that says this of itself; gives its port."""
+def answering(health: object, version: str = __version__, key: str = "") -> Iterator[int]:
+    """A service that says this of itself, to those who bring its key; gives its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = health if self.path == "/health" else {"info": {"version": version}}
+            if key and self.headers.get("Authorization") != key:
+                body = {"error": {"code": "anonymous_off", "message": "nobody comes in"}}
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(body).encode())
@@ -360,12 +516,6 @@ def answering(health: object, version: str = __version__) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def nobodys_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 GOOD = {"service": "x", "parts": {"log": {"status": "ok", "durable": True}}}
@@ -385,43 +535,87 @@ class TestServices:
                 __version__,
                 {"service.healthy", "service.not_durable"},
             ),
+            # Nothing is known of a log that is not reached.
+            (GOOD | {"parts": {"log": {"status": "degraded", "durable": False}}}, __version__, {"service.part"}),
+            ({"error": {"code": "anonymous_off", "message": "nobody"}}, __version__, {"service.closed"}),
         ],
     )
     def test_what_a_service_says(self, health: object, version: str, found: set[str]) -> None:
         with answering(health, version) as port:
-            assert names(network.look_at_service("x", "0.0.0.0", port)) == found
+            assert names(network.look_at_service("x", "0.0.0.0", port, network.Way())) == found
 
     def test_nobody(self) -> None:
-        assert names(network.look_at_service("x", "127.0.0.1", nobodys_port())) == {"service.down"}
+        assert names(network.look_at_service("x", "127.0.0.1", free_port(), network.Way())) == {"service.down"}
+
+    def test_one_that_stands_still_is_not_taken_for_a_stranger(self) -> None:
+        """As behind a port that systemd keeps open: somebody takes the connection, nobody answers."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            (finding,) = network.look_at_service("x", "127.0.0.1", silent.getsockname()[1], network.Way({}, 0.05))
+        assert finding.name == "service.silent"
+        assert "sudo systemctl restart citadel-x.service" in finding.mend
+
+    def test_a_key_goes_along(self) -> None:
+        with answering(GOOD, key="Bearer k") as port:
+            assert names(network.look_at_service("x", "127.0.0.1", port, network.Way())) == {"service.closed"}
+            way = network.Way({"Authorization": "Bearer k"})
+            assert names(network.look_at_service("x", "127.0.0.1", port, way)) == {"service.healthy"}
 
     def test_ports_of_dashboards(self) -> None:
         config = StreamingConfig()
-        ports = {"system_health": nobodys_port(), "off": 0}
+        ports = {"system_health": free_port(), "off": 0}
         live = msgspec.structs.replace(config.live_dashboard, ports=ports)
         findings = network.look_at_dashboard_ports(msgspec.structs.replace(config, live_dashboard=live))
         assert names(findings) == {"service.dashboard_port"}
 
-    def test_peers(self) -> None:
-        def config(port: int) -> StreamingConfig:
-            shipped = StreamingConfig()
-            url = f"http://127.0.0.1:{port}"
-            monitoring = msgspec.structs.replace(
-                shipped.monitoring,
-                real_time_event_processing_endpoint=url,
-                metrics_server_endpoint=url,
-                custom_metrics_endpoint=url,
-                api_gateway_endpoint="",
-            )
-            notifications = shipped.real_time_notifications
-            email = msgspec.structs.replace(notifications.email, to=["a@b"], host="127.0.0.1", port=port)
-            notifications = msgspec.structs.replace(notifications, email=email)
-            return msgspec.structs.replace(shipped, monitoring=monitoring, real_time_notifications=notifications)
+    @pytest.mark.parametrize(
+        ("notifications", "told"),
+        [
+            ("", ""),
+            ("email: {to: [a@b.example]}", "email"),
+            ("email: {to: [a@b.example]}, slack: {channel: '#ops'}", "email and slack"),
+            ("email: {to: [a@b.example]}, notification_channels: [sse]", ""),
+            ("email: {to: [a@b.example]}, external_url: https://citadel.example", ""),
+            ("slack: {channel: '#ops'}, webhook: {external_url: https://citadel.example}", ""),
+        ],
+    )
+    def test_messages_that_lead_nowhere(self, notifications: str, told: str) -> None:
+        config = parse(StreamingConfig, f"real_time_notifications: {{{notifications}}}", {}).config
+        found = [*network.look_at_links(config.real_time_notifications)]
+        assert names(found) == ({"notifications.no_links"} if told else set())
+        assert all(f"messages by {told} do not link" in each.what for each in found)
 
-        nobody = config(nobodys_port())
-        assert names(network.look_at_peers(nobody, None)) == {"peers.events", "peers.unreachable", "peers.mail"}
-        assert names(network.look_at_peers(nobody, ProcessingConfig())) == {"peers.unreachable", "peers.mail"}
+    @pytest.mark.parametrize(
+        ("notifications", "processing", "found"),
+        [
+            ("", None, {"peers.events"}),
+            ("", "", {"peers.unreachable"}),
+            ("email: {host: 127.0.0.1, port: PORT, to: [a@b]}", "", {"peers.mail"}),
+            ('alertmanager: {urls: ["http://127.0.0.1:PORT"]}', "", {"peers.told"}),
+            ('heartbeats: {a: {every: 1m, url: "http://127.0.0.1:PORT/x"}}', "", {"peers.told"}),
+            ('webhook: {endpoints: [{name: w, url: "http://127.0.0.1:PORT"}]}', "", {"peers.told"}),
+            ("", "nats: {endpoint: nats://127.0.0.1:PORT}", {"peers.unreachable"}),
+        ],
+    )
+    def test_a_peer_that_is_away(self, notifications: str, processing: str | None, found: set[str]) -> None:
+        """Told once, whoever names it, and as bad as it is for the one who needs it most."""
+        keys = "real_time_event_processing", "metrics_server", "custom_metrics", "api_gateway"
+        text = f"monitoring: {{{', '.join(f'{key}_endpoint: URL' for key in keys)}}}\n"
+        text += f"real_time_notifications: {{{notifications}}}\n"
+        sources = f"sources: {{prometheus: {{endpoint: URL}}, {processing}}}"
+
+        def looked_at(port: int) -> set[str]:
+            def put(each: str) -> str:
+                return each.replace("URL", f"http://127.0.0.1:{port}").replace("PORT", str(port))
+
+            streaming = parse(StreamingConfig, put(text), {}).config
+            events = None if processing is None else parse(ProcessingConfig, put(sources), {}).config
+            findings = list(network.look_at_peers(streaming, events))
+            assert len(findings) == 1
+            return names(findings)
+
+        assert looked_at(free_port()) == found
         with answering(GOOD) as port:
-            assert names(network.look_at_peers(config(port), None)) == {"peers.reachable"}
+            assert looked_at(port) == {"peers.reachable"}
 
 
 def test_every_finding_has_a_test_that_makes_it_happen() -> None:

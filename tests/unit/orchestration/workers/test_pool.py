@@ -11,6 +11,7 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
+from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info, Move, Presence
 from hxp_enterprise_llm.orchestration.workers import child as child_module
@@ -19,19 +20,31 @@ from hxp_enterprise_llm.orchestration.workers.control import Moves, Start
 from hxp_enterprise_llm.orchestration.workers.counts import SharedCounts
 from hxp_enterprise_llm.orchestration.workers.pool import WorkerPool
 from hxp_enterprise_llm.orchestration.workers.presence import Relay
+from hxp_enterprise_llm.orchestration.workers.release import EX_OTHER_RELEASE, OtherRelease
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
+from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import Supervisor
-from hxp_enterprise_llm.telemetry.metrics import WorkerMetrics
+from hxp_enterprise_llm.telemetry.metrics import RESTART_REASONS, WorkerMetrics
 
 READY_THEN = """
 import socket, sys, time
-control = socket.socket(fileno=int(sys.argv[1]))
+control = socket.socket(fileno=int(sys.argv[2]))
 length = int.from_bytes(control.recv(4))
 while length > 0:
     length -= len(control.recv(length))
 ready = b'{"type":"ready"}'
 control.sendall(len(ready).to_bytes(4) + ready)
 """
+
+
+class Clock(SystemClock):
+    """Goes on when the test says so."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 class Bench:
@@ -44,6 +57,8 @@ class Bench:
         self.registry = CollectorRegistry()
         self.deaths: list[BaseException] = []
         self.supervisor = Supervisor(self.deaths.append)
+        self.outdated: list[BaseException] = []
+        self.clock = Clock()
         self.counts = SharedCounts.create(2)
         self.presence = Presence(announces=False)
         self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
@@ -56,7 +71,7 @@ class Bench:
             privates=self.sockets[1:],
             counts=self.counts,
             stand_in=self.stand_in,
-            supervisor=self.supervisor,
+            context=Context(self.supervisor, self.outdated.append, self.clock),
             metrics=WorkerMetrics(self.registry),
             relay=Relay(self.presence),
         )
@@ -79,11 +94,21 @@ class Bench:
         service = msgspec.structs.replace(StreamingConfig().service, worker_timeout=seconds)
         self.pool.reload(msgspec.structs.replace(StreamingConfig(), service=service))
 
-    def value(self, name: str) -> float:
-        return self.registry.get_sample_value(name) or 0
+    def value(self, name: str, **labels: str) -> float:
+        found = self.registry.get_sample_value(name, labels)
+        assert found is not None, name
+        return found
+
+    def restarts(self, reason: str) -> float:
+        """How often the worker was replaced for this."""
+        return self.value("citadel_workers_restarts_total", worker="1", reason=reason)
+
+    @property
+    def silent(self) -> float:
+        return self.value("citadel_workers_silent_seconds", worker="1")
 
     async def until(self, wanted) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not wanted():
                 await asyncio.sleep(0.01)
 
@@ -107,7 +132,7 @@ async def test_a_worker_that_cannot_start_is_tried_again_and_again(bench):
     """Meanwhile this process serves what is for it; nothing else ends."""
     bench.program.write_text("raise SystemExit(3)")
     await bench.pool.start()
-    await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 2)
+    await bench.until(lambda: bench.restarts("died") >= 2)
     assert bench.pool.ready == []
     await bench.until(lambda: bench.standing_in == 1)
 
@@ -122,7 +147,7 @@ async def test_a_process_that_cannot_be_had_ends_nothing(bench, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(asyncio, "create_subprocess_exec", refuses)
         await bench.pool.start()
-        await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 1)
+        await bench.until(lambda: bench.restarts("not_started") >= 1)
     await bench.until(lambda: bench.pool.ready == [1])
 
 
@@ -135,7 +160,7 @@ async def test_a_ready_worker_serves_its_socket_alone_until_it_dies(bench):
     assert bench.value("citadel_workers_running") == 2
     assert SharedCounts(bench.counts.handle, 1).enter("sse", 5)
     psutil.Process(bench.pool.pids[1]).kill()
-    await bench.until(lambda: bench.value("citadel_workers_restarts_total") == 1)
+    await bench.until(lambda: bench.restarts("died") == 1)
     assert bench.counts.total("sse") == 0
     await bench.until(lambda: bench.pool.ready == [1])
 
@@ -149,7 +174,7 @@ async def test_a_worker_that_does_not_listen_is_killed_at_the_stop(bench):
     stack = CleanupStack()
     stack.push("workers", bench.pool.stop)
     assert await stack.run(0.3) == ["workers"]
-    await asyncio.to_thread(process.wait, 5)
+    await asyncio.to_thread(process.wait, 30)
 
 
 async def test_a_worker_that_closes_its_end_and_stays_is_killed(bench, monkeypatch):
@@ -157,7 +182,7 @@ async def test_a_worker_that_closes_its_end_and_stays_is_killed(bench, monkeypat
     monkeypatch.setattr(child_module, "END_SECONDS", 0.1)
     bench.program.write_text(READY_THEN + "control.close()\ntime.sleep(600)")
     await bench.pool.start()
-    await bench.until(lambda: bench.value("citadel_workers_restarts_total") == 1)
+    await bench.until(lambda: bench.restarts("died") == 1)
 
 
 async def test_a_worker_that_falls_silent_is_killed(bench):
@@ -165,7 +190,7 @@ async def test_a_worker_that_falls_silent_is_killed(bench):
     bench.program.write_text(READY_THEN + "time.sleep(600)")
     bench.allow_silence(1.0)
     await bench.pool.start()
-    await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 1)
+    await bench.until(lambda: bench.restarts("hung") >= 1)
     await bench.until(lambda: bench.pool.ready == [1])
 
 
@@ -175,7 +200,7 @@ async def test_a_worker_that_is_never_ready_is_killed(bench, monkeypatch):
     bench.allow_silence(1.0)
     bench.program.write_text("import time; time.sleep(600)")
     await bench.pool.start()
-    await bench.until(lambda: bench.value("citadel_workers_restarts_total") >= 1)
+    await bench.until(lambda: bench.restarts("hung") >= 1)
 
 
 async def test_the_clients_of_a_worker_leave_with_it(bench):
@@ -196,3 +221,40 @@ async def test_a_stop_in_the_middle_of_a_start(bench):
     await asyncio.sleep(0)
     await bench.pool.stop()
     assert bench.pool.ready == []
+
+
+async def test_every_reason_is_on_the_page_before_anything_has_happened(bench):
+    """A rate of a counter that appears with its first one would miss that one."""
+    bench.program.write_text(READY_THEN + "control.recv(1)")
+    await bench.pool.start()
+    assert [bench.restarts(reason) for reason in RESTART_REASONS] == [0, 0, 0]
+
+
+async def test_how_long_a_worker_is_silent_counts_on_until_one_serves(bench):
+    """Neither the death of the one that was silent nor a life that never serves sets it back."""
+    bench.program.write_text(READY_THEN + "control.recv(1)")
+    await bench.pool.start()
+    bench.clock.now += 5
+    assert bench.silent == 5
+    await bench.until(lambda: bench.pool.ready == [1])
+    assert bench.silent == 0
+    bench.clock.now += 7
+    assert bench.silent == 7
+    bench.program.write_text("raise SystemExit(3)")
+    psutil.Process(bench.pool.pids[1]).kill()
+    await bench.until(lambda: bench.restarts("died") >= 2)
+    assert bench.silent == 7
+    bench.program.write_text(READY_THEN + "control.recv(1)")
+    await bench.until(lambda: bench.pool.ready == [1])
+    assert bench.silent == 0
+
+
+async def test_a_worker_of_another_release_ends_the_whole(bench):
+    """Not again and again: the next one would be of that release, too."""
+    bench.program.write_text(f"raise SystemExit({EX_OTHER_RELEASE})")
+    await bench.pool.start()
+    await bench.until(lambda: bench.outdated)
+    (found,) = bench.outdated
+    assert isinstance(found, OtherRelease)
+    assert __version__ in str(found)
+    assert [bench.restarts(reason) for reason in RESTART_REASONS] == [0, 0, 0]

@@ -238,15 +238,18 @@ async def test_it_rests_between_stretches_while_it_is_behind(tmp_path: Path) -> 
         pauses.append(seconds)
         await asyncio.sleep(0)
 
+    registry = CollectorRegistry()
     history = History(
         HistoryConfig(),
         metrics(),
         log,
         tmp_path / "history.db",
         clock=clock,
-        telemetry=HistoryMetrics(CollectorRegistry()),
+        telemetry=HistoryMetrics(registry),
         sleep=sleep,
     )
+    # While it rests it reads nothing: what it has not read lags as well.
+    assert registry.get_sample_value("citadel_history_lag_events") == log.head_nowait()
     running = asyncio.create_task(history.run())
     async with asyncio.timeout(10):
         while 0.25 not in pauses:

@@ -12,7 +12,7 @@ from hxp_enterprise_llm.config.platform import BusinessConfig, PlatformConfig
 from hxp_enterprise_llm.event.log.model import Stored
 
 from ..events import NOW, stored
-from .support import DAY, HOUR, PRICES, events, requests, views
+from .support import DAY, HOUR, PRICES, events, platform, requests, views
 
 MOONCAKE = Path(__file__).parents[3] / "data" / "traces" / "mooncake_conversation_300.jsonl"
 
@@ -106,6 +106,36 @@ def test_the_latest_registration_holds_in_whatever_order_they_come() -> None:
         assert (agent["capabilities"], agent["version"], agent["capacity"]) == (["y"], "2", 4)
 
 
+def test_who_never_registers_can_do_what_it_was_seen_to_do() -> None:
+    deeds = [
+        stored(1, "tool.call.completed", agent="a", tool="rare"),
+        *[stored(n, "tool.call.completed", agent="a", tool="search") for n in (2, 3)],
+        stored(4, "tool.call.failed", agent="a", tool="broken", error="x"),
+        stored(5, "tool.call.completed", agent="a", tool="refused", success=False),
+        stored(6, "hypothesis.formed", agent="a", hypothesis="h"),
+        stored(7, "hypothesis.refuted", agent="b", hypothesis="h"),
+        stored(8, "agent.registered", agent="said", capabilities=["x"]),
+        stored(9, "tool.call.completed", agent="said", tool="search"),
+        stored(10, "agent.registered", agent="empty", capabilities=[]),
+        stored(11, "tool.call.completed", agent="empty", tool="search"),
+    ]
+    for order in (deeds, deeds[::-1]):
+        found = {each["id"]: each for each in views(order).active_agents()["agents"]}
+        assert {name: (each["capabilities"], each["capabilities_from"]) for name, each in found.items()} == {
+            "a": (["search", "hypothesis_formation", "rare"], "observed"),
+            "b": ([], None),
+            "said": (["x"], "registered"),
+            "empty": (["search"], "observed"),
+        }
+        assert found["a"]["events"] == 6
+
+
+def test_what_was_observed_is_bounded() -> None:
+    calls = [stored(n, "tool.call.completed", agent="a", tool=f"t{n}") for n in range(60)]
+    (agent,) = views([*calls, stored(60, "tool.call.completed", agent="a", tool="t7")]).active_agents()["agents"]
+    assert (len(agent["capabilities"]), agent["capabilities"][0]) == (50, "t7")
+
+
 # models
 
 
@@ -125,6 +155,23 @@ def test_one_slow_request_of_two_is_seen() -> None:
     (found,) = views([*requests(1, latency_ms=840), slow]).models()["models"]
     assert found["latency_ms"]["p50"] == pytest.approx(840, rel=0.01)
     assert found["latency_ms"]["p95"] == found["latency_ms"]["p99"] == pytest.approx(8000, rel=0.01)
+
+
+def test_what_a_model_cost_elsewhere_is_no_request_to_it() -> None:
+    bill = stored(1, "cost.recorded", amount_usd=5.0, model="m", agent="a")
+    taken = stored(2, "llm.usage.corrected", model="n", input_tokens=-5)
+    assert views([bill, taken]).models()["models"] == []
+
+
+def test_figures_are_the_same_whether_counted_at_once_or_in_many_batches() -> None:
+    events = [event for n in range(300) for event in requests(1, NOW - n / 10, latency_ms=n + 1, finish_reason="stop")]
+    whole, cut = platform(), platform()
+    whole.take(events)
+    for event in events:
+        cut.take([event])
+        cut.state  # noqa: B018 - takes in what waits
+    assert whole.views(NOW).models() == cut.views(NOW).models()
+    assert whole.views(NOW).models()["models"][0]["latency_ms"]["p50"] == pytest.approx(150, rel=0.01)
 
 
 def test_models_forget_what_is_older_than_a_day() -> None:

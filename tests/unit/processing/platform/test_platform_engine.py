@@ -96,6 +96,18 @@ async def test_who_asks_is_answered_from_all_that_the_log_has(bench: Bench) -> N
         assert total(engine) == 1
 
 
+async def test_events_that_wait_to_be_taken_in_together_are_counted_with_the_next_tick(bench: Bench) -> None:
+    def counted(name: str) -> float | None:
+        return bench.registry.get_sample_value(f"citadel_platform_{name}_total")
+
+    async with bench.running():
+        await bench.log.append([request(1), request(2, model=7)])
+        await settle()
+        assert (counted("events"), counted("ignored_events")) == (0, 0)
+        await bench.clock.advance(CONFIG.tick)
+        assert (counted("events"), counted("ignored_events")) == (2, 1)
+
+
 async def test_a_restart_goes_on_where_it_was(bench: Bench) -> None:
     async with bench.running():
         await bench.log.append([request(n) for n in range(5)])

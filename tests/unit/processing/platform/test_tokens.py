@@ -178,6 +178,12 @@ def test_an_event_without_a_time_is_of_the_newest_known() -> None:
     assert made.views(NOW).tokens()["last_hour"]["requests"] == 2
 
 
+def test_the_newest_known_may_be_of_another_type_and_come_later() -> None:
+    untimed = stored(1, "llm.request.completed", None, model="m", input_tokens=1)
+    made = platform([untimed, stored(2, "memory.tier.access", NOW, tier="redis", hit=True)])
+    assert made.views(NOW).tokens()["last_hour"]["requests"] == 1
+
+
 def test_prices_of_a_reload_hold_for_what_comes_after_it() -> None:
     made = platform(requests(1))
     made.configure(PlatformConfig(prices=[PRICES[0].__class__(model="m", input_usd=10.0)]))

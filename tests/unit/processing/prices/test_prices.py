@@ -7,10 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hxp_enterprise_llm.config.platform import PriceConfig
 from hxp_enterprise_llm.event.processing.prices.matching import matches
-from hxp_enterprise_llm.event.processing.prices.rates import ModelPrices, read_periods
+from hxp_enterprise_llm.event.processing.prices.rates import ModelPrices, make_rate, read_periods
 from hxp_enterprise_llm.event.processing.prices.table import PriceTable, shipped
 
 NOW = 1_800_000_000.0
@@ -35,6 +37,21 @@ def test_the_price_is_that_of_genai_prices_to_the_nano_dollar(case: dict[str, ob
 def test_cached_tokens_cost_what_cached_tokens_cost() -> None:
     # 900 at 2.50, 100 cached at 1.25, 100 out at 10 USD a million.
     assert prices("gpt-4o").at(NOW).cost(1000, 100, cached=100) == 2_250_000 + 125_000 + 1_000_000
+
+
+COUNT, PRICE = st.integers(0, 2**53), st.integers(0, 10**15) | st.integers(0, 10**6).map(lambda price: price * 10**6)
+
+
+@given(st.tuples(*[PRICE] * 5), st.tuples(*[COUNT] * 5), st.integers(0, 10**9))
+def test_prices_in_lowest_terms_are_the_same_prices(
+    five: tuple[int, ...], tokens: tuple[int, ...], request: int
+) -> None:
+    rate = make_rate(*(((-1, price),) for price in five), request)
+    input, output, cached, written, reasoning = tokens
+    counts = max(0, input - cached - written), max(0, output - reasoning), cached, written, reasoning
+    kinds = rate.of_size(input)
+    total = sum(price * count for price, count in zip(kinds, counts, strict=True))
+    assert rate.cost(*tokens) == (2 * total + 10**6) // (2 * 10**6) + request
 
 
 def test_a_tier_holds_for_all_tokens_of_a_large_request() -> None:

@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from hxp_enterprise_llm.config.common import SecurityConfig
 from hxp_enterprise_llm.security.body import BodyBudget
 from hxp_enterprise_llm.security.edge import build_app
-from hxp_enterprise_llm.security.front import front
+from hxp_enterprise_llm.security.front import door
 from hxp_enterprise_llm.security.keys import ApiKey, Keyring, digest_of, new_key
 from hxp_enterprise_llm.security.listener import Listener
-from hxp_enterprise_llm.security.model import JSON_BODY, Asked, Begun, LeanPost, Route
+from hxp_enterprise_llm.security.model import JSON_BODY, Asked, Begin, Begun, LeanPost, Route
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.security.problems import Problem, encode_json
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics
@@ -45,6 +45,7 @@ class Service:
     """Answers without a task what begins with `b`, refuses `p`, sends `n` on to its coroutine, holds back `h`."""
 
     def __init__(self) -> None:
+        self.prepared: list[str] = []
         self.begun: list[bytes] = []
         self.asked: list[bytes] = []
         self.held: list[Begun] = []
@@ -53,7 +54,11 @@ class Service:
         self.registry = CollectorRegistry()
         self.clock = Clock()
 
-    def begin(self, asked: Asked, body: bytes, told: Begun) -> bool:
+    def prepare(self, asked: Asked) -> Begin:
+        self.prepared.append(asked.path)
+        return self.begin
+
+    def begin(self, body: bytes, told: Begun) -> bool:
         if body[:1] not in b"bpnh":
             return False
         self.begun.append(body)
@@ -79,7 +84,7 @@ class Service:
 @contextlib.asynccontextmanager
 async def serving(drain: float = 0.1) -> AsyncIterator[tuple[Service, Listener]]:
     service = Service()
-    lean = LeanPost(service.answer, lambda: 10_000, service.budget, service.begin)
+    lean = LeanPost(service.answer, lambda: 10_000, service.budget, service.prepare)
     routes = [Route("POST", "/events", service.usual, "publish", "", JSON_BODY, lean=lean)]
     metrics = ServiceMetrics(service.registry)
     app = build_app(routes, policy=lambda: service.policy, metrics=metrics, clock=service.clock)
@@ -133,14 +138,28 @@ async def test_requests_in_a_row_keep_their_order() -> None:
 
 async def test_a_head_that_was_just_admitted_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
-    parse = front.parse
-    monkeypatch.setattr(front, "parse", lambda text: read.append(text) or parse(text))
-    async with serving() as (_, listener), connected(listener) as client:
+    parse = door.parse
+    monkeypatch.setattr(door, "parse", lambda text: read.append(text) or parse(text))
+    async with serving() as (service, listener), connected(listener) as client:
         for _ in range(5):
             assert (await client.ask(post(b"b1")))[0] == 202
-        assert len(read) == 1
+        assert (len(read), service.prepared) == (1, ["/events"])
         assert (await client.ask(post(b"b22")))[0] == 202
-        assert len(read) == 2
+        assert (len(read), service.prepared) == (2, ["/events", "/events"])
+
+
+async def test_a_request_like_the_last_one_may_come_in_pieces_or_with_the_next() -> None:
+    async with serving() as (service, listener), connected(listener) as client:
+        sent = post(b"b1")
+        assert (await client.ask(sent))[0] == 202
+        for at in range(1, len(sent)):
+            client.writer.write(sent[:at])
+            await asyncio.sleep(0)
+            assert (await client.ask(sent[at:]))[0] == 202
+        client.writer.write(sent * 3 + sent[:20])
+        assert [(await client.ask(b""))[0] for _ in range(3)] == [202] * 3
+        assert (await client.ask(sent[20:]))[0] == 202
+        assert service.begun == [b"b1"] * (len(sent) + 4)
 
 
 async def test_another_policy_holds_from_the_next_request() -> None:

@@ -24,6 +24,7 @@ from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.listener import Listener
 from hxp_enterprise_llm.security.policy import Policy
 from hxp_enterprise_llm.telemetry.metrics import ServiceMetrics, StreamingMetrics
+from tests.ports import free_port
 from tests.unit.streaming.gateways import Served
 
 
@@ -36,7 +37,7 @@ async def serving(
     verifier: Verifier | None = None,
     endpoints: list[Endpoint] | None = None,
 ) -> AsyncIterator[Served]:
-    """`endpoints` is given the endpoint, for tests that look inside."""
+    """`port`: that of an earlier life. `endpoints` is given the endpoint, for tests that look inside."""
     config, registry, deaths = config or StreamingConfig(), CollectorRegistry(), list[TaskDied]()
     used = log or MemoryLog()
     if log is None:
@@ -62,7 +63,7 @@ async def serving(
     app = build_app(
         routes(endpoint, gateway, budget=BodyBudget()), policy=lambda: policy, metrics=ServiceMetrics(registry)
     )
-    listener = Listener(app, "127.0.0.1", port, name="test", drain=0.1)
+    listener = Listener(app, "127.0.0.1", port or free_port(), name="test", drain=0.1)
     await gateway.start()
     endpoint.start()
     await listener.start()

@@ -117,7 +117,7 @@ async def test_unidirectional_clients_only_listen(http):
 
 
 async def test_native_pings(http):
-    config = StreamingConfig(centrifuge=CentrifugeConfig(ping_interval=0.4, pong_timeout=0.4, connect_timeout=0.4))
+    config = StreamingConfig(centrifuge=CentrifugeConfig(ping_interval=1.0, pong_timeout=1.0, connect_timeout=10))
     async with (
         serving(config) as served,
         http.ws_connect(served.ws("/connection/websocket?cf_ws_frame_ping_pong=true"), autoping=False) as ws,

@@ -14,7 +14,8 @@ from hxp_enterprise_llm.event.streaming.centrifuge.codes import INTERNAL
 from hxp_enterprise_llm.event.streaming.centrifuge.model import AskBounds, AskHistory, AskPublish, Standing
 from hxp_enterprise_llm.event.streaming.centrifuge.presence import Info
 from hxp_enterprise_llm.event.streaming.centrifuge.session import MAX_WAITING
-from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier, hmac_key
+from hxp_enterprise_llm.event.streaming.centrifuge.signatures import hmac_key
+from hxp_enterprise_llm.event.streaming.centrifuge.tokens import Verifier
 from tests.unit.streaming.centrifuge.sessions import Table
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -9,14 +9,8 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from hxp_enterprise_llm.config.secrets import Secret, SecretError, read_secret
 from hxp_enterprise_llm.config.streaming import CentrifugeConfig
 from hxp_enterprise_llm.event.streaming.centrifuge.keys import load_verifier
-from hxp_enterprise_llm.event.streaming.centrifuge.tokens import (
-    ExpiredToken,
-    InvalidToken,
-    Verifier,
-    expiry,
-    hmac_key,
-    public_key,
-)
+from hxp_enterprise_llm.event.streaming.centrifuge.signatures import hmac_key, public_key
+from hxp_enterprise_llm.event.streaming.centrifuge.tokens import ExpiredToken, InvalidToken, Verifier, expiry
 
 OLD, NEW = "the old secret, long enough it is", "the new secret, long enough it is"
 EC, RSA = ECKey.generate_key("P-256"), RSAKey.generate_key(2048)

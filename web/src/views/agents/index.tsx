@@ -13,6 +13,7 @@ import { Mark } from "../../panels/Mark";
 import { NotServed } from "../../panels/NotServed";
 import { Panel } from "../../panels/Panel";
 import { type Column, Table } from "../../panels/Table";
+import { latencyColumns, shareText } from "../columns";
 import { usePastRange } from "../past";
 import { Past } from "./Past";
 
@@ -23,6 +24,7 @@ interface Agent {
   current_load: number;
   capacity: number | null;
   capabilities: string[];
+  capabilities_from?: "registered" | "observed" | null;
   tasks: { started: number; completed: number; failed: number };
   task_p95_ms: number | null;
   events: number;
@@ -51,7 +53,7 @@ function Agents() {
   if (active.state === "absent") return <NotServed what="Agents are not followed here" needs="The event processing of this platform does not serve /api/v2/agents." />;
   const agents = [...(active.data?.agents ?? [])].sort((left, right) => left.id.localeCompare(right.id));
   if (active.data && !agents.length && !data?.nodes.length)
-    return <NotServed what="No agent is active" needs="An agent appears with its first event. Send one:" command="hxp publish agent.started agent=planner task=answer" />;
+    return <NotServed what="No agent is active" needs="An agent appears with its first event. Send one:" command="hxp publish agent.started agent=planner task=answer" shows="who works with whom, what each agent has open of what it can take, how long its tasks take and how many fail." />;
   const selected = route.value.query.get("agent") ?? busiest(agents, data);
   const pick = (name: string) => writeAddress({ agent: name });
   const chosen = agents.find((agent) => agent.id === selected);
@@ -68,7 +70,7 @@ function Agents() {
           <Past selected={selected} pick={pick} />
         ) : (
           <Panel title="Active agents" sub={active.data ? `in the last ${exact(active.data.active_within_s / 60)} min` : ""} table={() => ({ columns: ["agent", "load", "capacity", "p95 ms", "failed", "capabilities"], rows: agents.map((agent) => [agent.id, agent.current_load, agent.capacity, agent.task_p95_ms, agent.tasks.failed, agent.capabilities.join(" ")]) })}>
-          <Table label="Active agents" columns={COLUMNS} rows={agents} id={(row) => row.id} selected={selected} pick={(row) => pick(row.id)} nothing="No agent was active in the last minutes." />
+          <Table label="Active agents" columns={columnsOf(agents)} rows={agents} id={(row) => row.id} selected={selected} pick={(row) => pick(row.id)} nothing="No agent was active in the last minutes." />
         </Panel>
         )}
         {selected ? <One name={selected} agent={chosen} edges={data?.edges ?? []} /> : null}
@@ -85,13 +87,13 @@ function busiest(agents: readonly Agent[], data: Collaboration | null): string |
 
 const full = (agent: Agent): boolean => agent.capacity !== null && agent.current_load >= agent.capacity;
 
-const COLUMNS: readonly Column<Agent>[] = [
+const columnsOf = (agents: readonly Agent[]): readonly Column<Agent>[] => [
   { name: "Agent", cell: (row) => <><Mark of={full(row) ? "warning" : "info-dot"} label={full(row) ? "at its capacity" : row.status} /> {row.id}</> },
   { name: "load", cell: (row) => <LoadCell load={row.current_load} capacity={row.capacity} /> },
-  { name: "events", number: true, wide: true, cell: (row) => exact(row.events) },
-  { name: "p95, s", number: true, wide: true, cell: (row) => (row.task_p95_ms === null ? "–" : exact(row.task_p95_ms / 1000, 2)) },
-  { name: "failed", number: true, wide: true, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
-  { name: "capabilities", wide: true, class: () => "rest", cell: (row) => <span class="quiet" title={row.capabilities.join(", ")}>{row.capabilities.map((each) => each.replaceAll("_", " ")).join(", ") || "–"}</span> },
+  { name: "events", number: true, wide: true, from: 440, cell: (row) => exact(row.events) },
+  ...latencyColumns<Agent>([["task p95", (row) => row.task_p95_ms, true]], agents),
+  { name: "failed", number: true, wide: true, from: 440, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
+  { name: "capabilities", wide: true, from: 520, class: () => "rest", cell: (row) => <span class="quiet" title={`${row.capabilities_from === "observed" ? "as observed: " : ""}${row.capabilities.join(", ")}`}>{row.capabilities.map((each) => each.replaceAll("_", " ")).join(", ") || "–"}</span> },
 ];
 
 function nodes(agents: readonly Agent[], data: Collaboration | null) {
@@ -131,10 +133,10 @@ function One({ name, agent, edges }: { name: string; agent: Agent | undefined; e
   const past = usePastRange() !== null;
   const own = partners(name, edges).slice(0, 6);
   const columns: readonly Column<Partner>[] = [
-    { name: "Works with", cell: (each) => each.name },
+    { name: "Works with", long: true, cell: (each) => each.name },
     { name: "share", wide: true, cell: (each) => <BarCell share={each.count / (own[0]?.count ?? 1)} /> },
     { name: "hand-offs", number: true, cell: (each) => exact(each.count) },
-    { name: "ended well", number: true, cell: (each) => (each.ended ? exact(each.well / each.ended, 2) : "–"), class: (each) => (each.ended >= LEAST_OUTCOMES && each.well / each.ended < POOR ? "warn" : "") },
+    { name: "ended well", number: true, cell: (each) => shareText(each.ended ? each.well / each.ended : null), class: (each) => (each.ended >= LEAST_OUTCOMES && each.well / each.ended < POOR ? "warn" : "") },
   ];
   return (
     <Panel title={name} sub={past ? "all hand-offs until now" : agent ? `last event ${since(parsed(agent.last_activity), app.moment.now())} ago` : "not active now"} right={<a href={`/view/streams?channel=events&filter=${encodeURIComponent(`subject == "${name.replaceAll('"', "")}"`)}`}>Its events</a>}>

@@ -1,36 +1,26 @@
 // One episode: the value and its limit, what was decided about it and why, the rule, what somebody can do.
 
 import { useState } from "preact/hooks";
-import { LineChart } from "../../charts/LineChart";
-import { useApp, usePulse, useResource } from "../../frame/context";
+import { useApp, usePulse } from "../../frame/context";
 import { Dialog } from "../../frame/Dialogs";
 import { writeAddress } from "../../frame/view";
-import { measured } from "../../format/alert";
 import { exact } from "../../format/number";
-import { age, duration, parsed, second, since } from "../../format/time";
+import { age, duration, second, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
 import { acknowledge, remember, silence, who } from "../../data/actions";
-import { alertWords, limitOf } from "../../format/alert";
+import { alertWords, measured } from "../../format/alert";
 import { valueNow } from "../../panels/severity";
+import { Curve } from "./Curve";
 import type { Entry, Rule } from "./model";
-
-interface Decision {
-  at: string;
-  stage: string;
-  outcome: string;
-  reason: string;
-  receiver?: string;
-}
+import { Why } from "./Why";
 
 export function Episode({ entry, rule, before, done }: { entry: Entry; rule: Rule | undefined; before: readonly Entry[]; done: () => void }) {
   const app = useApp();
   const [silencing, setSilencing] = useState(false);
-  const condition = limitOf(entry.condition);
-  const unit = condition ? (app.metrics.units[condition.metric] ?? "") : "";
   const live = entry.state === "firing";
+  const away = app.link.state.value !== "open";
   usePulse(() => Math.floor(app.moment.now() / 2));
-  const { title, limit } = alertWords(entry, app.metrics.units, live ? valueNow(app, entry.condition) : Number.NaN, entry.state === "ended");
-  const share = unit === "" && limit.endsWith("%") && condition ? 100 : 1;
+  const { title, limit } = alertWords(entry, app.metrics.units, live ? valueNow(app, entry) : Number.NaN, entry.state === "ended");
   return (
     <>
       <div class="episode-head">
@@ -41,21 +31,12 @@ export function Episode({ entry, rule, before, done }: { entry: Entry; rule: Rul
           <Mark of={entry.state === "ended" ? "ended" : entry.priority} /> {title}
         </h2>
         <span class="do">
-          {live ? <button type="button" class="button" data-key="silence" onClick={() => setSilencing(true)}>Silence</button> : null}
-          {live && !entry.by ? <button type="button" class="button main" data-key="acknowledge" onClick={() => void acknowledge(app, entry.episode)}>Acknowledge</button> : null}
+          {live ? <button type="button" class="button acts" disabled={away} data-key="silence" onClick={() => setSilencing(true)}>Silence</button> : null}
+          {live && !entry.by ? <button type="button" class="button main acts" disabled={away} data-key="acknowledge" onClick={() => void acknowledge(app, entry.episode)}>Acknowledge</button> : null}
         </span>
       </div>
       <p class="lead">{limit ? `${limit.charAt(0).toUpperCase()}${limit.slice(1)}. ` : ""}{lead(entry, app.moment.now())}</p>
-      {condition && app.metrics.ring.has(condition.metric) ? (
-        <section aria-label={condition.metric} class="panel">
-          <div class="panel-head">
-            <h3>{condition.metric}</h3>
-            <span class="sub">{share === 100 ? "%" : unit}</span>
-            <span class="right">evaluated every {duration(app.metrics.tick)}</span>
-          </div>
-          <LineChart title={condition.metric} series={[{ metric: condition.metric, name: "now", colour: entry.priority === "critical" ? "crit" : "warn-f", main: true }]} unit={share === 100 ? "%" : unit} scale={share} limit={condition.limit * share} rule={entry.rule} tinted />
-        </section>
-      ) : null}
+      <Curve entry={entry} apart={rule?.by !== undefined} />
       <div class="episode-foot">
         <Why entry={entry} />
         <RuleText entry={entry} rule={rule} before={before} />
@@ -72,64 +53,10 @@ function lead(entry: Entry, now: number): string {
   return entry.by ? `${begun}. ${entry.by} acknowledged it.` : `${begun}. Nobody has acknowledged it.`;
 }
 
-const DECIDED: Record<string, string> = { grouped: "Goes to", told: "Told", sent: "Sent to", unheard: "Nobody to tell at", silenced: "Silenced for", inhibited: "Held back for", dead: "Given up for" };
-
-/** A decision in words; its stage stays in reach, it is the word of the log. */
-function decided({ stage, outcome, receiver }: Decision): string {
-  const words = DECIDED[outcome];
-  return words && receiver ? `${words} ${receiver}` : `${stage}: ${outcome}${receiver ? `, ${receiver}` : ""}`;
-}
-
-const TONES: Record<string, string> = { told: "ok", sent: "ok", dead: "crit", silenced: "quiet", inhibited: "quiet" };
-
-function Why({ entry }: { entry: Entry }) {
-  const { data } = useResource<{ decisions: Decision[] }>(`/notifications/log?episode=${encodeURIComponent(entry.episode)}`, 5);
-  const decisions = data?.decisions ?? [];
-  return (
-    <section aria-label="Why" class="why">
-      <div class="panel-head">
-        <h3>Why</h3>
-        <span class="sub">episode {entry.episode}</span>
-        <a class="right" href={`/view/streams?channel=system_alerts&filter=${encodeURIComponent(`data.episode == "${entry.episode}"`)}`}>
-          its events
-        </a>
-      </div>
-      <ol>
-        <li>
-          <span class="mono quiet">{second(entry.since)}</span>
-          <p>
-            <span class="name">{entry.state === "pending" ? "Condition true" : "Fires"}</span>
-            <span class="small quiet">{entry.condition}</span>
-          </p>
-        </li>
-        {decisions.map((each, index) => (
-          <li key={index} class={TONES[each.outcome] ?? ""}>
-            <span class="mono quiet">{second(parsed(each.at))}</span>
-            <p>
-              <span class="name">
-                {decided(each)}
-              </span>
-              <span class="small quiet">{each.reason}</span>
-            </p>
-          </li>
-        ))}
-        {entry.end === null ? null : (
-          <li>
-            <span class="mono quiet">{second(entry.end)}</span>
-            <p>
-              <span class="name">Ended</span>
-            </p>
-          </li>
-        )}
-      </ol>
-    </section>
-  );
-}
-
 function RuleText({ entry, rule, before }: { entry: Entry; rule: Rule | undefined; before: readonly Entry[] }) {
   const app = useApp();
   const rows: [string, string][] = [["name", entry.rule], ["condition", entry.condition], ...(rule?.for ? ([["for", rule.for]] as [string, string][]) : []), ["channel", rule?.channel ?? ""], ["priority", entry.priority], ["health", rule?.health ?? ""]];
-  const values = Object.entries(entry.state === "ended" ? entry.values : (rule?.values ?? entry.values));
+  const values = Object.entries(entry.now);
   return (
     <section aria-label="Rule">
       <div class="panel-head">

@@ -3,13 +3,14 @@
 import { useRef } from "preact/hooks";
 import { useApp, usePulse, useResource } from "../../frame/context";
 import { route, type View, writeAddress } from "../../frame/view";
-import { alertWords } from "../../format/alert";
-import { exact, significant } from "../../format/number";
-import { duration, full, parsed, since } from "../../format/time";
+import { alertWords, measured } from "../../format/alert";
+import { exact, NONE } from "../../format/number";
+import { clock, duration, full, parsed, since } from "../../format/time";
 import { Mark } from "../../panels/Mark";
 import { valueNow } from "../../panels/severity";
 import { type Column, Table } from "../../panels/Table";
 import { ended, type Entry, firing, pending, type Rule, type Silence, type Status } from "./model";
+import { channelName } from "./deliveries";
 import { Episode } from "./Episode";
 import { endSilence, refusal } from "../../data/actions";
 
@@ -35,7 +36,7 @@ function Alerts() {
         <Group title="Firing" entries={fires} chosen={chosen} none="Nothing fires." />
         {waits.length ? <Group title="Pending" entries={waits} chosen={chosen} /> : null}
         <Silences silences={quiet} ask={silences.ask} />
-        <Group title="History" entries={over} chosen={chosen} none="No alert has ended within what the log was looked through for." />
+        <Group title="History" entries={over} chosen={chosen} none="No alert has ended yet, as far back as the log was looked through." />
       </div>
       <div style={{ gridColumn: "span 8" }} class="episode">
         {refusal.value ? <p class="fault-box" role="alert">{refusal.value}</p> : null}
@@ -52,7 +53,7 @@ function Group({ title, entries, chosen, none }: { title: string; entries: reado
       <h2 class="group">
         {title} <span class="quiet">{exact(entries.length)}</span>
       </h2>
-      {entries.length ? entries.map((entry) => <Line key={`${entry.episode} ${entry.state}`} entry={entry} told={alertWords(entry, app.metrics.units, entry.state === "ended" ? Number.NaN : valueNow(app, entry.condition), entry.state === "ended").title} current={chosen?.episode === entry.episode} />) : none ? <p class="panel-said">{none}</p> : null}
+      {entries.length ? entries.map((entry) => <Line key={`${entry.episode} ${entry.state}`} entry={entry} told={alertWords(entry, app.metrics.units, entry.state === "ended" ? Number.NaN : valueNow(app, entry), entry.state === "ended").title} current={chosen?.episode === entry.episode} />) : none ? <p class="panel-said">{none}</p> : null}
     </section>
   );
 }
@@ -94,10 +95,10 @@ function Silences({ silences, ask }: { silences: readonly Silence[]; ask: () => 
           <span class="what">
             <span class="title">{each.matchers.map((matcher) => `${matcher.name}${matcher.isEqual ? "" : "!"}${matcher.isRegex ? "~" : "="}${matcher.value}`).join(", ")}</span>
             <span class="small quiet">
-              by {each.createdBy} until {full(parsed(each.endsAt))}
+              by {each.createdBy} until {clock(parsed(each.endsAt), app.moment.now())}
             </span>
           </span>
-          <button type="button" class="button bare" onClick={() => void endSilence(app, each.id).then(ask)}>
+          <button type="button" class="button bare acts" disabled={app.link.state.value !== "open"} onClick={() => void endSilence(app, each.id).then(ask)}>
             End
           </button>
         </div>
@@ -106,16 +107,17 @@ function Silences({ silences, ask }: { silences: readonly Silence[]; ask: () => 
   );
 }
 
-const RULES: readonly Column<Rule>[] = [
+const rulesWith = (units: Readonly<Record<string, string>>): readonly Column<Rule>[] => [
   { name: "Rule", cell: (rule) => rule.name },
-  { name: "condition", cell: (rule) => <code>{rule.condition}</code> },
-  { name: "value now", number: true, cell: (rule) => Object.values(rule.values).map(significant).join(", ") || "–", class: () => "strong" },
-  { name: "told", wide: true, cell: (rule) => (rule.channel === "all" ? "all channels" : rule.channel) },
+  { name: "condition", cell: (rule) => <code>{rule.condition}</code>, class: () => "rest" },
+  { name: "value now", number: true, cell: (rule) => Object.entries(rule.values).map(([name, value]) => (value === null ? NONE : measured(name, value, units))).join(", ") || NONE, class: () => "strong" },
+  { name: "told", wide: true, cell: (rule) => channelName(rule.channel) },
   { name: "priority", wide: true, cell: (rule) => rule.priority, class: () => "far" },
   { name: "state", cell: (rule) => (rule.health === "no_data" ? "no value yet" : rule.state), class: (rule) => (rule.health === "ok" || rule.health === "no_data" ? "far" : "warn") },
 ];
 
 function Quiet({ asked, status }: { asked: string | null; status: Status | null }) {
+  const app = useApp();
   const broken = (status?.rules ?? []).filter((rule) => rule.health !== "ok" && rule.health !== "no_data");
   return (
     <section class="empty">
@@ -126,7 +128,7 @@ function Quiet({ asked, status }: { asked: string | null; status: Status | null 
           {rule.name}: {rule.health}
         </p>
       ))}
-      {status?.rules.length ? <Table label="Rules" columns={RULES} rows={status.rules} id={(rule) => rule.name} airy /> : null}
+      {status?.rules.length ? <Table label="Rules" columns={rulesWith(app.metrics.units)} rows={status.rules} id={(rule) => rule.name} airy /> : null}
     </section>
   );
 }
@@ -136,7 +138,8 @@ function Fact() {
   const { data } = useResource<Status>("/notifications/status", 3);
   const count = app.alerts.firing.value.length;
   const silent = data?.silences.active ?? 0;
-  return <>{count ? `${exact(count)} firing` : "none firing"}{silent ? `, ${exact(silent)} silenced` : ""}</>;
+  const waits = pending(data).length;
+  return <>{count ? `${exact(count)} firing` : "none firing"}{waits ? `, ${exact(waits)} pending` : ""}{silent ? `, ${exact(silent)} silenced` : ""}</>;
 }
 
 export const alerts: View = { id: "alerts", title: "Alerts", group: "", icon: "bell", key: "a", body: Alerts, fact: Fact };

@@ -1,6 +1,6 @@
 // Alerts as the view lists them: what fires, what is about to, what is silent, what was.
 
-import type { Alert } from "../../data/alerts";
+import { type Alert, told } from "../../data/alerts";
 import type { LogEvent } from "../../data/events";
 import { fields, text } from "../../format/sentence";
 import { parsed } from "../../format/time";
@@ -16,6 +16,18 @@ export interface Rule {
   values: Record<string, number | null>;
   health: string;
   for?: string;
+  acknowledged_by?: string;
+  /** Labels that it tells apart, and what it has found of each. */
+  by?: string[];
+  label_sets?: LabelSet[];
+}
+
+interface LabelSet {
+  labels: Record<string, string>;
+  state: string;
+  since: string | null;
+  episode?: string;
+  values: Record<string, number | null>;
   acknowledged_by?: string;
 }
 
@@ -45,34 +57,33 @@ export interface Silence {
   status: { state: string };
 }
 
-export interface Entry {
-  episode: string;
-  rule: string;
-  priority: string;
-  summary: string;
-  condition: string;
-  since: number;
+export interface Entry extends Alert {
   end: number | null;
   by: string;
   state: "firing" | "pending" | "ended";
-  values: Record<string, number | null>;
-  labels: Record<string, string>;
+  /** Of the metrics in the condition, now or as it ended; `values`: as it began. */
+  now: Readonly<Record<string, number | null>>;
 }
 
-/** What fires now, with the figures of its rule. */
+/** What fires now, with the figures of its rule, or of its label set. */
 export function firing(alerts: readonly Alert[], status: Status | null): Entry[] {
-  const rules = new Map((status?.rules ?? []).map((rule) => [rule.name, rule]));
-  return alerts.map((alert) => ({
-    ...alert, end: null, state: "firing", by: alert.by ?? rules.get(alert.rule)?.acknowledged_by ?? "",
-    values: rules.get(alert.rule)?.values ?? {}, labels: { alertname: alert.rule },
-  }));
+  const known = new Map((status?.rules ?? []).flatMap((rule) => [rule, ...(rule.label_sets ?? [])].map((each) => [each.episode, each] as const)));
+  return alerts.map((alert) => {
+    const own = known.get(alert.episode);
+    return { ...alert, end: null, state: "firing", by: alert.by ?? own?.acknowledged_by ?? "", now: own?.values ?? alert.values };
+  });
 }
 
 export function pending(status: Status | null): Entry[] {
-  return (status?.rules ?? []).filter((rule) => rule.state === "pending").map((rule) => ({
-    episode: rule.episode ?? rule.name, rule: rule.name, priority: "pending", summary: `${rule.name} is about to fire`, condition: rule.condition,
-    since: parsed(rule.since), end: null, by: "", state: "pending", values: rule.values, labels: { alertname: rule.name },
-  }));
+  return (status?.rules ?? []).flatMap((rule) => (rule.label_sets?.length ? rule.label_sets : [{ ...rule, labels: {} }]).filter((each) => each.state === "pending").map((each) => pendingOf(rule, each)));
+}
+
+function pendingOf(rule: Rule, each: LabelSet): Entry {
+  const whose = Object.values(each.labels).join(", ");
+  return {
+    episode: each.episode ?? rule.name, rule: rule.name, priority: "pending", summary: `${rule.name}${whose ? ` for ${whose}` : ""} is about to fire`, condition: rule.condition,
+    since: parsed(each.since), end: null, by: "", state: "pending", values: each.values, now: each.values, labels: { alertname: rule.name, ...each.labels },
+  };
 }
 
 /** Episodes that are over, from the events of `system_alerts`, the newest first. */
@@ -96,7 +107,6 @@ function entry(event: LogEvent, begin: LogEvent | undefined, by: string): Entry 
   const summary = text(fields(begin?.data)["summary"]) || text(data["summary"]) || text(data["rule"]);
   return {
     episode: text(data["episode"]), rule: text(data["rule"]), priority: text(data["priority"]), summary, condition: text(data["condition"]),
-    since: parsed(begin?.time) || parsed(text(data["since"])) || end, end, by, state: "ended",
-    values: fields(data["values"]) as Record<string, number | null>, labels: fields(data["labels"]) as Record<string, string>,
+    since: parsed(begin?.time) || parsed(text(data["since"])) || end, end, by, state: "ended", ...told(fields(begin?.data ?? event.data)), now: told(fields(event.data)).values,
   };
 }

@@ -1,5 +1,6 @@
 // A dashboard while it is changed: each panel with its handles, one bar to save, export and import.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useApp } from "../../frame/context";
 import type { BoardStore, PanelData } from "../../data/board";
@@ -10,7 +11,8 @@ import { PanelForm } from "./PanelForm";
 import { usePreviews } from "./preview";
 import { Draft } from "./saving";
 
-export function Editing({ board, close }: { board: BoardStore; close: () => void }) {
+/** `children`: the dashboard as it is, until its definition is read. */
+export function Editing({ board, close, children }: { board: BoardStore; close: () => void; children: ComponentChildren }) {
   const app = useApp();
   const draft = useMemo(() => new Draft(board.name, app.api), [board]);
   useEffect(() => void draft.read(), [draft]);
@@ -23,7 +25,7 @@ export function Editing({ board, close }: { board: BoardStore; close: () => void
   return (
     <>
       <div class="edit-bar" role="group" aria-label="Editing">
-        <span class="grow">{draft.changed.value ? "Not saved yet" : "Nothing changed"}</span>
+        <span class="grow" role="status">{standing(draft)}</span>
         <a class="button" href={`/dashboards/${encodeURIComponent(board.name)}/definition`} download={`${board.name}.json`}>Export</a>
         <label class="button">
           Import
@@ -36,9 +38,14 @@ export function Editing({ board, close }: { board: BoardStore; close: () => void
         {draft.said.value ? <p class="fault-box">{draft.said.value}</p> : null}
         {draft.faults.value.map((fault) => <p class="fault-box" key={fault}>{fault}</p>)}
       </div>
-      {definition ? <Panels definition={definition} set={(next) => draft.set(next)} present={board.panels.value} /> : null}
+      {definition ? <Panels definition={definition} set={(next) => draft.set(next)} present={board.panels.value} /> : children}
     </>
   );
+}
+
+function standing(draft: Draft): string {
+  if (!draft.definition.value) return draft.said.value ? "Its definition could not be read" : `Reading the definition ${draft.name}.json…`;
+  return draft.changed.value ? "Not saved yet" : "Nothing changed";
 }
 
 async function imported(draft: Draft, input: HTMLInputElement): Promise<void> {
@@ -77,7 +84,7 @@ function Opened({ definition, at, set, close }: { definition: Definition; at: nu
     set(placed(definition, at, panel ? next : { ...next, panel_id: freshId(definition, next.title ?? "") }));
     close();
   };
-  return <PanelForm panel={panel ?? { panel_id: "", panel_type: "graph", data_query: "" }} title={panel ? `Edit ${panel.title ?? panel.panel_id}` : "Add a panel"} take={take} close={close} />;
+  return <PanelForm panel={panel ?? { panel_id: "", panel_type: "graph", data_query: "" }} title={panel ? `Edit ${panel.title ?? panel.panel_id}` : "Add a panel"} verb={panel ? "Apply" : "Add"} take={take} close={close} />;
 }
 
 interface HandledProps {
@@ -98,8 +105,8 @@ function Handled({ panel, row, index, definition, set, edit }: HandledProps) {
     set(moved(definition, Number(event.dataTransfer?.getData("text/plain")), index));
   };
   const handles: [name: string, sign: string, act: () => void, off?: boolean][] = [
-    ["Move before", "↑", () => set(moved(definition, index, index - 1)), index === 0],
-    ["Move behind", "↓", () => set(moved(definition, index, index + 1)), index === definition.panels.length - 1],
+    ["Move before", "←", () => set(moved(definition, index, index - 1)), index === 0],
+    ["Move behind", "→", () => set(moved(definition, index, index + 1)), index === definition.panels.length - 1],
     ...(stat ? [] : ([["Narrower", "−", () => set(resized(definition, index, -1, usual(panel)))], ["Wider", "+", () => set(resized(definition, index, 1, usual(panel)))]] as [string, string, () => void][])),
     ["Edit", "Edit", edit],
     ["Remove", "Remove", () => set(removed(definition, index))],

@@ -14,11 +14,13 @@ const EXAMPLES: Record<string, string> = {
 interface Props {
   panel: PanelDefinition;
   title: string;
+  /** What the button says. */
+  verb: string;
   take: (panel: PanelDefinition) => void;
   close: () => void;
 }
 
-export function PanelForm({ panel, title, take, close }: Props) {
+export function PanelForm({ panel, title, verb, take, close }: Props) {
   const app = useApp();
   const [shown, setShown] = useState<Record<string, string>>(() => texts(panel));
   const [fault, setFault] = useState("");
@@ -49,12 +51,12 @@ export function PanelForm({ panel, title, take, close }: Props) {
         <label>Unit <input type="text" maxLength={16} {...field("unit")} /></label>
         <label>Factor <input type="number" step="any" {...field("scale")} /></label>
         <label>Limit <input type="number" step="any" {...field("limit")} /></label>
-        <label>Columns <input type="number" min={2} max={12} {...field("width")} /></label>
-        <label>Good for, s <input type="number" min={0} max={3600} {...field("refresh_interval")} /></label>
+        <label>Columns of 12 <input type="number" min={2} max={12} {...field("width")} /></label>
+        <label>Good for, seconds <input type="number" min={0} max={3600} {...field("refresh_interval")} /></label>
         <label class="all">What it means <input type="text" maxLength={200} {...field("description")} /></label>
         <div class="buttons all">
           <button type="button" class="button" onClick={close}>Cancel</button>
-          <button type="submit" class="button main">Take</button>
+          <button type="submit" class="button main">{verb}</button>
         </div>
       </form>
     </Dialog>

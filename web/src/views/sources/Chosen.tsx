@@ -21,15 +21,15 @@ export function Chosen({ row, now, ask }: { row: Source; now: number; ask: () =>
         <>
           <Waits row={row} now={now} />
           <div class="do">
-            <button type="button" class="button" disabled={cut} onClick={() => setSetting(true)}>
+            <button type="button" class="button acts" disabled={cut} onClick={() => setSetting(true)}>
               Settings
             </button>
             {row.settings.live ? (
-              <button type="button" class="button main" disabled={cut} onClick={() => void retry(app, row.name).then(then)}>
+              <button type="button" class="button main acts" disabled={cut} onClick={() => void retry(app, row.name).then(then)}>
                 Try now
               </button>
             ) : (
-              <button type="button" class="button main" disabled={cut} onClick={() => void change(app, row.name, { live: true }).then(then)}>
+              <button type="button" class="button main acts" disabled={cut} onClick={() => void change(app, row.name, { live: true }).then(then)}>
                 Switch on
               </button>
             )}

@@ -17,7 +17,7 @@ const FAULTS: readonly (readonly [sign: RegExp, short: string, said: (host: stri
 ];
 
 export function fault(reason: string): Fault {
-  const host = /https?:\/\/([^/\s]+)/.exec(reason)?.[1] ?? "It";
+  const host = /(?:https?|nats|tls):\/\/([^/\s]+)/.exec(reason)?.[1] ?? "It";
   const found = FAULTS.find(([sign]) => sign.test(reason));
   return found ? { short: found[1], said: found[2](host), does: found[3] } : { short: "away", said: `${host} does not answer as it should.`, does: "" };
 }

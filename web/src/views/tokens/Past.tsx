@@ -3,13 +3,14 @@
 import { BandChart } from "../../charts/BandChart";
 import { LineChart } from "../../charts/LineChart";
 import { useApp } from "../../frame/context";
-import { exact, money, percent, shortText, significant } from "../../format/number";
+import { exact, money, percent, shortText } from "../../format/number";
 import { day, iso, minute, parsed } from "../../format/time";
 import { BarCell } from "../../panels/BarCell";
 import { Figure } from "../../panels/Figure";
 import { Panel } from "../../panels/Panel";
 import { seriesTable } from "../../panels/table";
 import { type Column, Table } from "../../panels/Table";
+import { measuredTable, nothingThen, RATE, TOKENS } from "../columns";
 import { type Measured, type PastMeasured, usePastMeasured } from "../measured";
 import { type Range, rangeWords } from "../past";
 
@@ -126,22 +127,19 @@ function SpendThen({ spent }: { spent: Spent | null }) {
   );
 }
 
-const NOTHING: Record<PastMeasured["state"], string> = { loading: "–", ready: "No requests in this time.", absent: "Requests are not kept by time here.", failed: "The service gives no answer about this time." };
-
 function By({ title, name, found, range }: { title: string; name: string; found: PastMeasured | null; range: Range }) {
   const { moment } = useApp();
   const rows = [...(found?.rows ?? [])].sort((left, right) => (right.tokens ?? 0) - (left.tokens ?? 0));
   const most = Math.max(1e-9, ...rows.map((row) => row.tokens ?? 0));
   const columns: readonly Column<Measured>[] = [
-    { name, cell: (row) => row.name },
+    { name, long: true, cell: (row) => row.name },
     { name: "share", wide: true, cell: (row) => <BarCell share={(row.tokens ?? 0) / most} /> },
-    { name: "req/min", number: true, cell: (row) => significant(row.rate) },
-    { name: "tokens/min", number: true, cell: (row) => (row.tokens === null ? "–" : shortText(Math.round(row.tokens))), class: () => "strong" },
+    RATE,
+    { ...TOKENS, wide: false, class: () => "strong" },
   ];
-  const table = () => ({ columns: [name, "requests a minute", "tokens a minute", "p95 ms", "error ratio"], rows: rows.map((row) => [row.name, row.rate, row.tokens, row.latency, row.errors]) });
   return (
-    <Panel title={title} sub={rangeWords(range, moment.now())} span={4} table={table}>
-      <Table label={title} columns={columns} rows={rows.slice(0, 10)} id={(row) => row.name} nothing={NOTHING[found?.state ?? "loading"]} />
+    <Panel title={title} sub={rangeWords(range, moment.now())} span={4} table={() => measuredTable(name.toLowerCase(), rows)}>
+      <Table label={title} columns={columns} rows={rows.slice(0, 10)} id={(row) => row.name} nothing={nothingThen("Requests", found?.state)} />
     </Panel>
   );
 }

@@ -49,7 +49,7 @@ interface TokenAnswer {
 }
 
 export interface CostAnswer {
-  today_usd: number;
+  today_usd: number | null;
   month_usd: number;
   last_hour_usd: number;
   projected: { hour: number | null; day: number | null; month: number | null };
@@ -93,7 +93,7 @@ function Tokens() {
   const past = usePastRange();
   if (tokens.state === "absent") return <NotServed what="Tokens are not counted here" needs="The event processing of this platform does not serve /api/v2/tokens." />;
   if (tokens.data && !tokens.data.total.requests)
-    return <NotServed what="No token counts yet" needs="They come with the first request. Send one:" command="hxp publish llm.request.completed model=mixtral-8x7b agent=planner input_tokens=812 output_tokens=96 latency_ms=640" />;
+    return <NotServed what="No token counts yet" needs="They come with the first request. Send one:" command="hxp publish llm.request.completed model=mixtral-8x7b agent=planner input_tokens=812 output_tokens=96 latency_ms=640" shows="what the month has cost and will cost, tokens and money by agent, model and question, budgets, and what would save money." />;
   if (past) return <Past range={past} accounts={tokens.data} />;
   return (
     <>
@@ -152,13 +152,15 @@ function Month({ tokens, costs }: { tokens: TokenAnswer | null; costs: CostAnswe
   const now = Math.floor(app.moment.now() / 60) * 60;
   const budget = monthly(costs);
   const spend = spendOf(tokens?.by_day ?? [], costs?.today_usd ?? null, costs?.projected ?? { day: null, month: null }, now);
-  const band = spend.ahead.some((each) => each.lower !== null) ? "band: 8 of 10 outcomes" : `a band needs ${LEAST_DAYS} whole days, ${exact(spend.known)} are known`;
+  // A line at 0 would say that it cost nothing.
+  const unpriced = tokens !== null && costs !== null && costs.today_usd === null && (spend.past.at(-1)?.[1] ?? 0) === 0;
+  const band = spend.ahead.some((each) => each.lower !== null) ? "band: 8 of 10 outcomes" : `a band needs ${LEAST_DAYS} whole days, ${exact(spend.known)} known`;
   const table = () => ({ columns: ["day", "sum usd", "lower", "upper"], rows: [...spend.past.map(([at, value]) => [iso(at), value, null, null]), ...spend.ahead.map((each) => [iso(each.at), each.value, each.lower, each.upper])] });
   return (
     <Panel title="Spend this month" sub="cumulative, $" span={8} right={band} table={table}>
-      <BandChart title="Spend this month" past={spend.past} ahead={spend.ahead} from={spend.from} to={spend.to} fill height={372} show={dollars} endName="Forecast" now={`now, ${money(spend.past.at(-1)?.[1] ?? 0)}`}
+      {unpriced ? <p class="panel-said">No price is known for what was used: there is no spend to show. A line under <code>platform.prices</code> of event processing sets one.</p> : <BandChart title="Spend this month" past={spend.past} ahead={spend.ahead} from={spend.from} to={spend.to} fill height={372} show={dollars} endName="Forecast" now={`now, ${money(spend.past.at(-1)?.[1] ?? 0)}`}
         {...(spend.before.length ? { other: { name: "month before", points: spend.before } } : {})}
-        {...(budget ? { limit: { name: `budget ${exact(budget.limit_usd)}`, value: budget.limit_usd }, crossing: usedUp(spend, budget.limit_usd, now) } : {})} />
+        {...(budget ? { limit: { name: `budget ${exact(budget.limit_usd)}`, value: budget.limit_usd }, crossing: usedUp(spend, budget.limit_usd, now) } : {})} />}
     </Panel>
   );
 }
@@ -181,12 +183,12 @@ function NextHours({ tokens }: { tokens: TokenAnswer | null }) {
   const begun = Math.floor(app.moment.now() / HOUR) * HOUR;
   const past = (tokens?.by_hour ?? []).map((each): [number, number] => [parsed(each.hour) + HOUR, each.tokens]).filter(([at]) => at <= begun);
   const ahead = [...(data?.this_hour ? [data.this_hour] : []), ...(data?.ahead ?? [])].map((each) => ({ at: parsed(each.from) + HOUR, value: each.tokens, lower: each.lower, upper: each.upper })).slice(0, 24);
-  const said = state === "absent" ? "Forecasts are not made here." : data && !ahead.length ? `A forecast needs hours of data; ${exact(data.hours_known)} are known.` : "";
+  const said = state === "absent" ? "Forecasts are not made here." : data && !ahead.length ? `A forecast needs whole hours of data; ${exact(data.hours_known)} known.` : "";
   const note = !data || !ahead.length ? "" : data.cold ? `a guess: ${exact(data.hours_known)} of 48 hours known` : `band: ${exact(Math.round(data.cover.promised * 10))} of 10 outcomes`;
   const table = () => ({ columns: ["hour until", "tokens", "lower", "upper"], rows: [...past.map(([at, value]) => [iso(at), value, null, null]), ...ahead.map((each) => [iso(each.at), each.value, each.lower, each.upper])] });
   return (
     <Panel title="Next hours" sub="tokens per hour" span={4} right={note} table={table}>
-      {said && !past.length ? <p class="panel-said">{said}</p> : <BandChart title="Tokens per hour" past={past} ahead={ahead} from={past[0]?.[0] ?? begun - DAY} to={ahead.at(-1)?.at ?? begun} show={shortText} endName="Forecast" now={data?.next_hour ? `next hour ${shortText(data.next_hour.tokens)}` : ""} height={230} nowOnTop />}
+      {said && !past.length ? <p class="panel-said">{said}</p> : <BandChart title="Tokens per hour" past={past} ahead={ahead} from={Math.min(past[0]?.[0] ?? begun - DAY, begun - HOUR)} to={ahead.at(-1)?.at ?? begun} show={shortText} endName="Forecast" now={data?.next_hour ? `next hour ${shortText(data.next_hour.tokens)}` : ""} height={230} nowOnTop />}
       {said && past.length ? <p class="small quiet">{said}</p> : null}
     </Panel>
   );
@@ -206,8 +208,8 @@ const SHOWN = 7;
 function By({ title, rows, span, name }: { title: string; rows: readonly Spent[]; span: number; name: string }) {
   const most = Math.max(1e-9, ...rows.map((row) => row.today.cost_usd ?? 0));
   const columns: readonly Column<Spent>[] = [
-    { name, cell: (row) => row.name ?? "others" },
-    { name: "share", wide: true, cell: (row) => <BarCell share={(row.today.cost_usd ?? 0) / most} /> },
+    { name, long: true, cell: (row) => row.name ?? "others" },
+    { name: "share", wide: true, cell: (row) => (row.today.cost_usd === null ? null : <BarCell share={row.today.cost_usd / most} />) },
     { name: "$", number: true, cell: (row) => price(row), class: (row) => (row.today.cost_usd === null || unknown(row) ? "warn" : "strong") },
     { name: "tokens", number: true, cell: (row) => shortText(row.today.tokens) },
   ];
@@ -216,7 +218,7 @@ function By({ title, rows, span, name }: { title: string; rows: readonly Spent[]
   return (
     <Panel title={title} sub="today" span={span} table={table}>
       <Table label={title} columns={columns} rows={sorted.slice(0, SHOWN)} id={(row) => row.name} />
-      {sorted.length > SHOWN ? <p class="quiet small">and {exact(sorted.length - SHOWN)} others</p> : null}
+      {sorted.length > SHOWN ? <p class="quiet small">and {exact(sorted.length - SHOWN)} more</p> : null}
     </Panel>
   );
 }
@@ -235,11 +237,11 @@ function Budgets({ budgets }: { budgets: readonly Budget[] }) {
   const app = useApp();
   const table = () => ({ columns: ["budget", "period", "limit usd", "used usd", "share"], rows: budgets.map((each) => [each.budget, each.period, each.limit_usd, each.used_usd, each.used_ratio]) });
   return (
-    <Panel title="Budgets" sub="used of them" span={4} table={table}>
+    <Panel title="Budgets" sub="share used" span={4} table={table}>
       {budgets.length ? (
         budgets.map((each) => (
           <div key={each.budget}>
-            <Bar title={each.budget} of={`$${money(each.used_usd)} of $${exact(each.limit_usd)} this ${each.period}`} share={each.used_ratio} warn={each.used_ratio >= 0.9} />
+            <Bar title={each.budget} of={`$${money(each.used_usd)} of $${exact(each.limit_usd)} ${each.period === "day" ? "today" : `this ${each.period}`}`} share={each.used_ratio} warn={each.used_ratio >= 0.9} />
             <p class={`small ${pace(each, app.moment.now()) > 1 ? "warn" : "quiet"}`}>{paceWords(each, app.moment.now())}</p>
           </div>
         ))
@@ -274,7 +276,7 @@ function period(budget: Budget, now: number): [number, number] {
 
 function Questions({ costs, questions }: { costs: CostAnswer | null; questions: readonly Spent[] }) {
   const columns: readonly Column<Spent>[] = [
-    { name: "Question", cell: (row) => row.name },
+    { name: "Question", long: true, cell: (row) => row.name },
     { name: "requests", number: true, cell: (row) => exact(row.today.requests) },
     { name: "tokens", number: true, wide: true, cell: (row) => shortText(row.today.tokens) },
     { name: "$", number: true, cell: price, class: () => "strong" },

@@ -11,7 +11,7 @@ export interface DayCost {
 export interface Spend {
   from: number;
   to: number;
-  /** Sum up to the end of each day; the last point is now. */
+  /** Sum up to the end of each day, from the first that is known; the last point is now. */
   past: [number, number][];
   ahead: Expected[];
   /** The month before, laid over this one. */
@@ -38,12 +38,17 @@ export function spendOf(days: readonly DayCost[], today: number | null, projecte
 }
 
 function summed(days: readonly DayCost[], from: number, now: number, today: number | null): [number, number][] {
-  const points: [number, number][] = [[from, 0]];
+  const begun = Math.floor(now / DAY) * DAY;
+  const points: [number, number][] = [[Math.max(from, Math.min(begun, ...days.map(start))), 0]];
   let sum = 0;
-  for (const each of inMonth(days, from, Math.floor(now / DAY) * DAY)) {
+  // A day without an entry cost nothing: the line goes on level, and rises within the day that did.
+  const level = (at: number) => (points.at(-1) as [number, number])[0] < at && points.push([at, sum]);
+  for (const each of inMonth(days, from, begun)) {
+    level(start(each));
     sum += each.cost_usd ?? 0;
     points.push([start(each) + DAY, sum]);
   }
+  level(begun);
   points.push([now, sum + (today ?? 0)]);
   return points;
 }

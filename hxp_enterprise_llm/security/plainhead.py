@@ -19,6 +19,8 @@ _LINE = re.compile(
 )
 # Each begins behind a line feed: a line that fits badly is not tried from its middle.
 _FIELD = re.compile(r"(?<=\n)([A-Za-z][A-Za-z0-9-]*+): ([!-~][ -~]*+)(?<! )\r\n")
+# The one value that is another for each connection: 16 random bytes in base64.
+_KEY = re.compile(rb"\r\n[Ss]ec-[Ww]eb[Ss]ocket-[Kk]ey: ([A-Za-z0-9+/]{22}==)(?=\r\n)")
 _AROUND = len(": \r\n")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -40,6 +42,17 @@ class PlainHead(NamedTuple):
     headers: CIMultiDict[str]
     size: int
     """Bytes of the body."""
+
+
+def without_key(head: bytes) -> tuple[bytes, str]:
+    """A head without the key of its WebSocket, and the key; as it is, and an empty text, when there is none like that.
+
+    When one head is plain, so is each that is the same without its key, and says the same but for that.
+    """
+    found = _KEY.search(head)
+    if found is None:
+        return head, ""
+    return head[: found.start(1)] + head[found.end(1) :], found[1].decode("ascii")
 
 
 def parse(data: bytes) -> PlainHead | None:

@@ -10,7 +10,7 @@ from multidict import CIMultiDict, MultiDict, MultiDictProxy, MultiMapping
 from yarl import URL
 
 from hxp_enterprise_llm.security.admit import RequestHead
-from hxp_enterprise_llm.security.front.plainhead import PlainHead
+from hxp_enterprise_llm.security.plainhead import PlainHead
 
 _NOTHING: MultiMapping[str] = MultiDictProxy(MultiDict[str]())
 
@@ -29,7 +29,7 @@ class PlainRequest:
     __slots__ = ("_head", "match_info", "peer", "scopes", "transport")
 
     def __init__(
-        self, head: PlainHead, match_info: Mapping[str, str], peer: Peer, transport: asyncio.Transport
+        self, head: PlainHead, match_info: Mapping[str, str], peer: Peer, transport: asyncio.Transport | None
     ) -> None:
         self._head, self.match_info, self.peer, self.transport = head, match_info, peer, transport
         self.scopes: frozenset[str] = frozenset()

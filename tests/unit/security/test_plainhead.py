@@ -13,8 +13,8 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hxp_enterprise_llm.security.front.asked import Peer, PlainRequest
-from hxp_enterprise_llm.security.front.plainhead import MOST_HEAD_BYTES, PlainHead, parse
+from hxp_enterprise_llm.security.asked import Peer, PlainRequest
+from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES, PlainHead, parse
 
 HOST = b"Host: 127.0.0.1:8080\r\n"
 GET = b"GET /ws/events?type=llm.*&last=3 HTTP/1.1\r\n" + HOST

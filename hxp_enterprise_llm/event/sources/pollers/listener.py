@@ -1,0 +1,166 @@
+"""A source that is listened to: the messages of a NATS server become events."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hxp_enterprise_llm.event.log.model import EventTooLarge, LogError
+from hxp_enterprise_llm.event.model import rfc3339
+from hxp_enterprise_llm.event.sources.faults import Interrupted, Invalid, OwnTypes, Rejected
+from hxp_enterprise_llm.event.sources.nats.connection import PATIENCE, Connection
+from hxp_enterprise_llm.event.sources.nats.events import Meaning
+from hxp_enterprise_llm.event.sources.nats.protocol import Message
+from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Settings
+from hxp_enterprise_llm.event.sources.pollers.tended import Tended, log
+from hxp_enterprise_llm.event.sources.strict_json import JsonFault
+from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.runtime.outage import Outage
+from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
+from hxp_enterprise_llm.telemetry.text import clean
+
+Connect = Callable[[], Awaitable[Connection]]
+"""Raises PollError."""
+Take = Callable[[list[dict[str, Any]]], Awaitable[object]]
+"""Stores events in order, none of them twice. Raises Rejected, OwnTypes, Interrupted, LogError."""
+
+NAME = "nats"
+_PAUSE = 1.0
+"""Seconds until what the log did not take is offered again."""
+_SUBJECTS = 100
+"""Subjects whose messages are counted apart."""
+_UNUSABLE = (Rejected, OwnTypes, EventTooLarge)
+
+
+class Listener(Tended):
+    """Has one long turn: connects, and stores what comes until the connection is lost or somebody ends it.
+
+    What the log does not take at present waits, and the server with it; what is no event is dropped and counted.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        meaning: Meaning,
+        take: Take,
+        failures: int,
+        *,
+        clock: Clock,
+        metrics: SourceMetrics,
+        jitter: Callable[[], float],
+    ) -> None:
+        super().__init__(NAME, 0.0, failures, clock=clock, metrics=metrics, jitter=jitter)
+        self._connect, self._meaning, self._take = connect, meaning, take
+        self._connection: Connection | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._heard: OrderedDict[str, tuple[str, int, str]] = OrderedDict()
+        self._storing = Outage(log, "sources.append")
+
+    def apply(self, settings: Settings, reason: str = "switched off") -> None:
+        """Go by these from now on; switched off, it takes what is under way and leaves."""
+        super().apply(settings, reason)
+        if self._connection is not None and not settings.live:
+            self._connection.leave()
+
+    async def leave(self) -> None:
+        """Listen no more, and take what is under way."""
+        if self._connection is not None:
+            self._connection.leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._idle.wait()
+
+    async def poll(self) -> None:
+        """Connect and listen until that ends."""
+        began = self._clock.monotonic()
+        try:
+            self._connection = await self._connect()
+        except PollError as error:
+            if self.breaker.settings.live:
+                self._failed(str(error))
+            return
+        finally:
+            self._metrics.duration.labels(self.name).observe(self._clock.monotonic() - began)
+        self._idle.clear()
+        try:
+            await self._listen(self._connection)
+        except PollError as error:
+            self._failed(str(error))
+        finally:
+            await self._connection.close()
+            self._connection = None
+            self._idle.set()
+
+    async def _listen(self, connection: Connection) -> None:
+        if not self.breaker.settings.live:
+            return  # switched off while it connected
+        self.last_at = self._clock.time()
+        self._metrics.succeeded(self.name, self.last_at)
+        self._succeeded()
+        self.breaker.due = math.inf  # it stays connected
+        while (messages := await connection.receive()) is not None:
+            self._note(connection.problem)
+            await self._store(messages)
+
+    async def _store(self, messages: Sequence[Message]) -> None:
+        events: list[dict[str, Any]] = []
+        for message in messages:
+            try:
+                events.append(self._meaning.of(message))
+            except (Invalid, JsonFault) as error:
+                self._drop(str(error))
+        await self._take_all(events)
+        self.last_at = self._clock.time()
+        self._metrics.last_success.labels(self.name).set(self.last_at)
+        self._count(messages)
+
+    async def _take_all(self, events: list[dict[str, Any]]) -> None:
+        """All that are events; one that is none does not cost the others."""
+        try:
+            if events:
+                await self._taken(events)
+        except _UNUSABLE as error:
+            if len(events) == 1:
+                self._drop(_words(error))
+                return
+            for event in events:
+                await self._take_all([event])
+
+    async def _taken(self, events: list[dict[str, Any]]) -> None:
+        while True:
+            try:
+                await self._take(events)
+                self._storing.worked()
+                return
+            except (LogError, Interrupted) as error:
+                cause = error.cause if isinstance(error, Interrupted) else error
+                if isinstance(cause, EventTooLarge):
+                    raise cause from error
+                self._storing.failed(cause)
+            await asyncio.sleep(_PAUSE)
+
+    def _drop(self, why: str) -> None:
+        self._metrics.dropped.labels(self.name).inc()
+        self._note(f"a message was dropped: {why}")
+
+    def _count(self, messages: Sequence[Message]) -> None:
+        assert self.last_at is not None
+        for subject, count in Counter(message.subject for message in messages).items():
+            _, before, _ = self._heard.pop(subject, ("", 0, ""))
+            self._heard[subject] = (self._meaning.type_of(subject), before + count, rfc3339(self.last_at))
+        while len(self._heard) > _SUBJECTS:
+            self._heard.popitem(last=False)
+        self.last = [
+            Item(type, {"subject": clean(subject, 200), "messages": count, "last": last}, subject)
+            for subject, (type, count, last) in reversed(self._heard.items())
+        ]
+
+
+def _words(error: Exception) -> str:
+    fault = error.faults[0] if isinstance(error, Rejected) and error.faults else None
+    return f"{fault.path} {fault.message}".strip() if fault else str(error)
