@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from functools import partial
 from typing import Literal, Protocol, TypeVar
 
 import structlog
@@ -18,6 +17,9 @@ from hxp_enterprise_llm.event.log.sqlite.store import Committed, Store, View
 log = structlog.get_logger("log")
 
 T = TypeVar("T")
+
+_IN_A_ROW = 16
+"""Commits after which others get a turn who stand in the line: trimming, say."""
 
 
 class Listener(Protocol):
@@ -31,12 +33,16 @@ class Listener(Protocol):
 
 
 class Committer:
-    """Group commit: appends that arrive while a commit runs are joined into the next one."""
+    """Group commit: appends that arrive while a commit runs are joined into the next one.
+
+    The thread that has committed goes on with that next one itself, and the answers go out meanwhile: the disk does not
+    wait for the loop, nor the loop for the disk.
+    """
 
     def __init__(self, store: Store, executor: Executor, queue: AppendQueue, listener: Listener) -> None:
         self._store, self._executor, self._queue, self._listener = store, executor, queue, listener
         self._loop = asyncio.get_running_loop()
-        self._group: list[Waiting] = []
+        self._group: list[Waiting] = []  # under way; the thread that commits it sets it too
         self._busy = self._closing = self._full = False
         self._sweep_at = math.inf
         self._sweeping: asyncio.TimerHandle | None = None
@@ -68,13 +74,10 @@ class Committer:
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for waiting in self._queue.expired(now):
-            _give_up(waiting, maybe_stored=False)
-        for waiting in self._group:
-            if waiting.until <= now:
-                _give_up(waiting, maybe_stored=True)
-        left = [waiting.until for waiting in self._group if waiting.until > now]
-        self._sweep_later(min([*left, self._queue.next_deadline()]))
+        waiting, begun = self._queue.expired(now)
+        _give_up(waiting, maybe_stored=False)
+        _give_up(begun, maybe_stored=True)
+        self._sweep_later(self._queue.next_deadline(now))
 
     def _next(self, upkeep: Literal["first", "last", "not now"] = "last") -> None:
         if self._busy:
@@ -84,7 +87,7 @@ class Committer:
             self._begin(self._store.maintain, self._maintained)
         elif self._queue:
             self._group = self._queue.take()
-            self._begin(partial(self._store.commit, [waiting.events for waiting in self._group]), self._committed)
+            self._begin(self._commit, self._committed)
         else:
             self._idle.set()
 
@@ -93,21 +96,33 @@ class Committer:
         self._idle.clear()
         self._loop.run_in_executor(self._executor, work).add_done_callback(done)
 
+    def _commit(self) -> Committed:
+        """In the executor: commit the group, and those that come meanwhile; the loop is told of all but the last."""
+        for left in reversed(range(_IN_A_ROW)):
+            committed = self._store.commit([waiting.events for waiting in self._group])
+            if not left or self._store.maintenance_due or not (following := self._queue.take()):
+                break
+            self._loop.call_soon_threadsafe(self._answer, self._group, committed)
+            self._group = following
+        return committed
+
     def _committed(self, job: asyncio.Future[Committed]) -> None:
         self._busy = False
         group, self._group = self._group, []
         error = self._failure(job)
         if error is None:
-            committed = job.result()
-            self._full = False
-            self._listener.committed(committed)
-            for waiting, answer in zip(group, committed.answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
+            self._answer(group, job.result())
         else:
             _refuse(group, error)
         # Upkeep comes after the answers, so that it holds back as few as can be.
         self._next("first")
+
+    def _answer(self, group: list[Waiting], committed: Committed) -> None:
+        self._full = False
+        self._listener.committed(committed)
+        for waiting, answer in zip(group, committed.answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
 
     def _maintained(self, job: asyncio.Future[View]) -> None:
         self._busy = False
@@ -161,8 +176,9 @@ class Committer:
         await asyncio.wait([closing], timeout=max(0.1, end - self._loop.time()))
 
 
-def _give_up(waiting: Waiting, *, maybe_stored: bool) -> None:
-    _refuse([waiting], LogUnavailable(f"no commit within {waiting.within:g} s", maybe_stored=maybe_stored))
+def _give_up(group: list[Waiting], *, maybe_stored: bool) -> None:
+    for waiting in group:
+        _refuse([waiting], LogUnavailable(f"no commit within {waiting.within:g} s", maybe_stored=maybe_stored))
 
 
 def _refuse(group: list[Waiting], error: BaseException) -> None:
