@@ -14,6 +14,8 @@ from tests.performance.servers import Server
 STEP_SECONDS = 1.0
 WARM_SECONDS = 0.3
 MOST_P99_MS = 100.0
+PATIENCE_MS = (250.0, 1000.0)
+"""What a peer is allowed that passes no step within `MOST_P99_MS`."""
 LATE = 1.05
 """A publisher that needs this much longer than planned has been held up: the step is not passed."""
 COARSE, FINE = 1.5, 1.22
@@ -44,6 +46,8 @@ class Step:
     foreign: float = 0.0
     """Cores that others used meanwhile."""
     passed: bool = False
+    within_ms: float = MOST_P99_MS
+    """What its p99 had to be below."""
     faults: str = ""
 
 
@@ -66,6 +70,7 @@ class Window:
 
     def __init__(self, server: Server, load: Load, publisher: Events | Stream) -> None:
         self._server, self._load, self._publisher = server, load, publisher
+        self.within_ms = MOST_P99_MS
 
     def measure(self, events: float, seconds: float = STEP_SECONDS, within: float = 3.0) -> Step:
         """Publish so many events a second; wait until everybody has them."""
@@ -88,7 +93,8 @@ class Window:
             joined=found.messages / max(1, found.reads),
             wire=found.bytes / got,
             foreign=foreign.cores(),
-            passed=found.p99_ms < MOST_P99_MS and took < LATE * seconds and found.least >= self._publisher.sent,
+            within_ms=self.within_ms,
+            passed=found.p99_ms < self.within_ms and took < LATE * seconds and found.least >= self._publisher.sent,
             faults=found.faults(),
         )
 
@@ -110,6 +116,16 @@ def climb(window: Window, connections: int, start: float) -> Step:
         if factor == FINE:
             break
         factor = COARSE if step.passed else FINE
+    return best
+
+
+def climb_patiently(window: Window, connections: int, start: float) -> Step:
+    """`climb`, again with more time for each event as long as no step is passed."""
+    best = climb(window, connections, start)
+    for window.within_ms in PATIENCE_MS:
+        if best.passed:
+            break
+        best = climb(window, connections, start)
     return best
 
 

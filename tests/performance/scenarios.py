@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.performance import pace
 from tests.performance.harness import ROOT, SERVER_CORE, Load, cpu_seconds, family, pinned, resident_bytes
-from tests.performance.ladder import Runs, Window, climb
+from tests.performance.ladder import MOST_P99_MS, Runs, Window, climb, climb_patiently
 from tests.performance.publishers import Events, Stream, drive
 from tests.performance.report import Floor, Table, number, ratio
 from tests.performance.servers import Server, aiohttp, centrifugo, nats, nchan, node, product, running, websockets
@@ -36,16 +36,20 @@ def _publisher(server: Server, single: bool) -> Events | Stream:
 def ladders(
     servers: list[Server], connections: int, kind: str, start: float, *, single: bool = False
 ) -> dict[str, Runs]:
-    """Each server's best step, in turn, three times. Later rounds begin just below the first one's result."""
+    """Each server's best step, in turn, three times. Later rounds begin just below the first one's result.
+
+    A peer that is late whatever the rate is allowed more time, so that there is a ratio: one that favours the peer.
+    """
     found = {server.name: Runs() for server in servers}
     for _ in range(ROUNDS):
         for server in servers:
             runs, spoken = found[server.name].steps, WEBSOCKET.get(server.name, kind)
             begin = runs[0].rate / 2.25 if runs and runs[0].rate else start
+            best = climb if server.name == OURS else climb_patiently
             with Load(server.port, server.paths[spoken], connections, spoken) as load:
                 load.opened()
                 with closing(_publisher(server, single)) as publisher:
-                    runs.append(climb(Window(server, load, publisher), connections, begin))
+                    runs.append(best(Window(server, load, publisher), connections, begin))
     return found
 
 
@@ -56,6 +60,8 @@ def ladder_table(title: str, found: dict[str, Runs]) -> Table:
         figures = [number(runs.median("rate")), runs.spread("rate"), number(runs.median("p99_ms"))]
         if not runs.median("rate"):
             notes.append(f"{name} passed no step in most runs: there is no ratio.")
+        elif (allowed := runs.median("within_ms")) > MOST_P99_MS:
+            notes.append(f"{name} passed no step within {MOST_P99_MS:.0f} ms and was allowed {allowed:.0f}.")
         rest = [f"{runs.median('all_us'):.2f}", number(runs.median("wire")), ratio(mine, runs.median("rate"))]
         rows.append([name, *figures, *rest])
     columns = ["server", "delivered/s", "runs", "p99 ms", "µs CPU each", "bytes each", "hxp ÷ it"]

@@ -14,9 +14,9 @@ import pytest
 from tests.performance import harness
 from tests.performance.bench_slow_readers import Pair, verdict
 from tests.performance.harness import Missing, pinned
-from tests.performance.ladder import STEP_SECONDS, Runs, Step, Window, climb
+from tests.performance.ladder import MOST_P99_MS, STEP_SECONDS, Runs, Step, Window, climb, climb_patiently
 from tests.performance.publishers import Centrifugo, Delivered
-from tests.performance.scenarios import singles_table
+from tests.performance.scenarios import ladder_table, singles_table
 from tests.performance.servers import centrifugo
 from tests.performance.test_load import serving
 
@@ -86,13 +86,15 @@ def test_the_peer_that_compresses_gets_an_event_as_we_deliver_it():
 class Machine(Window):
     """A server that keeps up as far as a rate; at the first window it does not yet."""
 
-    def __init__(self, most: float, connections: int = 100) -> None:
-        self.most, self.connections = most, connections
+    def __init__(self, most: float, connections: int = 100, takes_ms: float = 10.0) -> None:
+        self.most, self.connections, self.takes_ms = most, connections, takes_ms
+        self.within_ms = MOST_P99_MS
         self.asked: list[float] = []
 
     def measure(self, events: float, seconds: float = STEP_SECONDS, within: float = 3.0) -> Step:
         self.asked.append(events * self.connections)
-        return Step(rate=self.asked[-1], passed=len(self.asked) > 1 and self.asked[-1] <= self.most)
+        in_time = self.takes_ms < self.within_ms and self.asked[-1] <= self.most
+        return Step(rate=self.asked[-1], passed=len(self.asked) > 1 and in_time, within_ms=self.within_ms)
 
 
 def test_a_ladder_ends_at_the_highest_rate_that_is_kept_and_does_not_judge_the_first_window():
@@ -107,6 +109,22 @@ def test_a_ladder_goes_down_when_it_began_too_high():
 
 def test_a_ladder_that_nobody_climbs_has_no_step():
     assert not climb(Machine(0), 100, 100_000).passed
+
+
+def test_who_is_late_at_any_rate_is_allowed_more_time():
+    assert not climb(Machine(60_000, takes_ms=120), 100, 100_000).passed
+    found = climb_patiently(Machine(60_000, takes_ms=120), 100, 100_000)
+    assert (found.passed, found.within_ms) == (True, 250)
+    assert found.rate > 25_000
+    assert climb_patiently(Machine(60_000), 100, 100_000).within_ms == MOST_P99_MS
+
+
+def test_a_table_says_who_was_allowed_more_time():
+    found = {"hxp": Runs([Step(rate=10.0)]), "slow": Runs([Step(rate=2.0, within_ms=250.0)]), "none": Runs([Step()])}
+    assert ladder_table("Delivered", found).notes == [
+        "slow passed no step within 100 ms and was allowed 250.",
+        "none passed no step in most runs: there is no ratio.",
+    ]
 
 
 PRETENDER = """#!{python}
