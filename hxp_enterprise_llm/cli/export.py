@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client.export import Download, Told
@@ -33,7 +34,7 @@ _FORMATS = ("csv", "json", "ndjson", "parquet")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; without it WHAT.FORMAT.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing.")
+@processing_url()
 @key_file
 def export(
     what: str,

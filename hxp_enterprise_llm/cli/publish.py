@@ -11,6 +11,7 @@ import aiohttp
 import click
 import msgspec
 
+from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client import Accepted, ClientError, Publisher, Refused
@@ -30,7 +31,7 @@ Lines = list[tuple[int, bytes]]
 @click.option("--subject", help="What the event is about.")
 @click.option("--data", help="The data as JSON; KEY=VALUE pairs are put over it.")
 @click.option("--file", type=click.File("rb"), help="Publish a file of events, one JSON object a line; - for stdin.")
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing.")
+@processing_url()
 @key_file
 def publish(
     type: str | None,
