@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 
 _place = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def dashboards() -> None:
     """Look at definitions of dashboards."""
 

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from hxp_enterprise_llm.cli.addresses import PROCESSING_VARIABLE, processing_url
 from hxp_enterprise_llm.cli.errors import Failure, Unavailable, failures
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.client.answers import Unreachable
 from hxp_enterprise_llm.client.asking import ask
 from hxp_enterprise_llm.config.processing import LogConfig
@@ -59,7 +60,7 @@ class NoLog(Failure):
     exit_code = EX_NO_LOG
 
 
-@click.group()
+@click.group(cls=Group)
 def log() -> None:
     """Look at the log of events, and mend it. DIRECTORY is the log's, by default that of `hxp up`."""
 
@@ -178,7 +179,12 @@ async def _asked(url: str) -> dict[str, Any]:
 @click.option("--up-to", type=click.IntRange(min=0), required=True, help="Offset of the last event that may go.")
 @_json
 def trim(directory: Path, up_to: int, as_json: bool) -> None:
-    """Drop whole segments at or below an offset. While the service runs, it does so."""
+    """Drop whole segments at or below an offset. While the service runs, it does so.
+
+    An event that is dropped is gone: clients and readers that were before it are told so.
+
+        hxp log trim /var/lib/citadel/event-processing/log --up-to 120000
+    """
     _require_past(directory, up_to)
     try:
         with files.owned(directory):

@@ -12,6 +12,7 @@ import click
 from hxp_enterprise_llm.cli.addresses import gateway_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import EX_REFUSED, failures
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.cli.notify_why import why
 from hxp_enterprise_llm.cli.rendering import render
 from hxp_enterprise_llm.client.notify import DeadLetter, dead_letters, try_out
@@ -23,9 +24,9 @@ _TIMEOUT_SECONDS = 60
 """Longer than a drill waits for its outcome."""
 
 
-@click.group()
+@click.group(cls=Group)
 def notify() -> None:
-    """Notifications."""
+    """Try out channels, look after what was given up, and explain who was told what."""
 
 
 notify.add_command(why)
@@ -44,7 +45,10 @@ def test(
 ) -> None:
     """Send a test by CHANNEL (websocket, sse, email, slack, webhook, alertmanager), wait, and say what became of it.
 
-    It is marked [TEST] wherever it is shown. The exit code is 1 when somebody did not get it.
+    Without CHANNEL by websocket. It is marked [TEST] wherever it is shown. The exit status is 1 when somebody did not
+    get it.
+
+        hxp notify test email --target oncall@example.org
     """
     if (channel or named) and receiver:
         raise click.UsageError("Name either a channel or --receiver.")

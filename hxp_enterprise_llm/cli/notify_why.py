@@ -45,7 +45,12 @@ _NAMES = 20
 @gateway_url()
 @key_file
 def why(what: str, since: str, limit: int, url: str, key_file: str) -> None:
-    """Explain who was told of an alert, who was not, and why."""
+    """Explain who was told of an alert, who was not, and why.
+
+    An episode is one alert from its beginning to its end: `episode` in `hxp tail system_alerts`.
+
+        hxp notify why critical_alert
+    """
     key = "episode" if _EPISODE.fullmatch(what) else "alertname"
     asked = {key: what, "limit": str(limit)} | ({"since": since} if since else {})
     with failures("hxp up"):

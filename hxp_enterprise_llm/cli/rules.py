@@ -14,6 +14,7 @@ import click
 from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure, Unavailable, failures
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.client.asking import ask
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.loader import Loaded, load
@@ -46,7 +47,7 @@ _processing = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
     """Look at rules, test them, and rehearse them on what was recorded."""
 
@@ -203,7 +204,10 @@ def _mismatch(found: Mismatch) -> str:
 @processing_url("Event processing, which has the log.")
 @key_file
 def dry_run(since: str, config: Path | None, processing_config: Path | None, url: str, key_file: str) -> None:
-    """Print what the rules would have told, over the metrics that the log holds. Nobody is told anything."""
+    """Print what the rules would have told, over the metrics that the log holds. Nobody is told anything.
+
+    hxp rules dry-run --since 7d --config config/services/data-streaming-api.yaml
+    """
     try:
         back = seconds(since)
     except ValueError as error:

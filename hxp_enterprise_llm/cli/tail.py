@@ -56,7 +56,14 @@ def tail(
     url: str,
     key_file: str,
 ) -> None:
-    """Print the events of CHANNEL as they happen, until Ctrl-C. A lost connection goes on where it was."""
+    """Print the events of CHANNEL as they happen, until Ctrl-C. A lost connection goes on where it was.
+
+    Without CHANNEL all events, the channel `events`; GET /streams of the gateway lists the channels.
+
+        hxp tail --type 'llm.*' --last 20
+
+        hxp tail system_alerts --json | jq .data
+    """
     headers = credentials(key_file)
     subscription = Subscription(url, channel, after=after, last=last, types=types, filter=filter, headers=headers)
     with failures("hxp up"):

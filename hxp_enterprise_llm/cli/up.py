@@ -77,7 +77,13 @@ def up(
     replay: Path | None,
     speed: float,
 ) -> None:
-    """Run everything in one process: ways in, log, analytics, gateway, dashboards, notifications."""
+    """Run everything in one process: ways in, log, analytics, gateway, dashboards, notifications.
+
+    It stays in the foreground until Ctrl-C. Exit status 78 when a configuration cannot be used, 73 when a port or the
+    data directory is not to be had.
+
+        hxp up --config gateway.yaml --data /tmp/trial --free-ports
+    """
     launch = Launch(config, processing_config, data, host, free_ports)
     player = Replay.of(replay, speed) if replay is not None else None
 
