@@ -112,15 +112,28 @@ async def _publish_file(url: str, file: BinaryIO, headers: dict[str, str]) -> No
     name = str(getattr(file, "name", "<stdin>"))
     async with aiohttp.ClientSession(headers=headers) as session:
         publisher = Publisher(url, session)
-        for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
-            try:
-                stored += (await publisher.publish_lines([line for _, line in batch])).events
-            except ClientError as error:
-                _place(error, batch)
-                where = f"{name}: lines {batch[0][0]} to {batch[-1][0]} were not stored"
-                click.echo(f"{clean(where)}; {len(stored)} events before them were.", err=True)
-                raise
+        try:
+            for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
+                try:
+                    stored += (await publisher.publish_lines([line for _, line in batch])).events
+                except ClientError as error:
+                    _place(error, batch)
+                    click.echo(clean(f"{name}: {_not_stored(batch)}; {_before(len(stored))}"), err=True)
+                    raise
+        except Failure as broken:
+            raise Failure(f"{broken.message}; {_before(len(stored))}") from None
     click.echo(_summary(stored))
+
+
+def _not_stored(batch: Lines) -> str:
+    (first, _), (last, _) = batch[0], batch[-1]
+    return f"line {first} was not stored" if first == last else f"lines {first} to {last} were not stored"
+
+
+def _before(stored: int) -> str:
+    if not stored:
+        return "nothing was stored"
+    return f"{stored} {'event' if stored == 1 else 'events'} before it {'was' if stored == 1 else 'were'} stored"
 
 
 def _place(error: ClientError, batch: Lines) -> None:

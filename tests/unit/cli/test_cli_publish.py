@@ -199,7 +199,17 @@ def test_a_broken_line_is_named_by_its_number(service: Any, hxp: Hxp, tmp_path: 
     result = hxp("publish", "--file", str(file), "--url", service.url)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{file}:2: no JSON object: ")
+    assert result.stderr.endswith("; nothing was stored\n")
     assert service.events == []
+
+
+def test_a_broken_line_far_down_says_what_was_stored_before(service: Any, hxp: Hxp, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text('{"type":"a"}\n' * 1200 + "{\n")
+    result = hxp("publish", "--file", str(file), "--url", service.url)
+    assert (result.exit_code, len(service.events)) == (1, 1000)
+    assert result.stderr.startswith(f"{file}:1201: no JSON object: ")
+    assert result.stderr.endswith("; 1000 events before it were stored\n")
 
 
 def test_a_refused_batch_says_what_was_stored(service: Any, hxp: Hxp, tmp_path: Path) -> None:
@@ -213,7 +223,7 @@ def test_a_refused_batch_says_what_was_stored(service: Any, hxp: Hxp, tmp_path: 
     result = hxp("publish", "--file", str(file), "--url", service.url)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"{file}: lines 1001 to 1500 were not stored; 1000 events before them were.",
+        f"{file}: lines 1001 to 1500 were not stored; 1000 events before it were stored",
         "refused: no (400 bad)",
         "  line 1003 type: wrong",
         "  9999: odd",

@@ -113,7 +113,7 @@ async def test_refresh_of_one() -> None:
             '{"name": "x"}',
             400,
             "bad_body",
-            "the body cannot be used: Object contains unknown field `name`",
+            "the body cannot be used: name: unknown key",
         ),
         ('{"dashboard": ', 400, "bad_body", "the body cannot be used: Input data was truncated"),
         (

@@ -121,7 +121,7 @@ async def test_faults_are_told_item_by_item_and_nothing_is_stored(served: Served
     assert answer.error == {
         "code": "invalid_events",
         "message": "2 of 3 events are not valid; nothing was stored",
-        "hint": "correct the items below and send them again",
+        "hint": "correct these items and send them again",
         "items": [
             {"index": 1, "path": "data.percent", "message": '"x" is not a number'},
             {"index": 2, "path": "", "message": "an event is a JSON object, this is a number"},
