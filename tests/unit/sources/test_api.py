@@ -283,6 +283,13 @@ async def test_cursors_that_the_log_cannot_serve(served: Served, log: MemoryLog)
     assert (await served.ask("GET", "/events?after=x")).error["message"] == "after=x is not taken"
 
 
+async def test_a_misspelt_parameter_does_not_widen_the_answer(served: Served) -> None:
+    answer = await served.ask("GET", "/events?tpye=llm.*")
+    assert (answer.status, answer.error["code"]) == (400, "unknown_parameter")
+    assert answer.error["message"] == "'tpye' is no parameter of /events (did you mean type?)"
+    assert answer.error["hint"].startswith("it takes ")
+
+
 async def test_bounds(served: Served, log: MemoryLog) -> None:
     epoch = await fill(log, 2)
     answer = (await served.ask("GET", "/events/bounds")).json
