@@ -1,16 +1,20 @@
 """Agents at work, as the live views want to see them: `python examples/instrumented_agents.py [URL] [ROUNDS]`.
 
+URL is that of event processing; without it $HXP_PROCESSING_URL, else http://127.0.0.1:9100.
+
 Everything but the reporting is made up: the "model" and the "tiers" are functions that answer at once. Replace them by
 your own and keep the `with` lines.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 
 from hxp_enterprise_llm.client import Emitter, Instrument
 
+SHIPPED = "http://127.0.0.1:9100"
 MODEL = "gpt-4o-mini"
 REDIS = {"resting heart rate": "52 bpm"}
 POSTGRES = {"sleep last night": "6 h 40 min"}
@@ -58,7 +62,11 @@ def coach(watch: Instrument, user: str) -> None:
             random.choice([hypothesis.validated, hypothesis.refuted])()
 
 
-def main(url: str = "http://127.0.0.1:9100", rounds: str = "10") -> int:
+def main(url: str = "", rounds: str = "10") -> int:
+    url = url or os.environ.get("HXP_PROCESSING_URL", SHIPPED)
+    if not url.startswith("http") or not rounds.isdecimal():
+        print(__doc__)
+        return 2
     with Emitter(url, source="/examples/agents") as emitter:
         watch = Instrument(emitter)
         watch.register("coach", ["planning"], framework="example")

@@ -30,6 +30,8 @@ def backup(target: Path, data: Path | None, as_json: bool) -> None:
 
     Whatever was acknowledged before is in it, and the copy is checked, record by record.
     Configuration and secrets are not.
+
+        hxp backup /var/backups/citadel.tar.gz
     """
     os.umask(0o077)
     try:
@@ -49,6 +51,8 @@ def put_back(source: Path, data: Path | None, replace: bool, only_check: bool, a
     """Check the backup SOURCE and put it in the place of log and store. The services must not run.
 
     The log opens under a new epoch: clients are told to begin anew, and no offset means two events.
+
+        hxp restore /var/backups/citadel.tar.gz --data /tmp/trial
     """
     os.umask(0o077)
     moved: list[Path] = []

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.cli.installed import beside, environ_of
 from hxp_enterprise_llm.config.environment import environment_table
 from hxp_enterprise_llm.config.faults import ConfigFaults, masked
@@ -60,6 +61,8 @@ def check_config(files: tuple[Path, ...]) -> None:
     """Check configurations as the services do at their start. Exit status 0, or 78 when one cannot be used.
 
     Without FILE: those in config/services. An installed file is checked with the .env beside it, as its unit reads it.
+
+        hxp check-config gateway.yaml
     """
     paths = files or tuple(sorted(Path("config/services").glob("*.yaml")))
     if not paths:
@@ -97,9 +100,9 @@ def _plural(number: int, word: str) -> str:
     return word if number == 1 else f"{word}s"
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
-    """What a configuration means."""
+    """Show what a configuration means, and which keys and variables there are."""
 
 
 @config.command()
@@ -120,9 +123,14 @@ def show(file: Path | None, service: str | None) -> None:
 
 
 @config.command()
-@click.option("--service", type=click.Choice(list(SERVICES)), default="streaming", show_default=True)
+@click.option(
+    "--service", type=click.Choice(list(SERVICES)), default="streaming", show_default=True, help="Whose configuration."
+)
 def schema(service: str) -> None:
-    """Print the JSON Schema of a configuration, for an editor."""
+    """Print the JSON Schema of a configuration, for an editor.
+
+    hxp config schema --service processing > event-processing.schema.json
+    """
     click.echo(msgspec.json.format(msgspec.json.encode(json_schema(SERVICES[service])), indent=2).decode())
 
 

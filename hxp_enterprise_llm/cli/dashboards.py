@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.event.dashboards.definitions import load_definitions
 
 _place = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def dashboards() -> None:
     """Look at definitions of dashboards."""
 
@@ -24,6 +25,8 @@ def lint(places: tuple[Path, ...]) -> None:
 
     Without an argument: those in config/dashboards. Exit status 0, or 78 when one has a fault.
     """
+    if other := next((place for place in places if place.is_file() and place.suffix != ".json"), None):
+        raise click.UsageError(f"{other} is no definition: they are JSON, in files named NAME.json")
     files = [file for place in places or (_usual(),) for file in _files(place)]
     faults = 0
     for file in files:

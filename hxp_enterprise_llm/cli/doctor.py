@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from hxp_enterprise_llm.cli.addresses import GATEWAY_VARIABLE, PROCESSING_VARIABLE, address
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.installed import INSTALLED, beside, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
@@ -79,8 +81,8 @@ def _findings(config: Path | None, processing_config: Path | None, data: Path | 
         data = data or Path("data")  # where `hxp up` keeps it
     home = _UNITS_STATE if under_systemd else Path("data")
     installation = Installation(
-        processing,
-        streaming,
+        processing if under_systemd else _elsewhere(processing, PROCESSING_VARIABLE),
+        streaming if under_systemd else _elsewhere(streaming, GATEWAY_VARIABLE),
         data / "processing" if data else _state(processing, home / "event-processing"),
         data / "streaming" if data else _state(streaming, home / "data-streaming-api"),
         under_systemd,
@@ -108,6 +110,19 @@ def _checked(
         return None, list(configuration_faults(error))
     warnings = (*report.warnings, *(file.warnings if file else ()))
     return report.loaded, list(configuration_findings(replace(report, warnings=warnings)))
+
+
+def _elsewhere(loaded: Loaded[Any] | None, variable: str) -> Loaded[Any] | None:
+    """At the address that a variable gives, as `hxp up --free-ports` prints it; dashboards are on free ports then."""
+    if loaded is None or not os.environ.get(variable):
+        return loaded
+    parts = urlsplit(address(os.environ[variable]))
+    service = msgspec.structs.replace(loaded.config.service, host=parts.hostname, port=parts.port or 80)
+    config = msgspec.structs.replace(loaded.config, service=service)
+    if isinstance(config, StreamingConfig):
+        live = msgspec.structs.replace(config.live_dashboard, ports={})
+        config = msgspec.structs.replace(config, live_dashboard=live)
+    return replace(loaded, config=config)
 
 
 def _state(loaded: Loaded[Any] | None, otherwise: Path) -> Path:

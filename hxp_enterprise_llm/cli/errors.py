@@ -17,6 +17,11 @@ EX_PROTOCOL = 76
 EX_CONFIG = 78
 
 _ITEMS_SHOWN = 20
+_OTHER_SERVICE = (
+    "--url names another service: publish, export, log and rules ask event processing (port 9100 as shipped), "
+    "tail, top and notify the gateway (9102)"
+)
+"""A command asks for no address that its service does not have, so what the service itself proposes leads astray."""
 
 
 class Failure(click.ClickException):
@@ -62,5 +67,6 @@ def _refusal(error: Refused) -> Iterator[str]:
         if isinstance(item, dict):
             place = " ".join(str(item[key]) for key in ("index", "path") if item.get(key) not in (None, ""))
             yield "  " + clean(f"{place}: {item.get('message', '')}", MESSAGE_LIMIT)
-    if error.hint:
-        yield f"hint: {clean(error.hint, MESSAGE_LIMIT)}"
+    hint = _OTHER_SERVICE if error.code == "not_found" else error.hint
+    if hint:
+        yield f"hint: {clean(hint, MESSAGE_LIMIT)}"

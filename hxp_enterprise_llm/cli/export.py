@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client.export import Download, Told
@@ -25,15 +26,22 @@ _FORMATS = ("csv", "json", "ndjson", "parquet")
 
 
 @click.command()
-@click.argument("what", type=click.Choice(TABLES), default="metrics")
-@click.option("--format", "format", type=click.Choice(_FORMATS), default="csv", show_default=True)
+@click.argument("what", type=click.Choice(TABLES), default="metrics", metavar="[WHAT]")
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(_FORMATS),
+    default="csv",
+    show_default=True,
+    help="parquet needs pyarrow where the service runs.",
+)
 @click.option("--from", "begin", help="RFC 3339, Unix seconds, or how long ago: -6h. Without it a day before --to.")
 @click.option("--to", "end", help="Likewise; without it now.")
-@click.option("--step", help="metrics: how long each value stands for: 5m, 1h.")
+@click.option("--step", help="Of metrics: how long each value stands for, such as 5m or 1h.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; without it WHAT.FORMAT.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing.")
+@processing_url()
 @key_file
 def export(
     what: str,
@@ -49,11 +57,15 @@ def export(
 ) -> None:
     """Write WHAT is known to a file.
 
-    Figures: metrics, tokens_by_agent_day, costs, tier_hours, knowledge_items, knowledge_gaps. What happened, row by
-    row: requests, knowledge, tiers, events.
+    Figures: metrics (the default), tokens_by_agent_day, costs, tier_hours, knowledge_items, knowledge_gaps. What
+    happened, row by row: requests, knowledge, tiers, events.
 
     The file is there when it is whole, and not before. A connection that breaks is made again; with --format ndjson a
     table of events then goes on where it was.
+
+        hxp export requests --from -1d
+
+        hxp export metrics --from -30d --step 1h --format ndjson
     """
     path = output or Path(f"{what}.{format}")
     if path.exists() and not force:

@@ -7,6 +7,7 @@ import time
 import click
 import msgspec
 
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.config.types import seconds
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.security.keys import check_scopes, digest_of, new_key
@@ -15,9 +16,9 @@ from hxp_enterprise_llm.security.model import KEY_SCOPES
 LONGEST_SECONDS = 3650 * 86_400
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
-    """API keys."""
+    """Make API keys."""
 
 
 @keys.command()
@@ -25,7 +26,10 @@ def keys() -> None:
 @click.option("--scopes", required=True, help=f"What it opens, separated by commas: {', '.join(sorted(KEY_SCOPES))}.")
 @click.option("--expires", default="", help="For how long it is good, e.g. 90d; without: until its line is removed.")
 def new(id: str, scopes: str, expires: str) -> None:
-    """Make a key. The first line is the key, shown this once; the second goes into security.api_keys_file."""
+    """Make a key. The first line is the key, shown this once; the second goes into security.api_keys_file.
+
+    hxp keys new --id backend --scopes publish,read --expires 365d
+    """
     entry = {"scopes": _scopes(scopes)} | _expiry(expires)
     try:
         key = new_key(id)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,24 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hxp_enterprise_llm.cli.errors import Failure, Unavailable
+from hxp_enterprise_llm.cli.addresses import PROCESSING_VARIABLE, processing_url
+from hxp_enterprise_llm.cli.errors import Failure, Unavailable, failures
+from hxp_enterprise_llm.cli.groups import Group
+from hxp_enterprise_llm.client.answers import Unreachable
+from hxp_enterprise_llm.client.asking import ask
 from hxp_enterprise_llm.config.processing import LogConfig
 from hxp_enterprise_llm.event.log.model import LogError, LogLocked
 from hxp_enterprise_llm.event.log.sqlite import directory as files
 from hxp_enterprise_llm.event.log.sqlite.directory import Summary
 from hxp_enterprise_llm.event.log.sqlite.examine import Damage
-from hxp_enterprise_llm.event.log.sqlite.files import request_trim
+from hxp_enterprise_llm.event.log.sqlite.files import HeadWitness, request_trim
 from hxp_enterprise_llm.event.log.sqlite.repair import Repaired, repair
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.log.sqlite.store import Sizes, Store
 from hxp_enterprise_llm.event.log.window import IdentityWindow
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.runtime.clock import SystemClock
+from hxp_enterprise_llm.telemetry.text import clean
 
 EX_DAMAGED = 65
 EX_NO_LOG = 66
@@ -55,7 +60,7 @@ class NoLog(Failure):
     exit_code = EX_NO_LOG
 
 
-@click.group()
+@click.group(cls=Group)
 def log() -> None:
     """Look at the log of events, and mend it. DIRECTORY is the log's, by default that of `hxp up`."""
 
@@ -68,7 +73,13 @@ def _owned(directory: Path) -> Iterator[None]:
     except LogLocked as error:
         raise InUse(f"{error}\nhint: stop the service first; `hxp log stat` and `trim` work while it runs") from None
     except (LogError, OSError) as error:
-        raise NoLog(str(error)) from None
+        raise NoLog(_unusable(directory, error)) from None
+
+
+def _unusable(directory: Path, error: Exception) -> str:
+    if segment_paths(directory):
+        return str(error)
+    return f"{error}\nhint: name the log's own directory: of `hxp up --data DATA` it is DATA/processing/log"
 
 
 @contextmanager
@@ -126,7 +137,7 @@ def _what_was_done(done: Repaired | None) -> Iterator[str]:
 
 @log.command()
 @_where
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="The service, if it runs.")
+@processing_url("Event processing, asked when it runs.")
 @_json
 def stat(directory: Path, url: str, as_json: bool) -> None:
     """How much there is. While the service runs, it is asked."""
@@ -135,9 +146,9 @@ def stat(directory: Path, url: str, as_json: bool) -> None:
             found = files.segments_of(directory)
         facts: dict[str, Any] = {"epoch": found[-1].epoch, "first": found[0].first, "head": found[-1].last}
     except LogLocked as error:
-        facts = {"owner": error.owner} | asyncio.run(_asked(url))
+        facts = {"owner": error.owner} | _told(url, error)
     except LogError as error:
-        raise NoLog(str(error)) from None
+        raise NoLog(_unusable(directory, error)) from None
     segments, size = len(segment_paths(directory)), files.size_of_all(directory)
     facts = {"directory": str(directory), **facts, "segments": segments, "bytes": size}
     _say(facts, as_json, [f"{name:10} {_number(value)}" for name, value in facts.items()])
@@ -147,16 +158,19 @@ def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value) or "unknown"
 
 
+def _told(url: str, locked: LogLocked) -> dict[str, Any]:
+    """What the owner of a log says of it."""
+    with failures("hxp up"):
+        try:
+            return asyncio.run(_asked(url))
+        except Unreachable as error:
+            hint = f"name the address of that process with --url or {PROCESSING_VARIABLE}"
+            raise Unavailable(f"{locked}\n{clean(str(error))}\nhint: {hint}") from None
+
+
 async def _asked(url: str) -> dict[str, Any]:
-    timeout = aiohttp.ClientTimeout(total=5)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/events/bounds") as answer:
-            answer.raise_for_status()
-            bounds = msgspec.json.decode(await answer.read(), type=dict[str, Any])
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise Unavailable(
-            f"{url} does not answer: {error or type(error).__name__}. Name the service with --url."
-        ) from None
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        bounds = await ask(session, f"{url}/events/bounds", dict[str, Any])
     return {name: bounds[name] for name in ("epoch", "first", "head", "status", "reason") if bounds.get(name, "") != ""}
 
 
@@ -165,7 +179,13 @@ async def _asked(url: str) -> dict[str, Any]:
 @click.option("--up-to", type=click.IntRange(min=0), required=True, help="Offset of the last event that may go.")
 @_json
 def trim(directory: Path, up_to: int, as_json: bool) -> None:
-    """Drop whole segments at or below an offset. While the service runs, it does so."""
+    """Drop whole segments at or below an offset. While the service runs, it does so.
+
+    An event that is dropped is gone: clients and readers that were before it are told so.
+
+        hxp log trim /var/lib/citadel/event-processing/log --up-to 120000
+    """
+    _require_past(directory, up_to)
     try:
         with files.owned(directory):
             pass
@@ -173,8 +193,20 @@ def trim(directory: Path, up_to: int, as_json: bool) -> None:
     except LogLocked:
         first = _trimmed_by_owner(directory, up_to)
     except LogError as error:
-        raise NoLog(str(error)) from None
+        raise NoLog(_unusable(directory, error)) from None
     _say({"directory": str(directory), "first": first}, as_json, [f"The log begins at offset {first:,} now."])
+
+
+def _require_past(directory: Path, up_to: int) -> None:
+    """A digit too many would take the whole log."""
+    note = None
+    with suppress(OSError):  # without a note the segments alone say what there is
+        note = HeadWitness.peek(directory)
+    if note is not None and up_to > note.head:
+        raise Failure(
+            f"the newest event has the offset {note.head:,}, {up_to:,} is beyond it; nothing was dropped\n"
+            f"hint: --up-to {note.head} drops all that there is now"
+        )
 
 
 def _trimmed_here(directory: Path, up_to: int) -> int:

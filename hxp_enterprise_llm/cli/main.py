@@ -9,6 +9,7 @@ from types import ModuleType
 import click
 
 from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.cli.groups import Group
 
 COMMANDS = {
     "up": ("up", "up"),
@@ -31,7 +32,7 @@ COMMANDS = {
 """Command → (module in this package, name in it), in the order of the help page."""
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """Imports a command when it is used: `hxp publish` has no need of the services."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -55,10 +56,14 @@ def _imported(module: str) -> ModuleType:
         gc.enable()
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="hxp")
 def main() -> None:
-    """Stream what happens on an LLM platform to the people and programs that watch it."""
+    """Stream what happens on an LLM platform to the people and programs that watch it.
+
+    `hxp up` runs everything on this machine; the other commands ask it, or look at its files. `hxp COMMAND --help`
+    explains each.
+    """
 
 
 if __name__ == "__main__":

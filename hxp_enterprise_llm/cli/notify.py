@@ -9,8 +9,10 @@ from typing import TypeVar
 import aiohttp
 import click
 
+from hxp_enterprise_llm.cli.addresses import gateway_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import EX_REFUSED, failures
+from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.cli.notify_why import why
 from hxp_enterprise_llm.cli.rendering import render
 from hxp_enterprise_llm.client.notify import DeadLetter, dead_letters, try_out
@@ -20,12 +22,11 @@ from hxp_enterprise_llm.telemetry.text import clean
 T = TypeVar("T")
 _TIMEOUT_SECONDS = 60
 """Longer than a drill waits for its outcome."""
-gateway = click.option("--url", default="http://127.0.0.1:9102", show_default=True, help="The gateway.")
 
 
-@click.group()
+@click.group(cls=Group)
 def notify() -> None:
-    """Notifications."""
+    """Try out channels, look after what was given up, and explain who was told what."""
 
 
 notify.add_command(why)
@@ -37,14 +38,17 @@ notify.add_command(why)
 @click.option("--receiver", default="", help="Whoever is behind the name of a receiver, in place of a channel.")
 @click.option("--target", default="", help="One recipient of several: an address, a Slack channel, a webhook's name.")
 @click.option("--message", default="", help="The text.")
-@gateway
+@gateway_url()
 @key_file
 def test(
     channel: str | None, named: str | None, receiver: str, target: str, message: str, url: str, key_file: str
 ) -> None:
     """Send a test by CHANNEL (websocket, sse, email, slack, webhook, alertmanager), wait, and say what became of it.
 
-    It is marked [TEST] wherever it is shown. The exit code is 1 when somebody did not get it.
+    Without CHANNEL by websocket. It is marked [TEST] wherever it is shown. The exit status is 1 when somebody did not
+    get it.
+
+        hxp notify test email --target oncall@example.org
     """
     if (channel or named) and receiver:
         raise click.UsageError("Name either a channel or --receiver.")
@@ -61,7 +65,7 @@ def test(
 
 
 @notify.command()
-@gateway
+@gateway_url()
 @key_file
 def dead(url: str, key_file: str) -> None:
     """List the deliveries that were given up, the newest first."""
@@ -86,7 +90,7 @@ def _line(letter: DeadLetter) -> str:
 @notify.command()
 @click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="ID…")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
-@gateway
+@gateway_url()
 @key_file
 def replay(ids: tuple[int, ...], everything: bool, url: str, key_file: str) -> None:
     """Send again what was given up: the IDs that `hxp notify dead` shows, or --all."""

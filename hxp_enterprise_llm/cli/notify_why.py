@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import click
 
+from hxp_enterprise_llm.cli.addresses import gateway_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
 from hxp_enterprise_llm.client.notify import Explanation, explanation, rule_states
@@ -41,10 +42,15 @@ _NAMES = 20
 @click.argument("what", metavar="EPISODE|RULE")
 @click.option("--since", default="", help="Only decisions from then on, RFC 3339.")
 @click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-@click.option("--url", default="http://127.0.0.1:9102", show_default=True, help="The gateway.")
+@gateway_url()
 @key_file
 def why(what: str, since: str, limit: int, url: str, key_file: str) -> None:
-    """Explain who was told of an alert, who was not, and why."""
+    """Explain who was told of an alert, who was not, and why.
+
+    An episode is one alert from its beginning to its end: `episode` in `hxp tail system_alerts`.
+
+        hxp notify why critical_alert
+    """
     key = "episode" if _EPISODE.fullmatch(what) else "alertname"
     asked = {key: what, "limit": str(limit)} | ({"since": since} if since else {})
     with failures("hxp up"):

@@ -11,6 +11,7 @@ import aiohttp
 import click
 import msgspec
 
+from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import Failure, failures
 from hxp_enterprise_llm.client import Accepted, ClientError, Publisher, Refused
@@ -30,7 +31,7 @@ Lines = list[tuple[int, bytes]]
 @click.option("--subject", help="What the event is about.")
 @click.option("--data", help="The data as JSON; KEY=VALUE pairs are put over it.")
 @click.option("--file", type=click.File("rb"), help="Publish a file of events, one JSON object a line; - for stdin.")
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing.")
+@processing_url()
 @key_file
 def publish(
     type: str | None,
@@ -111,15 +112,28 @@ async def _publish_file(url: str, file: BinaryIO, headers: dict[str, str]) -> No
     name = str(getattr(file, "name", "<stdin>"))
     async with aiohttp.ClientSession(headers=headers) as session:
         publisher = Publisher(url, session)
-        for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
-            try:
-                stored += (await publisher.publish_lines([line for _, line in batch])).events
-            except ClientError as error:
-                _place(error, batch)
-                where = f"{name}: lines {batch[0][0]} to {batch[-1][0]} were not stored"
-                click.echo(f"{clean(where)}; {len(stored)} events before them were.", err=True)
-                raise
+        try:
+            for batch in batches(file, name, lambda: str(publisher.with_id({})["id"])):
+                try:
+                    stored += (await publisher.publish_lines([line for _, line in batch])).events
+                except ClientError as error:
+                    _place(error, batch)
+                    click.echo(clean(f"{name}: {_not_stored(batch)}; {_before(len(stored))}"), err=True)
+                    raise
+        except Failure as broken:
+            raise Failure(f"{broken.message}; {_before(len(stored))}") from None
     click.echo(_summary(stored))
+
+
+def _not_stored(batch: Lines) -> str:
+    (first, _), (last, _) = batch[0], batch[-1]
+    return f"line {first} was not stored" if first == last else f"lines {first} to {last} were not stored"
+
+
+def _before(stored: int) -> str:
+    if not stored:
+        return "nothing was stored"
+    return f"{stored} {'event' if stored == 1 else 'events'} before it {'was' if stored == 1 else 'were'} stored"
 
 
 def _place(error: ClientError, batch: Lines) -> None:

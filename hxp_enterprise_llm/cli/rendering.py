@@ -24,7 +24,7 @@ class BadTemplates(Failure):
 
 @click.command()
 @click.option("--template", type=click.Choice(PARTS), help="One template; without: all.")
-@click.option("--event", type=click.File("rb"), help="An alert.* event as JSON, as `hxp tail` prints it; - for stdin.")
+@click.option("--event", type=click.File("rb"), help="An alert.* event, as `hxp tail --json` prints it; - for stdin.")
 @click.option(
     "--directory", default="", help="Your templates (real_time_notifications.templates); without: the shipped."
 )

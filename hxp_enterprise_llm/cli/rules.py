@@ -11,8 +11,11 @@ from pathlib import Path
 import aiohttp
 import click
 
+from hxp_enterprise_llm.cli.addresses import processing_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
-from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure, Unavailable
+from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure, Unavailable, failures
+from hxp_enterprise_llm.cli.groups import Group
+from hxp_enterprise_llm.client.asking import ask
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import ProcessingConfig
@@ -44,7 +47,7 @@ _processing = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
     """Look at rules, test them, and rehearse them on what was recorded."""
 
@@ -198,19 +201,23 @@ def _mismatch(found: Mismatch) -> str:
 @click.option("--since", default="24h", show_default=True, help="How far to go back: 30m, 24h, 7d.")
 @click.option("--config", type=_file, help="YAML of the gateway, or a file of rules; else the shipped rules.")
 @_processing
-@click.option("--url", default="http://127.0.0.1:9100", show_default=True, help="Event processing, which has the log.")
+@processing_url("Event processing, which has the log.")
 @key_file
 def dry_run(since: str, config: Path | None, processing_config: Path | None, url: str, key_file: str) -> None:
-    """Print what the rules would have told, over the metrics that the log holds. Nobody is told anything."""
+    """Print what the rules would have told, over the metrics that the log holds. Nobody is told anything.
+
+    hxp rules dry-run --since 7d --config config/services/data-streaming-api.yaml
+    """
     try:
         back = seconds(since)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
     compiled = _chosen(config, processing_config)
     try:
-        asyncio.run(_rehearse(Rehearsal(compiled), url, time.time() - back, credentials(key_file)))
+        with failures("hxp up"):
+            asyncio.run(_rehearse(Rehearsal(compiled), url, time.time() - back, credentials(key_file)))
     except LogError as error:
-        raise Unavailable(f"{clean(str(error))}. Is it running? Start it with `hxp up`, or name another.") from None
+        raise Unavailable(f"{clean(str(error))}. GET {url}/health says how it is.") from None
 
 
 def _chosen(config: Path | None, processing_config: Path | None) -> list[Rule]:
@@ -234,6 +241,8 @@ def _chosen(config: Path | None, processing_config: Path | None) -> list[Rule]:
 async def _rehearse(rehearsal: Rehearsal, url: str, since: float, headers: dict[str, str]) -> None:
     fired = 0
     async with aiohttp.ClientSession(headers=headers) as session:
+        # What cannot be asked at all is said as by all commands.
+        await ask(session, f"{url}/events/bounds", dict)
         log = RemoteLog(url, session=session, clock=SystemClock())
         try:
             await log.open()

@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 
 from hxp_enterprise_llm.config.faults import ConfigError
-from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError
+from hxp_enterprise_llm.event.log.model import LogCorrupt, LogError, LogLocked
 from hxp_enterprise_llm.orchestration.activation import handed_sockets
 from hxp_enterprise_llm.orchestration.process import EX_CONFIG, Process
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
@@ -61,6 +61,9 @@ def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | N
         except StoreTooNew as error:
             say_failure(str(error))
             return EX_CONFIG  # as a faulty configuration, it does not go away by being tried again
+        except LogLocked as error:
+            say_failure(f"{error}\nhint: end that one first, or give this one its own: hxp up --data DIRECTORY")
+            return EX_CANTCREAT
         except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
             return EX_CANTCREAT

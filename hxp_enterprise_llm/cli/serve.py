@@ -45,7 +45,12 @@ def processing_settings(path: Path | None) -> Settings:
     help=f"YAML file; else that in {INSTALLED} or config/services, else the defaults.",
 )
 def serve(service: str, config: Path | None) -> None:
-    """Run one service in the foreground: the gateway (streaming) or event processing (processing)."""
+    """Run one service in the foreground: the gateway (streaming) or event processing (processing).
+
+    Exit status 78 when its configuration cannot be used, 73 when a port or the state is not to be had.
+
+        hxp serve processing --config config/services/event-processing.yaml
+    """
     raise SystemExit(serve_service(service, config))
 
 

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from hxp_enterprise_llm.cli.addresses import gateway_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
 from hxp_enterprise_llm.client import Control, Item, Lost, Received, Subscription
@@ -37,12 +38,12 @@ _STYLES = (
 @click.command()
 @click.argument("channel", default="events")
 @click.option("--after", default="", help="Begin after this place: EPOCH.OFFSET, or an offset; 0 for the beginning.")
-@click.option("--last", type=click.IntRange(min=0), help="Begin with so many recent events.")
+@click.option("--last", type=click.IntRange(1, 10_000), help="Begin with so many recent events.")
 @click.option("--type", "types", multiple=True, help="Only these types: llm.request.failed, 'llm.*'. May be repeated.")
 @click.option("--filter", default="", help="Only events for which this holds: 'data.latency_ms > 500'.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as it comes, one JSON object a line.")
-@click.option("--url", default="ws://127.0.0.1:9102", show_default=True, help="The gateway.")
+@gateway_url()
 @key_file
 def tail(
     channel: str,
@@ -55,7 +56,14 @@ def tail(
     url: str,
     key_file: str,
 ) -> None:
-    """Print the events of CHANNEL as they happen, until Ctrl-C. A lost connection goes on where it was."""
+    """Print the events of CHANNEL as they happen, until Ctrl-C. A lost connection goes on where it was.
+
+    Without CHANNEL all events, the channel `events`; GET /streams of the gateway lists the channels.
+
+        hxp tail --type 'llm.*' --last 20
+
+        hxp tail system_alerts --json | jq .data
+    """
     headers = credentials(key_file)
     subscription = Subscription(url, channel, after=after, last=last, types=types, filter=filter, headers=headers)
     with failures("hxp up"):

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hxp_enterprise_llm.cli.addresses import gateway_url
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
 from hxp_enterprise_llm.cli.errors import failures
 from hxp_enterprise_llm.client import ClientError
@@ -24,7 +25,7 @@ _ALERTS_SHOWN = 8
 
 
 @click.command()
-@click.option("--url", default="http://127.0.0.1:9102", show_default=True, help="The gateway.")
+@gateway_url()
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between looks."
 )

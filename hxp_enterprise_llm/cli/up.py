@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 import msgspec
 
+from hxp_enterprise_llm.cli.addresses import GATEWAY, GATEWAY_VARIABLE, PROCESSING, PROCESSING_VARIABLE
 from hxp_enterprise_llm.cli.replaying import Replay
 from hxp_enterprise_llm.cli.running import console, run
 from hxp_enterprise_llm.config.loader import load
@@ -64,7 +65,7 @@ def _without_ports(config: StreamingConfig) -> object:
     "--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data directory."
 )
 @click.option("--host", help="Address to listen on, instead of the configured one.")
-@click.option("--free-ports", is_flag=True, help="Take free ports and print them.")
+@click.option("--free-ports", is_flag=True, help="Take free ports and print them, and what tells the other commands.")
 @click.option("--replay", type=_file, help="Trace (Azure CSV, Mooncake JSONL) to replay as LLM requests.")
 @click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0: as fast as possible.")
 def up(
@@ -76,7 +77,13 @@ def up(
     replay: Path | None,
     speed: float,
 ) -> None:
-    """Run everything in one process: ways in, log, analytics, gateway, dashboards, notifications."""
+    """Run everything in one process: ways in, log, analytics, gateway, dashboards, notifications.
+
+    It stays in the foreground until Ctrl-C. Exit status 78 when a configuration cannot be used, 73 when a port or the
+    data directory is not to be had.
+
+        hxp up --config gateway.yaml --data /tmp/trial --free-ports
+    """
     launch = Launch(config, processing_config, data, host, free_ports)
     player = Replay.of(replay, speed) if replay is not None else None
 
@@ -92,13 +99,17 @@ def _announce(orchestrator: StreamingOrchestrator, data: Path) -> None:
     urls = {name: f"http://{_reachable(host)}:{port}" for name, (host, port) in orchestrator.addresses.items()}
     streaming = orchestrator.servers["streaming"].name
     processing = orchestrator.servers["processing"].name
-    web_socket = urls[streaming].replace("http", "ws", 1)
-    console.print(f"\n  [bold]Live page[/]   {urls[streaming]}/")
-    console.print(f"  Events in   {urls[processing]}/events")
-    console.print(f"  Streams     {web_socket}/ws/events  {urls[streaming]}/sse/events")
+    gateway, events = urls[streaming], urls[processing]
+    console.print(f"\n  [bold]Live page[/]   {gateway}/")
+    console.print(f"  Events in   {events}/events")
+    console.print(f"  Streams     {gateway.replace('http', 'ws', 1)}/ws/events  {gateway}/sse/events")
     console.print(f"  Data        {data.resolve()}")
+    if (events, gateway) != (PROCESSING, GATEWAY):
+        # So that `hxp publish` and its kin need no --url in another shell.
+        console.print(f"  Commands    export {PROCESSING_VARIABLE}={events} {GATEWAY_VARIABLE}={gateway}")
     console.print("  Stop        Ctrl-C\n")
 
 
 def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

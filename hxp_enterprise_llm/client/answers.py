@@ -9,6 +9,7 @@ ClientError
 from __future__ import annotations
 
 import os
+import ssl
 from typing import Any
 
 import msgspec
@@ -79,6 +80,11 @@ def found(body: bytes) -> str:
 
 def words(error: Exception) -> str:
     """Why a connection failed, in the operating system's words where it has any."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        # Their numbers are not the operating system's.
+        return f"it speaks no TLS that we know ({error.reason}); an address of plain HTTP begins with http://"
     number = getattr(error, "errno", None)
     if isinstance(number, int) and number > 0:
         return os.strerror(number)

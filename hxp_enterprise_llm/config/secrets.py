@@ -96,7 +96,7 @@ def _content(path: str) -> bytes:
             content = stream.read(MAX_SECRET_BYTES + 1)
     except OSError as error:
         reason = f"the secret cannot be read: {error.strerror}"
-        raise SecretError(path, reason, "create the file or correct the path in the configuration") from error
+        raise SecretError(path, reason, "create the file or correct the path") from error
     if len(content) > MAX_SECRET_BYTES:
         raise SecretError(path, f"the secret is larger than {MAX_SECRET_BYTES} bytes", "name the right file")
     return content

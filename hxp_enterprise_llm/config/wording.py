@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
 from jsonschema.exceptions import ValidationError
@@ -48,10 +49,13 @@ class Violation(NamedTuple):
     at_key: bool = False
 
 
-def describe(error: ValidationError, elsewhere: Mapping[str, str]) -> Iterator[Violation]:
+def describe(
+    error: ValidationError, elsewhere: Mapping[str, str], neighbours: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Violation]:
     """Each fault in one validation error.
 
-    `elsewhere` maps key names to the path where they belong, for keys that stand in the wrong section.
+    `elsewhere` maps key names to the path where they belong, for keys that stand in the wrong section; `neighbours`
+    maps sections of another service's file to whose they are.
     """
     path: KeyPath = tuple(error.absolute_path)
     expected, value, schema = cast("Any", error.validator_value), cast("Any", error.instance), cast("Any", error.schema)
@@ -59,7 +63,10 @@ def describe(error: ValidationError, elsewhere: Mapping[str, str]) -> Iterator[V
         known = schema["properties"]
         for key in value:
             if key not in known:
-                yield Violation((*path, key), f"unknown key{suggestion(key, known) or _moved(key, elsewhere)}", True)
+                owner = neighbours.get(key, "") if not path else ""
+                where = f" (it belongs into the file of {owner})" if owner else ""
+                near = where or suggestion(key, known) or _moved(key, elsewhere)
+                yield Violation((*path, key), f"unknown key{near}", True)
     elif error.validator == "required":
         for key in expected:
             if key not in value:

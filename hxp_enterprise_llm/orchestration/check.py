@@ -36,22 +36,25 @@ class CheckReport:
     warnings: tuple[str, ...] = ()
 
 
-def _check_keys(loaded: Loaded[Any], security: SecurityConfig) -> None:
+def _faults_of_keys(loaded: Loaded[Any], security: SecurityConfig) -> list[Fault]:
     try:
         load_keys(security.api_keys_file)
     except KeysError as error:
-        raise ConfigFaults([loaded.fault("security.api_keys_file", str(error))]) from error
+        return [loaded.fault("security.api_keys_file", str(error))]
+    return []
 
 
 def check_processing(loaded: Loaded[ProcessingConfig]) -> CheckReport:
     """Check what only event processing knows: keys, the operator's schemas. Raises ConfigFaults."""
     config = loaded.config
-    _check_keys(loaded, config.security)
+    faults = _faults_of_keys(loaded, config.security)
     try:
         catalogue = SchemaCatalogue.load(Path(config.ingest.schemas_directory))
     except SchemaError as error:
-        faults = [Fault("file", fault.file, 0, 0, fault.place, fault.message) for fault in error.faults]
+        faults += [Fault("file", fault.file, 0, 0, fault.place, fault.message) for fault in error.faults]
         raise ConfigFaults(faults) from error
+    if faults:
+        raise ConfigFaults(faults)
     found = {"metrics": len(config.analytics.metrics), "schemas": len(catalogue.types)}
     return CheckReport(loaded, found, tuple(loaded.warnings))
 
@@ -64,27 +67,27 @@ def declared_metrics(path: Path | None, environ: Mapping[str, str]) -> Analytics
     return AnalyticsConfig()
 
 
-def _check_templates(directory: str) -> None:
+def _faults_of_templates(directory: str) -> list[Fault]:
     try:
         load_templates(directory)
     except TemplateFaults as error:
-        faults = [Fault("file", each.path, each.line, int(bool(each.line)), "", each.message) for each in error.faults]
-        raise ConfigFaults(faults) from error
+        return [Fault("file", each.path, each.line, int(bool(each.line)), "", each.message) for each in error.faults]
+    return []
 
 
 def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig) -> CheckReport:
     """Check what only the gateway knows: keys, conditions against the declared metrics, dashboard definitions."""
     config = loaded.config
-    _check_keys(loaded, config.security)
     notifications = config.real_time_notifications
-    faults = [
+    faults = _faults_of_keys(loaded, config.security)
+    faults += [
         fault.located or loaded.fault(fault.path, fault.message)
         for fault in check_rules(notifications, vocabulary(analytics))
     ]
     faults += [loaded.fault(path, message) for path, message in check_routing(notifications)]
+    faults += _faults_of_templates(notifications.templates)
     if faults:
         raise ConfigFaults(faults)
-    _check_templates(notifications.templates)
     definitions = load_definitions(Path(config.live_dashboard.directory), config.live_dashboard.dashboards)
     broken = [str(fault) for definition in definitions.values() for fault in definition.faults]
     found = {

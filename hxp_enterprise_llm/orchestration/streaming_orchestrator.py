@@ -176,6 +176,7 @@ class StreamingOrchestrator:
             analytics=self.settings.analytics,
             census=counts,
             views=self._views(),
+            events_in=self._events_in(),
         )
         if counts is None:
             return ServiceServer(config, service, context, handed=self._handed)
@@ -188,6 +189,13 @@ class StreamingOrchestrator:
         service = self._servers["processing"].service
         assert isinstance(service, ProcessingService)
         return service.views()
+
+    def _events_in(self) -> str:
+        """Where the event processing of this process takes events in; empty where it is another's."""
+        if (server := self._servers.get("processing")) is None:
+            return ""
+        host, port = server.listener.address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def _log_routes(self) -> list[Route]:
         """The routes by which other processes follow and feed the log of this one."""

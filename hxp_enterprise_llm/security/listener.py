@@ -72,7 +72,7 @@ def open_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 def _listen_error(host: str, port: int, error: OSError) -> ListenError:
     if error.errno == errno.EADDRINUSE:
-        hint = f"see who has it with: ss -ltnp 'sport = :{port}'"
+        hint = f"see who has it with: ss -ltnp 'sport = :{port}'; or take another (hxp up --free-ports)"
         return ListenError(host, port, "the port is in use", hint)
     if error.errno == errno.EACCES:
         return ListenError(host, port, "no right to use this port", "take a port above 1023")

@@ -167,6 +167,8 @@ async def test_after_a_restart_no_point_is_missing(page: Page, tmp_path: Path) -
     await daemon.start()
     await opened(page, daemon.gateway)
     await expect(page.locator(".empty")).to_contain_text("Waiting for the first event")
+    # The ports are free ones: what the page shows to copy must name them.
+    await expect(page.locator(".empty pre")).to_contain_text(f"{daemon.events}/events")
     await true(page, "window.hxp.metrics.ring.length > 2")
     await publish(daemon, traffic())
     await true(page, f"({STRIP}).accent > 0")

@@ -129,8 +129,20 @@ async def test_two_processes_on_one_log(tmp_path):
         status, output = await hxp("up", "--free-ports", "--data", str(tmp_path / "data"))
         assert status == 73
         assert f"{tmp_path / 'data' / 'processing' / 'log'} is in use by process {daemon.pid}" in output
+        assert "hint: end that one first, or give this one its own: hxp up --data DIRECTORY" in output
         async with aiohttp.ClientSession() as session, session.get(f"{daemon.gateway}/health") as answer:
             assert (await answer.json())["status"] == "healthy"
+
+
+async def test_what_is_printed_tells_the_commands_where_it_listens(tmp_path):
+    """On free ports; whoever copies the line needs no --url."""
+    async with Daemon(tmp_path / "data") as daemon:
+        (line,) = [line for line in daemon.output if "Commands  " in line]
+        places = dict(each.split("=", 1) for each in line.partition("export ")[2].split())
+        assert places == {"HXP_PROCESSING_URL": daemon.events, "HXP_GATEWAY_URL": daemon.gateway}
+        for command in (("publish", "deploy.finished"), ("notify", "dead")):
+            status, output = await hxp(*command, **places)
+            assert status == 0, output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

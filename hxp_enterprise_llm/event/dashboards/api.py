@@ -10,10 +10,20 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.event.dashboards import described, editing, feedback
 from hxp_enterprise_llm.event.dashboards.asking import asked
-from hxp_enterprise_llm.event.dashboards.assets import FOR_EVER, POLICY, Asset, Boot, NoPage, accepted, parts
+from hxp_enterprise_llm.event.dashboards.assets import (
+    FOR_EVER,
+    POLICY,
+    Asset,
+    Boot,
+    NoPage,
+    accepted,
+    parts,
+    without_user,
+)
 from hxp_enterprise_llm.event.dashboards.described import RefreshRequest
 from hxp_enterprise_llm.event.dashboards.model import Panel
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
@@ -36,14 +46,15 @@ def routes(
     ports: Mapping[int, str] | None = None,
     budget: BodyBudget | None = None,
     patience: float = 5.0,
+    events_in: str = "",
 ) -> list[Route]:
     """The routes.
 
     `ports` maps a local TCP port to the dashboard whose page answers at `/` there; it is asked with each request,
     so that it may be filled in when the ports are bound. `patience`: seconds that a request for data waits until
-    the log's tail is read.
+    the log's tail is read. `events_in`: where events are taken in, for the commands that the page shows.
     """
-    api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience)
+    api = _Api(dashboards, node, ports if ports is not None else {}, budget or BodyBudget(), patience, events_in)
     return [
         *_data_routes(api),
         *_page_routes(api),
@@ -87,10 +98,16 @@ def _data_routes(api: _Api) -> list[Route]:
 
 class _Api:
     def __init__(
-        self, dashboards: Dashboards, node: str, ports: Mapping[int, str], budget: BodyBudget, patience: float
+        self,
+        dashboards: Dashboards,
+        node: str,
+        ports: Mapping[int, str],
+        budget: BodyBudget,
+        patience: float,
+        events_in: str,
     ) -> None:
         self._dashboards, self._node, self._ports, self.budget = dashboards, node, ports, budget
-        self._patience = patience
+        self._patience, self._events_in = patience, without_user(events_in)
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         return self._page(request)
@@ -162,10 +179,9 @@ class _Api:
         first = next(iter(self._dashboards.boards), "")
         home = self._known(self._ports.get(_local_port(request), first))
         titles = [(board.name, board.title) for board in self._dashboards.boards.values()]
+        boot = Boot(self._node, __version__, home, titles, _optional(request.app), self._events_in)
         try:
-            return _answer(
-                request, Boot(self._node, __version__, home, titles, _optional(request.app)).asset(), "no-cache"
-            )
+            return _answer(request, boot.asset(), "no-cache")
         except NoPage as error:
             hint = "make run builds it; GET /dashboards/{name}/data has the data"
             raise Problem(503, "no_page", str(error), hint) from None
@@ -205,6 +221,9 @@ def _refresh_request(body: bytes) -> RefreshRequest:
     hint = 'send no body, or {"dashboard": NAME}'
     try:
         return msgspec.json.decode(body, type=RefreshRequest)
+    except msgspec.ValidationError as error:
+        fault = form_fault(error, RefreshRequest)
+        raise Problem(400, "bad_body", f"the body cannot be used: {fault}", hint) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "bad_body", f"the body cannot be used: {error}", hint) from None
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -64,12 +65,20 @@ class Boot(NamedTuple):
     """Name and title of each."""
     paths: list[str]
     """Addresses of optional parts of the platform that are served here, so that the page asks for no others."""
+    events_in: str
+    """Where events are taken in, as the gateway reaches it, without a user and a password."""
 
     def asset(self) -> Asset:
         """The page that begins with this. Raises NoPage."""
         text = _index().replace("{{boot}}", html.escape(msgspec.json.encode(self._asdict()).decode()))
         body = text.encode()
         return Asset(body, "text/html", _tag(body))
+
+
+def without_user(url: str) -> str:
+    """The address as anybody may read it."""
+    split = urlsplit(url)
+    return urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
 
 
 @cache

@@ -74,7 +74,7 @@ def _cursor(error: Exception) -> Problem:
 def _rejected(error: Exception) -> Problem:
     found = cast("Rejected", error)
     items = [{"index": fault.at, "path": fault.path, "message": fault.message} for fault in found.faults]
-    problem = Problem(400, "invalid_events", str(found), "correct the items below and send them again", items=items)
+    problem = Problem(400, "invalid_events", str(found), "correct these items and send them again", items=items)
     if found.stored:
         problem.details["stored"] = appended_json(found.stored)
     return problem

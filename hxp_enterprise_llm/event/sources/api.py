@@ -23,6 +23,7 @@ from hxp_enterprise_llm.event.sources.strict_json import JsonFault
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.gate import address_of, scopes_of
 from hxp_enterprise_llm.security.model import EVENT_BODY, Asked, Begin, Begun, LeanPost, Route
+from hxp_enterprise_llm.security.parameters import known
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 DEFAULT_LIMIT = 100
@@ -126,6 +127,7 @@ class _Api:
     async def get(self, request: web.Request) -> web.Response:
         """Events beyond `after`, and `next`, where the scan ended."""
         asked = request.query
+        known(asked, "/events", [parameter.name for parameter in described.GET.parameters])
         after = query.after(asked)
         limit = query.limit(asked, MAX_LIMIT) or DEFAULT_LIMIT
         try:

@@ -74,11 +74,14 @@ class StreamingService:
         analytics: AnalyticsConfig,
         census: Census | None = None,
         views: Sequence[Route] = (),
+        events_in: str = "",
     ) -> None:
         """`census` counts connections where several processes share the limits.
 
         `views` are the read routes of the event processing in this process; of another process they are asked for.
+        `events_in` is where it takes events in; of another process `monitoring` says so.
         """
+        self._events_in = events_in or config.monitoring.real_time_event_processing_endpoint
         self._views = list(views)
         self._census = census
         self.config, self._context, self._analytics = config, context, analytics
@@ -237,7 +240,11 @@ class StreamingService:
             *self._views,
             *notifications_api.routes(self._notifications, clock=self._context.clock, budget=self._budget),
             *dashboards_api.routes(
-                self._dashboards, node=self._context.node, ports=self.dashboard_ports, budget=self._budget
+                self._dashboards,
+                node=self._context.node,
+                ports=self.dashboard_ports,
+                budget=self._budget,
+                events_in=self._events_in,
             ),
         ]
 

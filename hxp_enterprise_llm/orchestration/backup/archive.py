@@ -60,7 +60,9 @@ def unpacked(source: Path, beside: Path) -> Iterator[Path]:
                 for member in tar:
                     _extract(tar, member, root)
         except (tarfile.TarError, EOFError) as error:
-            raise BackupError(f"{source} is no backup, or only a part of one: {error}") from error
+            # Of a file that is no archive a line follows for each compression that was tried.
+            why = str(error).partition(":\n")[0]
+            raise BackupError(f"{source} is no backup, or only a part of one: {why}") from error
         yield root
 
 

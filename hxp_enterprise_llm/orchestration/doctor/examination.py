@@ -13,6 +13,7 @@ from hxp_enterprise_llm.event.log.sqlite import directory as files
 from hxp_enterprise_llm.orchestration.check import CheckReport
 from hxp_enterprise_llm.orchestration.doctor import host, limits, network, state
 from hxp_enterprise_llm.orchestration.doctor.access import User, look_at_readers, read_by
+from hxp_enterprise_llm.orchestration.doctor.by_hand import by_hand
 from hxp_enterprise_llm.orchestration.doctor.files import (
     look_at_configuration_file,
     look_at_credentials,
@@ -66,7 +67,8 @@ def examine(installation: Installation, environ: Mapping[str, str], now: float, 
     yield from state.look_at_platform(installation.platform)
     yield from state.look_at_history(installation.history)
     yield from state.look_at_store(installation.store)
-    yield from _running(installation, way)
+    for finding in _running(installation, way):
+        yield finding if installation.under_systemd else by_hand(finding, installation)
 
 
 def _of_service(loaded: Loaded[Any], directory: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -116,10 +118,16 @@ def _limits(installation: Installation) -> Iterator[Finding]:
 def _running(installation: Installation, way: Way) -> Iterator[Finding]:
     processing = installation.processing.config if installation.processing else None
     streaming = installation.streaming.config if installation.streaming else None
+    down = set()
     for config in (processing, streaming):
         if config is not None:
-            yield from network.look_at_service(config.service.name, config.service.host, config.service.port, way)
+            service = config.service
+            for finding in network.look_at_service(service.name, service.host, service.port, way):
+                down |= {service.name} if finding.name == "service.down" else set()
+                yield finding
     if streaming is not None:
-        yield from network.look_at_dashboard_ports(streaming)
+        if streaming.service.name not in down:
+            # A gateway that does not run has no ports either: once is enough.
+            yield from network.look_at_dashboard_ports(streaming)
         yield from network.look_at_peers(streaming, processing)
         yield from network.look_at_links(streaming.real_time_notifications)

@@ -183,4 +183,4 @@ def look_at_disk(what: str, room: Room, *, used: int = 0, budget: int = 0) -> It
             "lower one of them, or give the log a larger disk",
         )
     else:
-        yield Finding("disk.room", "ok", f"{what}: {room.bytes:,} bytes are free")
+        yield Finding("disk.room", "ok", f"{what}: {room.bytes / 1e9:,.1f} GB are free")

@@ -291,6 +291,14 @@ def test_a_tar_that_was_cut_is_said(data: Path) -> None:
     assert "is no backup, or only a part of one" in hxp("restore", whole, "--check").output
 
 
+def test_what_is_no_archive_is_said_in_one_line(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no archive")
+    refused = hxp("restore", notes, "--check")
+    assert (refused.exit_code, len(refused.output.splitlines())) == (1, 1)
+    assert refused.output.startswith(f"{notes} is no backup, or only a part of one: ")
+
+
 def test_where_nothing_is_nothing_is_backed_up(tmp_path: Path) -> None:
     refused = hxp("backup", tmp_path / "b", "--data", tmp_path / "nothing")
     assert refused.exit_code == 1

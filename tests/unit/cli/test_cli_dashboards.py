@@ -27,6 +27,14 @@ def test_each_fault_has_its_place(tmp_path: Path) -> None:
     assert "(did you mean gauge?)" in result.stderr
 
 
+def test_a_file_of_another_kind_is_named_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "gateway.yaml"
+    other.write_text("service: {port: 9102}\n")
+    result = CliRunner().invoke(main, ["dashboards", "lint", str(other)])
+    assert result.exit_code == 2
+    assert f"{other} is no definition: they are JSON, in files named NAME.json" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,29 @@ def test_quiet_says_only_what_is_to_be_mended(tmp_path: Path) -> None:
     assert "ok      version.program: hxp " in loud.output
     assert "ok      " not in quiet.output
     assert "FAULT   service.down: data-streaming-api does not run: nobody listens on 127.0.0.1:1" in quiet.output
-    assert "        → sudo systemctl start citadel-data-streaming-api.service" in quiet.output
+    assert f"        → hxp up --data {tmp_path / 'data'}\n" in quiet.output
+    # A gateway that does not run is said once, not for each of its ports.
+    assert "service.dashboard_port" not in quiet.output
+
+
+def test_services_on_other_ports_are_looked_at_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HXP_GATEWAY_URL", "http://127.0.0.1:3")
+    output = doctor(*configured(tmp_path), "-q").output
+    assert "data-streaming-api does not run: nobody listens on 127.0.0.1:3" in output
+    assert "event-processing does not run: nobody listens on 127.0.0.1:2" in output
+
+
+def test_a_process_on_other_ports_is_seen_by_its_log(tmp_path: Path) -> None:
+    directory = tmp_path / "data" / "processing" / "log"
+    directory.mkdir(parents=True)
+    with (directory / "lock").open("w") as lock:
+        lock.write(str(os.getpid()))
+        lock.flush()
+        down = found(doctor(*configured(tmp_path), "--json"))["service.down"]
+    assert down["what"].endswith(f"; process {os.getpid()} has the log open, so it runs elsewhere")
+    assert down["mend"].startswith("export HXP_PROCESSING_URL=… HXP_GATEWAY_URL=…, as hxp up printed it")
 
 
 def test_without_a_configuration_it_looks_where_up_keeps_its_state(

@@ -105,11 +105,22 @@ def test_trim(directory: Path) -> None:
     assert json.loads(hxp("trim", directory, "--up-to", 40, "--json").stdout)["first"] == 41
 
 
+def test_a_digit_too_many_does_not_drop_the_log(directory: Path) -> None:
+    result = hxp("trim", directory, "--up-to", 250)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "the newest event has the offset 40, 250 is beyond it; nothing was dropped\n"
+        "hint: --up-to 40 drops all that there is now\n"
+    )
+    assert json.loads(last_line(hxp("stat", directory, "--json")))["first"] == 1
+
+
 @pytest.mark.parametrize("command", [["check"], ["repair"], ["stat"], ["trim", "--up-to", "1"]])
 def test_no_log_there(tmp_path: Path, command: list[str]) -> None:
     result = hxp(*command, tmp_path)
     assert result.exit_code == 66
     assert f"there is no log in {tmp_path}" in result.stderr
+    assert "hint: name the log's own directory" in result.stderr
 
 
 async def test_while_the_service_runs(tmp_path: Path) -> None:
@@ -137,7 +148,10 @@ async def test_while_the_service_runs(tmp_path: Path) -> None:
     await server.stop()
     result = await run("stat", directory, "--url", server.url)
     assert result.exit_code == 69
-    assert "does not answer" in result.stderr
+    in_use, silent, hint = result.stderr.splitlines()
+    assert in_use.startswith(f"{directory} is in use by process ")
+    assert silent == f"{server.url}/events/bounds does not answer: Connection refused"
+    assert hint == "hint: name the address of that process with --url or HXP_PROCESSING_URL"
     await log.close()
     await scrub
 

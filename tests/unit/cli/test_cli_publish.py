@@ -125,6 +125,43 @@ def test_nobody_there(hxp: Hxp) -> None:
     )
 
 
+def test_host_and_port_alone_are_an_address(service: Any, hxp: Hxp) -> None:
+    assert hxp("publish", "a", "--url", f"127.0.0.1:{service.port}/").stdout == "1\n"
+
+
+@pytest.mark.parametrize("url", ["htp://127.0.0.1:9100", "http://", "http://127.0.0.1:x", "localhost:99999"])
+def test_what_is_no_address(hxp: Hxp, url: str) -> None:
+    result = hxp("publish", "a", "--url", url)
+    assert result.exit_code == 2
+    assert f": '{url}' is no address: write one such as http://127.0.0.1:9100\n" in result.stderr
+
+
+def test_the_environment_says_where_event_processing_is(
+    service: Any, hxp: Hxp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HXP_PROCESSING_URL", service.url)
+    assert hxp("publish", "a").stdout == "1\n"
+
+
+def test_tls_where_there_is_none(service: Any, hxp: Hxp) -> None:
+    url = service.url.replace("http", "https")
+    result = hxp("publish", "a", "--url", url)
+    assert result.exit_code == 69
+    assert f"{url}/events does not answer: it speaks no TLS that we know (" in result.stderr
+    assert "); an address of plain HTTP begins with http://. Is it running?" in result.stderr
+
+
+def test_another_service(service: Any, hxp: Hxp) -> None:
+    """What that one proposes instead would lead astray."""
+    error = {"code": "not_found", "message": "there is nothing at /events", "hint": "did you mean /sse?"}
+    service.answers = [(404, {"error": error})]
+    result = hxp("publish", "a", "--url", service.url)
+    assert result.exit_code == 1
+    refused, hint = result.stderr.splitlines()
+    assert refused == "refused: there is nothing at /events (404 not_found)"
+    assert hint.startswith("hint: --url names another service: publish, export, log and rules ask event processing")
+
+
 def test_a_service_of_another_kind(service: Any, hxp: Hxp) -> None:
     service.answers = [(202, {"ok": True})]
     result = hxp("publish", "a", "--url", service.url)
@@ -162,7 +199,17 @@ def test_a_broken_line_is_named_by_its_number(service: Any, hxp: Hxp, tmp_path: 
     result = hxp("publish", "--file", str(file), "--url", service.url)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{file}:2: no JSON object: ")
+    assert result.stderr.endswith("; nothing was stored\n")
     assert service.events == []
+
+
+def test_a_broken_line_far_down_says_what_was_stored_before(service: Any, hxp: Hxp, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text('{"type":"a"}\n' * 1200 + "{\n")
+    result = hxp("publish", "--file", str(file), "--url", service.url)
+    assert (result.exit_code, len(service.events)) == (1, 1000)
+    assert result.stderr.startswith(f"{file}:1201: no JSON object: ")
+    assert result.stderr.endswith("; 1000 events before it were stored\n")
 
 
 def test_a_refused_batch_says_what_was_stored(service: Any, hxp: Hxp, tmp_path: Path) -> None:
@@ -176,7 +223,7 @@ def test_a_refused_batch_says_what_was_stored(service: Any, hxp: Hxp, tmp_path: 
     result = hxp("publish", "--file", str(file), "--url", service.url)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"{file}: lines 1001 to 1500 were not stored; 1000 events before them were.",
+        f"{file}: lines 1001 to 1500 were not stored; 1000 events before it were stored",
         "refused: no (400 bad)",
         "  line 1003 type: wrong",
         "  9999: odd",

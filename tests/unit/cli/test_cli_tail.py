@@ -85,6 +85,12 @@ def test_nobody_there(hxp: Hxp) -> None:
     assert result.stderr.startswith(f"{url}/ws/events does not answer: Connection refused. Is it running?")
 
 
+def test_the_environment_says_where_the_gateway_is(service: Any, hxp: Hxp, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.frames = [[event(1)]]
+    monkeypatch.setenv("HXP_GATEWAY_URL", service.url.replace("http", "ws"))
+    assert hxp("tail", "--count", "1").exit_code == 0
+
+
 def test_ctrl_c_is_a_clean_end(service: Any) -> None:
     service.frames = [[event(1)]]
     code = "from hxp_enterprise_llm.cli.main import main; main()"

@@ -147,6 +147,17 @@ def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
     assert _refused(path) == f"{path}:1:1: prot: unknown key"
 
 
+def test_a_file_of_the_other_service_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("log: {}\nanalytics: {}\nwebsocket: {}\n")
+    assert _refused(path) == (
+        f"{path}:1:1: log: unknown key (it belongs into the file of event processing)\n"
+        f"{path}:2:1: analytics: unknown key (it belongs into the file of event processing)"
+    )
+    with pytest.raises(ConfigFaults, match=r"3:1: websocket: unknown key \(it belongs into the file of the gateway\)"):
+        load(ProcessingConfig, path, {})
+
+
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_bytes(b"#" * (MAX_FILE_BYTES + 1))

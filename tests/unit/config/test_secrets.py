@@ -74,7 +74,7 @@ def test_nothing_configured_is_none(tmp_path: Path) -> None:
 
 
 def test_a_configured_file_must_be_there(tmp_path: Path) -> None:
-    advice = "create the file or correct the path in the configuration"
+    advice = "create the file or correct the path"
     assert _refusal(tmp_path / "none") == f"the secret cannot be read: No such file or directory; {advice}"
 
 
@@ -112,7 +112,7 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    advice = "create the file or correct the path in the configuration"
+    advice = "create the file or correct the path"
     assert _refusal(tmp_path) == f"the secret cannot be read: Is a directory; {advice}"
 
 

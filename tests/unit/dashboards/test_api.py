@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from hxp_enterprise_llm.event.dashboards import assets
-from hxp_enterprise_llm.event.dashboards.assets import accepted, parts
+from hxp_enterprise_llm.event.dashboards.assets import accepted, parts, without_user
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.log.model import LogUnavailable
 from hxp_enterprise_llm.event.model import BEGINNING, TypePatterns
@@ -113,7 +113,7 @@ async def test_refresh_of_one() -> None:
             '{"name": "x"}',
             400,
             "bad_body",
-            "the body cannot be used: Object contains unknown field `name`",
+            "the body cannot be used: name: unknown key",
         ),
         ('{"dashboard": ', 400, "bad_body", "the body cannot be used: Input data was truncated"),
         (
@@ -176,6 +176,11 @@ async def test_the_page_is_that_of_the_port() -> None:
         for path in ("/dashboards/system_health", "/view/streams"):
             status, _, _ = await ask(site, "GET", path)
             assert status == 200
+
+
+def test_the_page_is_told_no_password() -> None:
+    assert without_user("https://hxp:secret@events.example.org:9100/in") == "https://events.example.org:9100/in"
+    assert without_user("http://127.0.0.1:9100") == "http://127.0.0.1:9100"
 
 
 async def test_a_hostile_title_is_text(tmp_path: Path) -> None:

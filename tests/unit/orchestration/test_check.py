@@ -38,6 +38,21 @@ def test_conditions_may_use_what_the_sibling_file_declares(tmp_path):
     assert check_streaming(loaded, declared_metrics(path, {})).found["rules"] == 1
 
 
+def test_faults_of_every_kind_are_said_at_once(tmp_path):
+    """Whoever mends a file of keys should not learn only then that a condition is wrong too."""
+    path, templates = tmp_path / "data-streaming-api.yaml", tmp_path / "templates"
+    templates.mkdir()
+    (templates / "text.j2").write_text("{{ unclosed")
+    path.write_text(f"{RULE}  templates: {templates}\nsecurity: {{api_keys_file: /nowhere/keys}}\n")
+    with pytest.raises(ConfigFaults) as caught:
+        check_streaming(load(StreamingConfig, path, {}), declared_metrics(path, {}))
+    said = str(caught.value)
+    assert len(said.splitlines()) == 3
+    assert "security.api_keys_file: /nowhere/keys: cannot be read" in said
+    assert "unknown metric 'queue_depth'" in said
+    assert f"{templates}/text.j2:1:1: " in said
+
+
 def test_a_faulty_schema_is_named_with_its_file(tmp_path):
     """An operator's schema that is no schema stops the start."""
     schema = tmp_path / "queue.depth.json"

@@ -167,7 +167,7 @@ FAULTS = [
     ("what=requests&step=60", "requests takes no step"),
     ("what=metrics&after=1", "metrics takes no after"),
     ("what=events&after=-1", "after=-1 is no offset"),
-    ("wat=events", "'wat' is no parameter of /api/v2/export/analytics"),
+    ("wat=events", "'wat' is no parameter of /api/v2/export/analytics (did you mean what?)"),
 ]
 
 

@@ -69,7 +69,8 @@ async def test_a_port_in_use_is_named_with_the_way_to_find_out_who_has_it() -> N
             await Listener(make_app(), "127.0.0.1", port, name="test").start()
     assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
     assert str(caught.value) == (
-        f"cannot listen on 127.0.0.1:{port}: the port is in use; see who has it with: ss -ltnp 'sport = :{port}'"
+        f"cannot listen on 127.0.0.1:{port}: the port is in use; see who has it with: ss -ltnp 'sport = :{port}'; "
+        "or take another (hxp up --free-ports)"
     )
 
 

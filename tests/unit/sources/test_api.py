@@ -121,7 +121,7 @@ async def test_faults_are_told_item_by_item_and_nothing_is_stored(served: Served
     assert answer.error == {
         "code": "invalid_events",
         "message": "2 of 3 events are not valid; nothing was stored",
-        "hint": "correct the items below and send them again",
+        "hint": "correct these items and send them again",
         "items": [
             {"index": 1, "path": "data.percent", "message": '"x" is not a number'},
             {"index": 2, "path": "", "message": "an event is a JSON object, this is a number"},
@@ -281,6 +281,13 @@ async def test_cursors_that_the_log_cannot_serve(served: Served, log: MemoryLog)
             assert place.items() <= answer.error.items()
     assert (await served.ask("GET", "/events")).status == 200
     assert (await served.ask("GET", "/events?after=x")).error["message"] == "after=x is not taken"
+
+
+async def test_a_misspelt_parameter_does_not_widen_the_answer(served: Served) -> None:
+    answer = await served.ask("GET", "/events?tpye=llm.*")
+    assert (answer.status, answer.error["code"]) == (400, "unknown_parameter")
+    assert answer.error["message"] == "'tpye' is no parameter of /events (did you mean type?)"
+    assert answer.error["hint"].startswith("it takes ")
 
 
 async def test_bounds(served: Served, log: MemoryLog) -> None:

@@ -25,6 +25,8 @@ export interface Boot {
   dashboards: [name: string, title: string][];
   /** Addresses of optional parts that are served; others are not asked for. */
   paths: string[];
+  /** Where events are taken in, as the gateway reaches it. */
+  events_in: string;
 }
 
 /** What `GET /dashboards/query` answers, beside the panels. */

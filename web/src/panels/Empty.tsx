@@ -3,13 +3,13 @@
 import { useState } from "preact/hooks";
 import { useApp } from "../frame/context";
 import { exact } from "../format/number";
+import { commands, target } from "./commands";
 import { Mark } from "./Mark";
 import { Parts } from "./Parts";
 
 export function Empty() {
   const [way, setWay] = useState("curl");
-  const host = location.hostname;
-  const ways = commands(host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host);
+  const ways = commands(target(useApp().boot.events_in, location.hostname));
   const text = ways[way] as string;
   return (
     <div class="row">
@@ -30,20 +30,12 @@ export function Empty() {
         </div>
         <pre tabIndex={0}>{text}</pre>
         <p class="quiet small">
-          A 202 means the event is stored. Or replay sample traffic: <code class="name">make run ARGS='--replay examples/azure-llm-trace-sample.csv --speed 5'</code>
+          A 202 means the event is stored. Or start the service with sample traffic: <code class="name">make run ARGS='--replay examples/azure-llm-trace-sample.csv --speed 5'</code>
         </p>
       </section>
       <Ready />
     </div>
   );
-}
-
-function commands(host: string): Record<string, string> {
-  return {
-    curl: `curl -X POST http://${host}:9100/events \\\n  -H 'Content-Type: application/json' \\\n  -d '{"type": "llm.request.completed",\n       "data": {"model": "mixtral-8x7b", "agent": "planner",\n                "input_tokens": 812, "output_tokens": 96, "latency_ms": 640}}'`,
-    hxp: "hxp publish llm.request.completed model=mixtral-8x7b agent=planner \\\n  input_tokens=812 output_tokens=96 latency_ms=640",
-    Python: `import urllib.request, json\n\nevent = {"type": "llm.request.completed",\n         "data": {"model": "mixtral-8x7b", "input_tokens": 812, "output_tokens": 96, "latency_ms": 640}}\nrequest = urllib.request.Request("http://${host}:9100/events", json.dumps(event).encode(),\n                                 {"Content-Type": "application/json"})\nprint(urllib.request.urlopen(request).status)`,
-  };
 }
 
 function Ready() {

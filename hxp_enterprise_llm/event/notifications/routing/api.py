@@ -20,6 +20,7 @@ from hxp_enterprise_llm.event.notifications.routing.views import decision_taken,
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
+from hxp_enterprise_llm.security.parameters import only
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MAX_BODY_BYTES = 64 * 1024
@@ -69,6 +70,7 @@ class RoutingApi:
 
     async def log(self, request: web.Request) -> web.Response:
         """The newest decisions that are asked for."""
+        only(request.query, "/notifications/log", [parameter.name for parameter in described.LOG.parameters])
         found = await stored(lambda: self._desk.decisions(asked(request.query)))
         episodes = list(dict.fromkeys(each.episode for each in reversed(found)))[:_EPISODES]
         made = await stored(lambda: self._desk.deliveries(episodes))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from multidict import MultiMapping
 
+from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, parse_matchers
 from hxp_enterprise_llm.config.patterns import Pattern, PatternFault
 from hxp_enterprise_llm.event.model import parse_rfc3339
@@ -32,10 +33,10 @@ def body_of(body: bytes, type: type[T], code: str) -> T:
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `")
-        if _DURATION in text:
-            text = "must be a duration such as 30m or 1h"
-        raise _bad(code, f"{path.rstrip('`').removeprefix('$.') or '$'}: {text}") from None
+        fault = form_fault(error, type)
+        if _DURATION in fault.message:
+            fault = fault._replace(message="must be a duration such as 30m or 1h")
+        raise _bad(code, str(fault)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad("bad_json", f"the body is no JSON: {error}") from None
 

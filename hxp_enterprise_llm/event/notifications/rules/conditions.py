@@ -199,6 +199,11 @@ def _check_token(word: Token, following: Token | None) -> None:
         raise ConditionFault(f"{what} {word.text}() are not allowed in a condition", word.column)
 
 
+_IN_OUR_WORDS = (
+    (re.compile("mismatched input '<EOF>'"), "it ends where a value is expected"),
+    (re.compile("(?:mismatched|extraneous) input ('.*?')"), r"\1 is not expected here"),
+)
+_PERCENT = re.compile(r"\d\s*%\s*($|[&|)])")
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
@@ -217,8 +222,11 @@ def _syntax_fault(text: str, error: str) -> ConditionFault:
         return ConditionFault(f"the condition cannot be read: {error.splitlines()[0] if error else 'compiler failed'}")
     line, column, message = int(match[1]), int(match[2]), match[3]
     before = sum(len(part) + 1 for part in text.split("\n")[: line - 1])
-    message = message.split(" expecting ")[0].removeprefix("Syntax error: ").replace("'<EOF>'", "the end")
-    return ConditionFault(f"the condition cannot be read: {message}", before + column)
+    message = message.split(" expecting ")[0].removeprefix("Syntax error: ")
+    for theirs, ours in _IN_OUR_WORDS:
+        message = theirs.sub(ours, message)
+    share = "; a share is written as 0.2, not as 20%" if _PERCENT.search(text) else ""
+    return ConditionFault(f"the condition cannot be read: {message}{share}", before + column)
 
 
 def _metrics(words: Sequence[Token], names: frozenset[str] | None) -> tuple[str, ...]:

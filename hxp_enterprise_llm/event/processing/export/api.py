@@ -22,6 +22,7 @@ from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.edge import ends_with_service
 from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.parameters import only
 from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.text import clean
 
@@ -45,7 +46,7 @@ class Exports:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer a table as a file."""
-        asking.only(request.query, PATH, [parameter.name for parameter in _PARAMETERS])
+        only(request.query, PATH, [parameter.name for parameter in _PARAMETERS])
         table, format = _one(request.query, "what", self._tables, "metrics"), _format(request.query)
         wanted = _wanted(request.query, table, self._clock.time())
         if self._running >= MOST_AT_ONCE:

@@ -8,10 +8,10 @@ from multidict import MultiMapping
 from hxp_enterprise_llm.event.processing.forecast.forecaster import Forecaster
 from hxp_enterprise_llm.event.processing.forecast.model import TokensForecast
 from hxp_enterprise_llm.event.processing.forecast.outlook import MOST_HOURS
-from hxp_enterprise_llm.event.processing.history.asking import only
 from hxp_enterprise_llm.event.views import FORECAST_VIEW
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.parameters import only
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from hxp_enterprise_llm.telemetry.text import clean
 

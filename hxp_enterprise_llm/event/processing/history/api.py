@@ -17,6 +17,7 @@ from hxp_enterprise_llm.event.views import RANGE_VIEW
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.model import Route
+from hxp_enterprise_llm.security.parameters import only
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def routes(history: History, clock: Clock) -> list[Route]:
     """The routes of the history."""
 
     async def over_range(request: web.Request) -> web.Response:
-        asking.only(request.query, RANGE_VIEW.path, [name for name, _ in RANGE_VIEW.parameters])
+        only(request.query, RANGE_VIEW.path, [name for name, _ in RANGE_VIEW.parameters])
         asked = asking.range_of(request.query, history.metrics, clock.time())
         most = history.config.max_points
         return json_response(await asked_of(history, lambda reader: _range(reader, asked, most)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from multidict import MultiMapping
 
@@ -20,21 +20,6 @@ _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]+)?")
 _LATEST = 253_402_300_799
 _USUAL_SPAN = 3600
 _TAKEN = "RFC 3339 (2026-11-29T12:00:00Z), Unix seconds, `now`, or how long ago (-90m)"
-
-
-def only(query: Query, route: str, allowed: Collection[str]) -> None:
-    """Refuse what is no parameter of a route, and what is there twice."""
-    for name in query:
-        if name not in allowed:
-            raise Problem(
-                400,
-                "unknown_parameter",
-                f"{clean(name, 60)!r} is no parameter of {route}",
-                f"it takes {', '.join(allowed)}",
-                allowed=list(allowed),
-            )
-        if len(query.getall(name)) > 1:
-            raise Problem(400, "bad_parameter", f"{name} is there {len(query.getall(name))} times", "send it once")
 
 
 def moment(query: Query, name: str, otherwise: float, now: float) -> float:

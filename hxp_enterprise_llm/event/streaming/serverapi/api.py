@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import (
     BAD_REQUEST,
@@ -127,7 +128,8 @@ class ServerApi:
         try:
             found = msgspec.json.decode(body, type=Batch)
         except msgspec.ValidationError as error:
-            return json_response(failed(BAD_REQUEST._replace(message=f"bad request: batch: {clean(str(error))}")))
+            text = f"bad request: batch: {clean(str(form_fault(error, Batch)))}"
+            return json_response(failed(BAD_REQUEST._replace(message=text)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _invalid_json(error) from None
         if len(found.commands) > MAX_COMMANDS:

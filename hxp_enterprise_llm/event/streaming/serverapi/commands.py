@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import BAD_REQUEST, NOT_AVAILABLE, Error
 from hxp_enterprise_llm.telemetry.text import clean
 
@@ -110,7 +111,7 @@ def parse(method: str, value: Any) -> Ask | Error:
     try:
         command: Command = msgspec.convert(value, type=KINDS[method])
     except msgspec.ValidationError as error:
-        return BAD_REQUEST._replace(message=f"bad request: {method}: {clean(str(error))}")
+        return BAD_REQUEST._replace(message=f"bad request: {method}: {clean(str(form_fault(error, KINDS[method])))}")
     fault = _check_sent(command) if isinstance(command, _Sent) else None
     return fault or Ask(method, command)
 

@@ -153,7 +153,7 @@ async def test_silences_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         "endsAt: must be later than startsAt": good | {"startsAt": rfc3339(NOW + 90)},
         "startsAt: 'noon' is no time in RFC 3339": good | {"startsAt": "noon"},
         "comment: Expected `str` of length >= 1": good | {"comment": ""},
-        "$: Object missing required field `matchers`": {},
+        "matchers: is required and missing": {},
     }
     async with serving(Bench(tmp_path, configured())) as http:
         for message, body in faults.items():

@@ -89,8 +89,13 @@ def test_observed_values_are_those_of_the_condition() -> None:
     [
         ("error_rte > 0.2", "column 1: unknown metric 'error_rte' (did you mean error_rate?)"),
         ("latency > 1 && xyz > 2", "column 16: unknown metric 'xyz'"),
-        ("error_rate >", "column 13: the condition cannot be read: mismatched input the end"),
-        ("latency >\n 1 1", "column 14: the condition cannot be read: extraneous input '1'"),
+        ("error_rate >", "column 13: the condition cannot be read: it ends where a value is expected"),
+        ("latency >\n 1 1", "column 14: the condition cannot be read: '1' is not expected here"),
+        (
+            "error_rate > 20%",
+            "column 17: the condition cannot be read: it ends where a value is expected; "
+            "a share is written as 0.2, not as 20%",
+        ),
         ("if > 1", "column 1: the condition cannot be read: reserved identifier: if"),
         ("error_rate > 0.2 and latency > 1", "column 18: 'and' is not an operator: write &&"),
         ("error_rate > 0.2 OR latency > 1", "column 18: 'OR' is not an operator: write ||"),

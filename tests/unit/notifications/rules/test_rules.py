@@ -88,7 +88,8 @@ def test_all_faults_are_told_at_once_with_their_paths() -> None:
             for text in (
                 f"{path}[0].condition: column 1: unknown metric 'eror_rate' (did you mean error_rate?)",
                 f"{path}[2].condition: column 13: 'and' is not an operator: write &&",
-                f"{path}[2].resolve_condition: column 10: the condition cannot be read: mismatched input the end",
+                f"{path}[2].resolve_condition: column 10: the condition cannot be read: it ends where a value is"
+                " expected",
                 f"{path}[3].condition: error_rate is not broken down by agent: declare it in analytics.metrics[].by",
                 f"{path}[4].resolve_condition: throughput is not broken down by model: declare it in"
                 " analytics.metrics[].by; these are: error_rate, latency",

@@ -217,7 +217,7 @@ FAULTS = [
     ("metric=tokens&step=1.5", "bad_parameter", "step=1.5 is not taken"),
     ("metric=tokens&step=fast", "bad_parameter", "step=fast is not taken"),
     ("metric=tokens&metric=latency", "bad_parameter", "metric is there 2 times"),
-    ("metric=tokens&stepp=1m", "unknown_parameter", "'stepp' is no parameter of /analytics/range"),
+    ("metric=tokens&stepp=1m", "unknown_parameter", "'stepp' is no parameter of /analytics/range (did you mean step?)"),
 ]
 
 

@@ -108,7 +108,7 @@ async def test_one_that_is_larger_than_an_answer_is_given_alone(monkeypatch: pyt
         ({"channel": "chat", "limit": 1001}, 107, "bad request: limit is 1,001, not -1 to 1,000"),
         ({"channel": "chat", "limit": -2}, 107, "bad request: limit is -2"),
         ({"channel": "chat", "limit": 1, "since": {"offset": -1}}, 107, "bad request: since.offset is below 0"),
-        ({"channel": "chat", "limit": 1, "since": {}}, 107, "bad request: history: Object missing"),
+        ({"channel": "chat", "limit": 1, "since": {}}, 107, "bad request: history: since.offset: is required"),
         ({"channel": "chat", "limit": 1, "since": {"offset": 0, "epoch": "x"}}, 112, "unrecoverable position: the log"),
         ({"channel": "chat", "limit": 1, "since": {"offset": 9}}, 112, "unrecoverable position: the log ends at 2"),
         (

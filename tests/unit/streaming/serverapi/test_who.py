@@ -103,7 +103,7 @@ async def test_unknown_channels_and_members() -> None:
             assert (await api.error(method, channel="nowhere"))[0] == 102
         assert (await api.error("info", verbose=True)) == (
             107,
-            "bad request: info: Object contains unknown field `verbose`",
+            "bad request: info: verbose: unknown key",
         )
         status, answer = await api.send("info", b"")
         assert (status, list(answer)) == (200, ["result"])

@@ -1,0 +1,51 @@
+"""What `hxp` says of its commands: each in full, each option explained, and what was meant by a misspelt one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hxp_enterprise_llm.cli.main import main
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command beneath a group, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+ALL = [pytest.param(path, command, id=" ".join(path)) for path, command in commands(main)]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL)
+def test_every_command_and_option_is_explained(path: tuple[str, ...], command: click.Command) -> None:
+    assert command.help
+    unexplained = [one.name for one in command.params if isinstance(one, click.Option) and not one.help]
+    assert unexplained == []
+    assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [[], ["notify"], ["log"], ["config"]])
+def test_lists_of_commands_are_not_cut(words: list[str]) -> None:
+    assert "..." not in CliRunner().invoke(main, [*words, "--help"]).stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["publsh"], "No such command 'publsh' (did you mean publish?)."),
+        (["notify", "reply"], "No such command 'reply' (did you mean replay?)."),
+        (["xyzzy"], "No such command 'xyzzy'."),
+    ],
+)
+def test_a_misspelt_command(words: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {said}")
