@@ -32,6 +32,9 @@ BOARDS = [
     )
 ]
 
+LONG_NAME = "report-writer-with-a-name-that-somebody-else-made"
+"""Of an agent; no table has room for it everywhere."""
+
 _SETTLED = """() => {
     const app = window.hxp;
     if (!app?.booted.value) return false;
@@ -86,6 +89,8 @@ def traffic() -> list[dict[str, Any]]:
         {"type": "knowledge.miss", "data": {"query": "knee load after sprint"}},
         {"type": "agent.started", "data": {"agent": "planner", "task": "answer"}},
         {"type": "agent.handoff", "data": {"from": "planner", "to": "critic", "kind": "delegate"}},
+        {"type": "agent.started", "data": {"agent": LONG_NAME, "task": "write"}},
+        {"type": "agent.handoff", "data": {"from": "planner", "to": LONG_NAME, "kind": "delegate"}},
         {"type": "cost.recorded", "data": {"amount_usd": 0.0117}},
     ]
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import signal
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +70,11 @@ async def test_every_view_is_drawn_for_everyone_without_an_error(page: Page, bus
     await page.emulate_media(color_scheme="light")
     await expect(page.locator(":root")).to_have_attribute("data-theme", "light")
     assert await accessible(page) == []
-    await page.set_viewport_size({"width": 390, "height": 844})
-    await settled(page)
+    for width in (1440, 1024, 390):
+        await page.set_viewport_size({"width": width, "height": 844})
+        await settled(page)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
     assert await accessible(page) == []
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
     assert said == []
 
 
@@ -229,18 +232,33 @@ async def test_the_policy_holds_against_code_that_is_there_already(page: Page, b
     assert refused == ["TypeError", "TypeError"]
 
 
-async def test_what_is_waited_for_is_said(page: Page, busy: Daemon) -> None:
-    held = asyncio.Event()
-
+def holding(held: asyncio.Event) -> Callable[[Route], Awaitable[None]]:
     async def hold(route: Route) -> None:
         await held.wait()
         await route.continue_()
 
-    await page.route("**/api/v2/tokens", hold)
+    return hold
+
+
+async def test_what_is_waited_for_is_said(page: Page, busy: Daemon) -> None:
+    held = asyncio.Event()
+    await page.route("**/api/v2/tokens", holding(held))
     await page.goto(busy.gateway + "/view/tokens")
     await expect(page.locator(".head .fact")).to_contain_text("waiting for /api/v2/tokens", timeout=15_000)
     held.set()
     await expect(page.locator(".head .fact")).to_have_text(re.compile(r"^[\d,]+ requests in the last hour$"))
+
+
+async def test_what_is_waited_for_is_said_on_a_phone_and_of_a_past_range(page: Page, busy: Daemon) -> None:
+    held = asyncio.Event()
+    await page.route("**/api/v2/memory/tier-stats?from=*", holding(held))
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(f"{busy.gateway}/view/memory?span=600&to={int(time.time()) - 60}")
+    waits = page.locator(".head .waits")
+    await expect(waits).to_have_text("waiting for /api/v2/memory/tier-stats", timeout=15_000)
+    await expect(waits).to_be_in_viewport()
+    held.set()
+    await expect(waits).to_have_count(0)
 
 
 async def test_a_dashboard_that_could_not_be_read_is_asked_for_again(page: Page, busy: Daemon) -> None:

@@ -89,4 +89,4 @@ async def test_an_episode_of_a_label_set_shows_its_own_measure(page: Page, daemo
     curve = page.get_by_role("region", name="error_rate")
     await expect(curve).to_contain_text("agent critic, %")
     await expect(curve.get_by_role("img")).to_have_attribute("aria-label", re.compile("critic"))
-    await expect(page.get_by_role("region", name="Rule")).to_contain_text("40%")
+    await expect(page.get_by_role("region", name="Rule")).to_contain_text("40.0%")

@@ -120,6 +120,25 @@ async def test_knowledge_stands_beside_what_was_asked_in_vain(page: Page, daemon
 
 
 @pytest.mark.parametrize(
+    ("view", "panel"),
+    [("streams", "Channels"), ("sources", "Ways in"), ("flow", "Through the log"), ("flow", "Parts")],
+)
+async def test_what_is_not_kept_by_time_is_said_to_be_of_now(page: Page, daemon: Daemon, view: str, panel: str) -> None:
+    await page.goto(f"{daemon.gateway}/view/{view}?to={int(time.time()) - 60}&span=600")
+    await expect(page.locator(f'[data-panel="{panel}"] .sub')).to_have_text("as now")
+
+
+async def test_the_tail_has_the_events_of_a_past_range(page: Page, daemon: Daemon) -> None:
+    to = int(time.time()) + 1
+    await asyncio.sleep(max(0.0, to + 1.5 - time.time()))  # a range that has not ended is no past one
+    await page.goto(f"{daemon.gateway}/view/streams?channel=operational_events&to={to}&span=600")
+    tail = page.locator('[data-panel="Tail of operational_events"]')
+    await expect(tail.locator(".tail-line:not([hidden])").first).to_be_visible()
+    await tail.get_by_role("textbox").fill("true")
+    await expect(tail).to_contain_text("A filter looks at what comes now.")
+
+
+@pytest.mark.parametrize(
     ("view", "panel", "words"),
     [
         ("tokens", "By agent", "planner"),

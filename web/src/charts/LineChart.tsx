@@ -218,10 +218,9 @@ class Held {
   }
 
   private gap(end: number): void {
-    const newest = this.app.metrics.ring.newest;
-    const silent = this.app.moment.mode.value === "live" && end - newest > Math.max(5, 3 * this.app.metrics.tick);
-    this.plot.gapSince = silent ? newest : null;
-    this.plot.gapText = silent ? `no data since ${second(newest)}` : "";
+    const since = this.app.moment.mode.value === "live" ? this.app.metrics.silentSince(end) : Number.NaN;
+    this.plot.gapSince = Number.isNaN(since) ? null : since;
+    this.plot.gapText = Number.isNaN(since) ? "" : `no data since ${second(since)}`;
   }
 
   private text(line: number, at: number | null = null): string {

@@ -29,6 +29,9 @@ interface Props {
 }
 
 const KEY = "hxp.places.2";
+/** Room beside an agent at the edge (px), and the letters of a name that fit between two of them. */
+const ASIDE = 70;
+const LETTERS = 20;
 
 export function Network({ label, nodes, links, selected = null, pick, height = 420 }: Props) {
   const [host, width] = useWidth<HTMLDivElement>();
@@ -42,7 +45,7 @@ export function Network({ label, nodes, links, selected = null, pick, height = 4
   const most = Math.max(1, ...both(links).map((link) => link.value));
   const at = (name: string): [number, number] => {
     const [x, y] = places.current.get(name) ?? [0, 0];
-    return [width / 2 + x * (width / 2 - 70), height / 2 - 8 + y * (height / 2 - 52)];
+    return [width / 2 + x * (width / 2 - ASIDE), height / 2 - 8 + y * (height / 2 - 52)];
   };
   const joined = both(links).filter((link) => places.current.has(link.source) && places.current.has(link.target));
   return (
@@ -124,10 +127,15 @@ function Circle({ node, at, selected, pick }: { node: NetworkNode; at: [number, 
         {node.load === null ? "" : exact(node.load)}
       </text>
       <text class="who" text-anchor="middle" y={radius + 16}>
-        {node.name}
+        {lettered(node.name)}
       </text>
     </g>
   );
+}
+
+/** A name that fits below its circle; the whole one is under the pointer and in the table. */
+export function lettered(name: string): string {
+  return name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name;
 }
 
 function remembered(): Map<string, [number, number]> {

@@ -7,7 +7,8 @@ import { apart, CalmScale, gridlines, niceTop, timePlace } from "./scale";
 import type { App } from "../data/app";
 import { MetricStore } from "../data/metrics";
 import { SeriesRing } from "../data/ring";
-import { sample, Sampled, stepOf } from "./sampling";
+import { lettered } from "./Network";
+import { lonely, sample, Sampled, stepOf } from "./sampling";
 import { filled, reachOf } from "./Sparkline";
 import { csv } from "../panels/export";
 import { rows } from "../views/rows";
@@ -23,6 +24,20 @@ describe("what stands beside a curve", () => {
 
   it("has a place on an axis that has only begun", () => {
     expect([timePlace(15, 10, 20, 40, 140), timePlace(10, 10, 10, 40, 140)]).toEqual([90, 40]);
+  });
+});
+
+describe("a value without neighbours", () => {
+  it("is found among those that make a line", () => {
+    expect(lonely([1, null, 2, null, null, 3, 4, null, 0])).toEqual([0, 2, 8]);
+    expect(lonely([1, 2, null, 3, 4])).toBeNull();
+    expect(lonely([])).toBeNull();
+  });
+});
+
+describe("the name of an agent", () => {
+  it("is cut where it would leave the picture", () => {
+    expect(["planner", "neuroscientist-senior", "report-writer-with-a-rather-long-name"].map(lettered)).toEqual(["planner", "neuroscientist-seni…", "report-writer-with-…"]);
   });
 });
 

@@ -6,6 +6,7 @@ import { NONE } from "../format/number";
 import { minute, ticks, tickText } from "../format/time";
 import { hatch } from "./canvas";
 import { limit } from "./limit";
+import { lonely } from "./sampling";
 import { apart, gridlines } from "./scale";
 
 export interface Line {
@@ -92,7 +93,7 @@ export function makePlot(host: HTMLElement, plot: Plot, data: uPlot.AlignedData)
 export function makeRoom(chart: uPlot, plot: Plot): void {
   const texts = plot.lines.flatMap((line, index): (readonly [string, string])[] => {
     const { at } = end(chart, index, null);
-    return at === null ? [] : [[alone(plot) ? "" : line.name, plot.value(index, at)]];
+    return at === null ? [] : [[single(plot) ? "" : line.name, plot.value(index, at)]];
   });
   const longest = Math.max(0, ...texts.flat().map((text) => text.length));
   // Figures are equally wide: what is not longer fits. Measuring texts in each frame costs more than their drawing.
@@ -112,7 +113,7 @@ export function makeRoom(chart: uPlot, plot: Plot): void {
 }
 
 /** A line alone is named by the head of its panel. */
-function alone(plot: Plot): boolean {
+function single(plot: Plot): boolean {
   return plot.lines.filter((line) => line.name).length < 2;
 }
 
@@ -148,7 +149,8 @@ function series(line: Line, colours: () => Palette): uPlot.Series {
     width: line.main ? 1.8 : 1.5,
     ...(line.dashed ? { dash: [4, 4] } : {}),
     ...(line.fill ? { fill: () => colours().fill } : {}),
-    points: { show: false },
+    // A value without neighbours is no line: it is a dot.
+    points: { show: false, size: 3, width: 0, fill: () => colours()[line.colour], filter: (chart, index) => lonely(chart.data[index] ?? []) },
     spanGaps: false,
   };
 }
@@ -272,7 +274,7 @@ function ends(chart: uPlot, plot: Plot, colours: Palette): void {
   ctx.textBaseline = "top";
   // All names, then all values: a font is set once for each.
   ctx.font = `${11 * ratio}px ${CHART_FONT}`;
-  const only = alone(plot);
+  const only = single(plot);
   if (!only) shown.forEach(({ line }, place) => {
     ctx.fillStyle = line.colour === "cmp" ? colours.cmp : line.main ? colours.accent : colours.tx3;
     ctx.fillText(cut(ctx, line.name, (plot.right - 10) * ratio), left * ratio, (places[place] as number) * ratio);

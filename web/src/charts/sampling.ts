@@ -70,3 +70,10 @@ export function sample(app: App, names: readonly string[], scales: readonly numb
   into.x.length = count;
   for (const column of into.y) column.length = count;
 }
+
+/** Places of the values that have none before and none behind them; null: there are none. */
+export function lonely(column: ArrayLike<number | null | undefined>): number[] | null {
+  const found: number[] = [];
+  for (let index = 0; index < column.length; index += 1) if (column[index] != null && column[index - 1] == null && column[index + 1] == null) found.push(index);
+  return found.length ? found : null;
+}

@@ -16,14 +16,34 @@ export class Unreachable extends Error {}
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export class Api {
+  /** What is waited for, and since when (local unix seconds). */
+  private readonly awaited = new Set<{ what: string; since: number }>();
+
   constructor(private readonly send: Fetch = (url, init) => fetch(url, init), private readonly patience = 10_000) {}
 
   get<T>(path: string): Promise<T> {
     return this.ask<T>("GET", path);
   }
 
+  /** The same, waited for. */
+  first<T>(path: string): Promise<T> {
+    return this.awaiting(path, this.get<T>(path));
+  }
+
   post<T>(path: string, body: unknown): Promise<T> {
     return this.ask<T>("POST", path, body);
+  }
+
+  /** An answer without which there is nothing to show; `what` is said when it takes long. */
+  async awaiting<T>(what: string, answer: Promise<T>): Promise<T> {
+    const entry = { what, since: Date.now() / 1000 };
+    this.awaited.add(entry);
+    return answer.finally(() => this.awaited.delete(entry));
+  }
+
+  /** What has been waited for longer than `seconds`. */
+  late(seconds: number): string[] {
+    return [...this.awaited].filter(({ since }) => Date.now() / 1000 - since > seconds).map(({ what }) => what);
   }
 
   async ask<T>(method: string, path: string, body?: unknown): Promise<T> {

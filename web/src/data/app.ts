@@ -111,9 +111,10 @@ export class App {
     return known as Resource<T>;
   }
 
-  /** Addresses whose first answer somebody has waited for longer than `seconds`. */
+  /** Addresses whose first answer somebody has waited for longer than `seconds`, each once. */
   late(seconds: number): string[] {
-    return [...this.resources.values()].filter((each) => each.late(seconds)).map((each) => each.path.split("?")[0] ?? "");
+    const paths = [...this.resources.values()].filter((each) => each.late(seconds)).map((each) => each.path);
+    return [...new Set([...paths, ...this.api.late(seconds)].map((path) => path.split("?")[0] ?? ""))];
   }
 
   /** The latest events of a channel; followed from the first that asks on. */
@@ -223,12 +224,12 @@ export class App {
   }
 
   private async newest(channel: string): Promise<LogEvent[]> {
-    const { result } = await this.api.post<History>("/api/history", { channel, limit: 100, reverse: true });
+    const { result } = await this.api.awaiting("/api/history", this.api.post<History>("/api/history", { channel, limit: 100, reverse: true }));
     return (result?.publications ?? []).map(({ data, offset }) => ({ ...data, offset }));
   }
 
   private async latest(types: readonly string[]): Promise<LogEvent[]> {
-    const answer = await this.api.get<QueryAnswer>(`/dashboards/query?table=events:${types.join(",")}[50]`);
+    const answer = await this.api.first<QueryAnswer>(`/dashboards/query?table=events:${types.join(",")}[50]`);
     return answer.answers[0]?.events ?? [];
   }
 

@@ -54,7 +54,8 @@ export class BoardStore {
   /** Ask for the whole. */
   async load(): Promise<void> {
     try {
-      const answer = await this.api.get<BoardAnswer>(`/dashboards/${encodeURIComponent(this.name)}/data`);
+      const path = `/dashboards/${encodeURIComponent(this.name)}/data`;
+      const answer = await (this.state.value === "loading" ? this.api.first<BoardAnswer>(path) : this.api.get<BoardAnswer>(path));
       this.title.value = answer.title;
       this.faults.value = answer.faults;
       this.set(answer.panels, answer.revision, answer.position);

@@ -39,7 +39,7 @@ export class HistoryStore {
 
   private async load(past: Past, names: readonly string[], from: number, to: number): Promise<void> {
     try {
-      const answers = await Promise.all(names.map((name) => this.api.get<unknown>(address(name, from, to, past.step))));
+      const answers = await Promise.all(names.map((name) => this.api.first<unknown>(address(name, from, to, past.step))));
       names.forEach((name, index) => Object.assign(past.series, seriesOf(answers[index], name, past)));
       past.state = "ready";
     } catch (error) {

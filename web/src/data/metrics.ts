@@ -57,6 +57,12 @@ export class MetricStore {
     return this.ring.value(name, this.ring.before(time));
   }
 
+  /** Since when nothing came, NaN while it comes as it should. Until the first snapshot, the newest value may be as old as a step of what was asked for. */
+  silentSince(now: number): number {
+    const late = Math.max(5, 3 * this.tick) + (Number.isNaN(this.latestAt) ? this.seeded.step : 0);
+    return now - this.ring.newest > late ? this.ring.newest : Number.NaN;
+  }
+
   /** Whether a metric is one of analytics' own, of which history is kept; others are only passed on in the snapshot. */
   declared(name: string): boolean {
     return Object.values(this.latest?.windows ?? {}).some((values) => name in values);

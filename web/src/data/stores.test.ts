@@ -80,6 +80,14 @@ describe("ring", () => {
 const snapshot = (at: number, metrics: Record<string, number | null>) => ({ offset: at, type: "analytics.snapshot", source: "/", data: { at: new Date(at * 1000).toISOString(), metrics, tick_s: 1 } });
 
 describe("metrics", () => {
+  it("is silent only once it is later than what was asked for could be", () => {
+    const store = new MetricStore();
+    store.seed({ start: 900, step: 15, series: { a: [1, 2] } });
+    expect([store.silentSince(940), store.silentSince(950)]).toEqual([Number.NaN, 929]);
+    store.take(snapshot(950, { a: 3 }));
+    expect([store.silentSince(955), store.silentSince(956)]).toEqual([Number.NaN, 950]);
+  });
+
   it("joins what was with what comes", () => {
     const store = new MetricStore();
     store.seed({ start: 100, step: 10, series: { a: [null, 1, 2] } });
@@ -236,5 +244,18 @@ describe("api", () => {
   it("tells a connection that is not there", async () => {
     const api = new Api(() => Promise.reject(new TypeError("failed")));
     await expect(api.get("/x")).rejects.toBeInstanceOf(Unreachable);
+  });
+
+  it("knows what is waited for, whether it comes or not", async () => {
+    const given: { done: (answer: Response) => void; fail: (error: Error) => void }[] = [];
+    const api = new Api(() => new Promise((done, fail) => given.push({ done, fail })));
+    const answers = [api.first("/a?from=1"), api.awaiting("/b", api.get("/b").catch(() => null)), api.get("/c")];
+    expect([api.late(-1), api.late(60)]).toEqual([["/a?from=1", "/b"], []]);
+    given[0]?.done(new Response("1"));
+    await answers[0];
+    expect(api.late(-1)).toEqual(["/b"]);
+    given[1]?.fail(new TypeError("failed"));
+    await answers[1];
+    expect(api.late(-1)).toEqual([]);
   });
 });

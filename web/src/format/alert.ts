@@ -26,7 +26,7 @@ const PLAIN = /^([a-z][a-z0-9_]*) is (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: for ((?:
 /** "Latency is 2.10 s", "limit 2.00 s". `now`: the value that is now; `over`: it has ended. `units`: of metrics, by name. */
 export function alertWords(alert: Told, units: Units, now = Number.NaN, over = false): { title: string; limit: string } {
   const comparison = limitOf(alert.condition);
-  const limit = comparison ? `limit ${measured(comparison.metric, comparison.limit, units)}` : "";
+  const limit = comparison ? `limit ${limitWords(comparison.metric, comparison.limit, units)}` : "";
   const plain = PLAIN.exec(alert.summary);
   if (!plain || !comparison || plain[1] !== comparison.metric) return { title: withShares(alert), limit };
   const value = Number.isNaN(now) ? Number(plain[2]) : now;
@@ -50,9 +50,14 @@ function withShares({ summary, condition, values = {} }: Told): string {
 /** A value of a metric with its unit: shares of one as percent, seconds with two decimals. */
 export function measured(metric: string, value: number, units: Units): string {
   const unit = units[metric] ?? "";
-  if (!unit && SHARES.test(metric)) return `${percent(value)}%`;
+  if (!unit && SHARES.test(metric)) return valuedText(value * 100, "%");
   if (unit === "ms" && Math.abs(value) >= 1000) return `${exact(value / 1000, 2)} s`;
   return valuedText(value, unit === "tokens" ? "" : unit);
+}
+
+/** A limit is as it was written: 20%, not 20.0%. */
+function limitWords(metric: string, limit: number, units: Units): string {
+  return !units[metric] && SHARES.test(metric) ? `${percent(limit)}%` : measured(metric, limit, units);
 }
 
 /** "error_rate" is "Error rate". */

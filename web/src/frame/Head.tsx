@@ -13,7 +13,7 @@ export function Head({ title, view, find }: { title: string; view: View | undefi
   return (
     <div class="head">
       <h1 tabIndex={-1}>{title}</h1>
-      <span class="fact">{Fact ? <Fact /> : null}<Waits /></span>
+      <span class="fact">{Fact ? <span class="known"><Fact /></span> : null}<Waits /></span>
       <span class="grow" />
       <Ranges />
       <Live />
@@ -68,10 +68,11 @@ function Live() {
   if (!app.booted.value || link.state.value === "connecting") return <Told dot="" text="Connecting" />;
   if (Number.isNaN(app.metrics.latestAt) && !app.head) return <Told dot="" text="Waiting" />;
   const paused = moment.mode.value === "paused";
+  const stale = !paused && app.staleFor.value > 0;
   return (
     <button type="button" class="button live" title="Pause or resume (Space)" aria-pressed={paused} onClick={() => (paused ? moment.live() : moment.pause(app.head))}>
-      <i class={paused ? "dot hollow" : "dot"} />
-      <span id="live-text" ref={words}>{paused ? "Resume" : "Live"}</span>
+      <i class={paused ? "dot hollow" : stale ? "dot hollow warn" : "dot"} />
+      <span id="live-text" ref={words}>{paused ? "Resume" : stale ? "Stale" : "Live"}</span>
       {paused ? null : <span class="bars" aria-hidden="true" />}
     </button>
   );

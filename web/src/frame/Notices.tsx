@@ -57,7 +57,7 @@ function Past() {
         <b>
           You look at {minute(from)} to {minute(to)} {when}.
         </b>{" "}
-        Drag in the strip above, or step with the arrow keys.{moment.compare.value === "off" ? "" : ` Dashed is ${moment.compare.value === "now" ? "now" : "the day before"}.`}
+        <span class="how">Drag in the strip above, or step with the arrow keys.</span>{moment.compare.value === "off" ? "" : ` Dashed is ${moment.compare.value === "now" ? "now" : "the day before"}.`}
       </p>
       <span class="compare" role="group" aria-label="Compare">
         {COMPARES.map((each) => (

@@ -25,15 +25,17 @@ interface Props {
   types?: readonly string[];
   /** Another store than that of the channel. */
   store?: FeedStore;
+  /** In a time that is over the channel's own events stand in for those of the store. */
+  thenOwn?: boolean;
   label?: string;
   /** All of one agent, or of one type: what would stand in each line is left out. */
   ofOne?: "agent" | "type";
 }
 
-export function Feed({ channel, lines = 10, offsets = false, filter, types, store, label = "Latest events", ofOne }: Props) {
+export function Feed({ channel, lines = 10, offsets = false, filter, types, store, thenOwn = !store, label = "Latest events", ofOne }: Props) {
   const app = useApp();
-  const past = usePast(channel, types, filter);
-  const feed = (!store && past) || (store ?? app.feed(channel, types));
+  const past = usePast(channel, types, filter, thenOwn);
+  const feed = past ?? store ?? app.feed(channel, types);
   const place = useRef<HTMLDivElement>(null);
   const held = useRef(false);
   const shown = useRef<LogEvent[]>([]);
@@ -81,31 +83,31 @@ export function Feed({ channel, lines = 10, offsets = false, filter, types, stor
         ))}
       </div>
       {open ? <Opened event={open} close={() => setOpen(null)} /> : null}
-      <FeedSilence feed={feed} over={feed === past} asked={!store && app.moment.mode.value === "past" && !past} shown={shown} />
+      <FeedSilence feed={feed} over={feed === past} asked={thenOwn && app.moment.mode.value === "past" && !past} shown={shown} />
     </div>
   );
 }
 
 /** While a past range is looked at: a feed of what was up to its end; null while it is live. */
-function usePast(channel: string, types: readonly string[] | undefined, filter: Props["filter"]): FeedStore | null {
+function usePast(channel: string, types: readonly string[] | undefined, filter: Props["filter"], wanted: boolean): FeedStore | null {
   const app = useApp();
   const [feed, setFeed] = useState<FeedStore | null>(null);
-  const end = app.moment.mode.value === "past" ? app.moment.fixed.value : 0;
+  const end = wanted && app.moment.mode.value === "past" ? app.moment.fixed.value : 0;
   const start = end - app.moment.span.value;
   const wish = (event: LogEvent) => (!types || types.includes(event.type)) && (!filter || filter(event));
   useEffect(() => {
     setFeed(null);
     if (!end) return undefined;
-    let wanted = true;
+    let still = true;
     const found = new FeedStore(() => Date.now() / 1000);
-    const ask = () => eventsUntil(app.api, channel, { from: start, to: end, head: app.head, most: PAST_LINES, wish }).then((events) => {
+    const ask = () => app.api.awaiting("/api/history", eventsUntil(app.api, channel, { from: start, to: end, head: app.head, most: PAST_LINES, wish })).then((events) => {
       found.seed(events);
-      if (wanted) setFeed(found);
+      if (still) setFeed(found);
     }, () => undefined); // The feed stays as it is; the frame says when there is no connection.
     // A range that is dragged along is asked for where it stops.
     const wait = setTimeout(() => void ask(), 250);
     return () => {
-      wanted = false;
+      still = false;
       clearTimeout(wait);
     };
   }, [end, start, channel, app.booted.value]);

@@ -9,8 +9,8 @@ export interface Column<Row> {
   number?: boolean;
   /** "strong", "first", "warn" … */
   class?: (row: Row) => string;
-  /** A name that somebody else made: cut where there is no room for it, and said whole under the pointer. */
-  long?: boolean;
+  /** A name that somebody else made: cut where there is no room for it, and said whole under the pointer; the function says it where the cell is more than a text. */
+  long?: boolean | ((row: Row) => string);
   /** Left out on narrow screens, and in panels that are as narrow. */
   wide?: boolean;
   /** Left out in panels that are not so wide (px). */
@@ -49,7 +49,7 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
           <tr key={id(row)} class={pick ? "pick" : ""} aria-current={pick && selected === id(row) ? "true" : undefined} tabIndex={pick ? 0 : undefined} data-row={id(row)}
             onClick={pick && (() => pick(row))} onKeyDown={pick && ((event) => event.key === "Enter" && pick(row))}>
             {columns.map((column, index) => (
-              <td key={column.name} class={`${classes(column)} ${index === 0 ? "first" : ""} ${column.class?.(row) ?? ""}`} title={column.long ? String(column.cell(row)) : undefined}>
+              <td key={column.name} class={`${classes(column)} ${index === 0 ? "first" : ""} ${column.class?.(row) ?? ""}`} title={whole(column, row)}>
                 {column.cell(row)}
               </td>
             ))}
@@ -63,6 +63,11 @@ export function Table<Row>({ label, columns, rows, id, airy, selected, pick, not
       </tbody>
     </table>
   );
+}
+
+/** What a cut cell says under the pointer. */
+function whole<Row>({ long, cell }: Column<Row>, row: Row): string | undefined {
+  return typeof long === "function" ? long(row) : long ? String(cell(row)) : undefined;
 }
 
 function classes<Row>(column: Column<Row>): string {

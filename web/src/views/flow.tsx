@@ -11,6 +11,7 @@ import { Panel } from "../panels/Panel";
 import { write } from "../panels/Stat";
 import { seriesTable } from "../panels/table";
 import { type Column, Table } from "../panels/Table";
+import { useAsNow } from "./past";
 import { useRef } from "preact/hooks";
 
 interface Counts {
@@ -32,17 +33,18 @@ function Flow() {
   const app = useApp();
   const counts = useResource<Counts>("/dashboards/query?table=count:*[5m]", 5);
   const streams = useResource<StreamsStatus>("/streams/status", 2);
+  const asNow = useAsNow();
   const links = flows(counts.data?.answers[0]?.rows ?? [], streams.data);
   const nodes = [...new Set(links.flatMap((link) => [link.source, link.target]))].map((name) => ({ name, note: noteOf(name, links) }));
   return (
     <>
       <div class="row">
-        <Panel title="Through the log" sub="events a second, last 5 minutes" span={12} table={() => ({ columns: ["from", "to", "a second"], rows: links.map((link) => [link.source, link.target, link.value]) })}>
+        <Panel title="Through the log" sub={asNow("events a second, last 5 minutes")} span={12} table={() => ({ columns: ["from", "to", "a second"], rows: links.map((link) => [link.source, link.target, link.value]) })}>
           {links.length ? <Sankey label="Through the log" nodes={nodes} links={links} height={tall(links)} /> : <><p class="panel-said">No events in the last 5 minutes. Send one, and see its way:</p><Command text="hxp publish tool.call.completed tool=search duration_ms=120 agent=planner" /></>}
         </Panel>
       </div>
       <div class="row">
-        <Panel title="Where time goes" sub="on the way of an event" span={4}>
+        <Panel title="Where time goes" sub={asNow("on the way of an event")} span={4}>
           <Times streams={streams.data} />
         </Panel>
         <Panel title="Events" sub="per second" span={5} table={seriesTable(app, ["throughput"])}>
@@ -118,7 +120,7 @@ function Parts() {
   const { data } = useResource<Health>("/health", 5);
   const rows = Object.entries(data?.parts ?? {}).map(([name, part]) => ({ name, value: part.status === "ok" ? "ok" : (part.reason ?? part.status), slow: part.status !== "ok" }));
   return (
-    <Panel title="Parts" span={3}>
+    <Panel title="Parts" sub={useAsNow()("")} span={3}>
       <Table label="Parts" columns={[{ name: "Part", cell: (row: Step) => row.name }, { name: "state", number: true, cell: (row: Step) => row.value, class: (row: Step) => (row.slow ? "warn" : "") }]} rows={rows} id={(row) => row.name} nothing="–" />
     </Panel>
   );

@@ -21,6 +21,12 @@ export function usePastRange(): Range | null {
   return moment.mode.value === "past" ? { from: to - span, to } : null;
 }
 
+/** What is said of something that is not kept by time: in a past range, that it is of now. */
+export function useAsNow(): (live: string) => string {
+  const past = usePastRange() !== null;
+  return (live) => (past ? "as now" : live);
+}
+
 /** Answers to all of these paths; null asks for nothing. */
 export function usePast<T>(paths: readonly string[] | null): Found<T> | null {
   const app = useApp();
@@ -30,7 +36,7 @@ export function usePast<T>(paths: readonly string[] | null): Found<T> | null {
     if (!paths) return undefined;
     let wanted = true;
     const keep = (of: Found<T>) => wanted && setFound({ key, of });
-    const ask = () => Promise.all(paths.map((path) => app.api.get<T>(path))).then((answers) => keep({ state: "ready", answers }), () => keep({ state: "failed", answers: null }));
+    const ask = () => Promise.all(paths.map((path) => app.api.first<T>(path))).then((answers) => keep({ state: "ready", answers }), () => keep({ state: "failed", answers: null }));
     const wait = setTimeout(() => void ask(), STILL_MS);
     return () => {
       wanted = false;

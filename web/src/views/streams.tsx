@@ -9,6 +9,7 @@ import { exact } from "../format/number";
 import { Feed, FeedRate } from "../panels/Feed";
 import { Panel } from "../panels/Panel";
 import { type Column, Table } from "../panels/Table";
+import { useAsNow, usePastRange } from "./past";
 
 interface ChannelStatus {
   subscribers: number;
@@ -52,15 +53,16 @@ function Streams() {
   const listing = useResource<Listing>("/streams", 60);
   const channel = route.value.query.get("channel") ?? "operational_data";
   const rows = rowsOf(status.data, listing.data);
+  const asNow = useAsNow();
   const pick = (row: Row) => writeAddress({ channel: row.name, offset: null });
   const table = () => ({ columns: ["channel", "clients", "in a second", "behind", "lag"], rows: rows.map((row) => [row.name, row.subscribers, row.messages_per_second, row.behind, row.lag]) });
   return (
     <>
       <div class="row">
-        <Panel title="Channels" sub="choose one to see its events" span={8} table={table} right={status.data ? `${exact(status.data.messages_per_second)}/s in all` : undefined}>
+        <Panel title="Channels" sub={asNow("choose one to see its events")} span={8} table={table} right={status.data ? `${exact(status.data.messages_per_second)}/s in all` : undefined}>
           <Table label="Channels" columns={COLUMNS} rows={rows} id={(row) => row.name} selected={channel} pick={pick} nothing={status.error || "–"} />
         </Panel>
-        <Panel title="How far behind each channel is" sub="events, log scale" span={4} table={() => ({ columns: ["channel", "clients", "behind", "lag in events"], rows: rows.map((row) => [row.name, row.subscribers, row.behind, row.lag]) })}>
+        <Panel title="How far behind each channel is" sub={`events, log scale${asNow("") && ", as now"}`} span={4} table={() => ({ columns: ["channel", "clients", "behind", "lag in events"], rows: rows.map((row) => [row.name, row.subscribers, row.behind, row.lag]) })}>
           <LagField rows={rows.map((row) => ({ name: row.name, clients: row.subscribers, behind: row.behind, lag: row.lag }))} />
         </Panel>
       </div>
@@ -89,6 +91,7 @@ function TailPanel({ channel, about }: { channel: string; about: string }) {
   tail.current ??= new Tail(channel, app.api, app.painter.touch);
   const store = tail.current;
   const [state, setState] = useState<TailState>(store.state);
+  const past = usePastRange();
   useEffect(() => {
     const wait = setTimeout(() => {
       store.open(filter, app.head);
@@ -105,7 +108,11 @@ function TailPanel({ channel, about }: { channel: string; about: string }) {
       <input class="field mono tail-filter" type="text" value={filter} aria-label="Filter of the tail" aria-invalid={state.fault !== ""} spellcheck={false}
         placeholder='type == "llm.request.failed" && data.latency_ms > 2000' onInput={(event) => setFilter(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && setFilter("")} />
       {state.fault ? <p class="fault-box" role="alert">{state.fault}</p> : null}
-      <Feed channel={channel} store={store.feed} lines={16} offsets label={`Events of ${channel}`} />
+      {past && filter ? (
+        <p class="panel-said">A filter looks at what comes now. Without one, the events of this time are here.</p>
+      ) : (
+        <Feed channel={channel} store={store.feed} thenOwn lines={16} offsets label={`Events of ${channel}`} />
+      )}
     </Panel>
   );
 }
@@ -117,11 +124,12 @@ function curl(channel: string, filter: string): string {
 
 function Fact() {
   const { data } = useResource<StreamsStatus>("/streams/status", 2);
+  const past = usePastRange();
   if (!data) return null;
   const connections = Object.values(data.connections).reduce((sum, each) => sum + each, 0);
   return (
     <>
-      {exact(connections)} connection{connections === 1 ? "" : "s"}, {exact(Object.keys(data.channels).length)} channels
+      {exact(connections)} connection{connections === 1 ? "" : "s"}, {exact(Object.keys(data.channels).length)} channels{past ? " now" : ""}
     </>
   );
 }

@@ -50,6 +50,8 @@ describe("alerts in words", () => {
     expect(alertWords(alert, units, 2310)).toEqual({ title: "Latency is 2.31 s", limit: "limit 2.00 s" });
     expect(alertWords(alert, units, Number.NaN, true).title).toBe("Latency was 2.10 s");
     expect(alertWords({ condition: "error_rate > 0.2", summary: "error_rate is 0.231" }, units)).toEqual({ title: "Error rate is 23.1%", limit: "limit 20%" });
+    // What is measured does not lose its digits for a moment.
+    expect(alertWords({ condition: "error_rate > 0.2", summary: "error_rate is 0.32" }, units).title).toBe("Error rate is 32.0%");
   });
 
   it("stay as the author of the rule wrote them", () => {

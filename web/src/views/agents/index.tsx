@@ -88,13 +88,19 @@ function busiest(agents: readonly Agent[], data: Collaboration | null): string |
 const full = (agent: Agent): boolean => agent.capacity !== null && agent.current_load >= agent.capacity;
 
 const columnsOf = (agents: readonly Agent[]): readonly Column<Agent>[] => [
-  { name: "Agent", cell: (row) => <><Mark of={full(row) ? "warning" : "info-dot"} label={full(row) ? "at its capacity" : row.status} /> {row.id}</> },
-  { name: "load", cell: (row) => <LoadCell load={row.current_load} capacity={row.capacity} /> },
+  { name: "Agent", long: (row) => row.id, cell: (row) => <><Mark of={full(row) ? "warning" : "info-dot"} label={full(row) ? "at its capacity" : row.status} /> {row.id}</> },
+  loadColumn(agents),
   { name: "events", number: true, wide: true, from: 440, cell: (row) => exact(row.events) },
   ...latencyColumns<Agent>([["task p95", (row) => row.task_p95_ms, true]], agents),
   { name: "failed", number: true, wide: true, from: 440, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
   { name: "capabilities", wide: true, from: 520, class: () => "rest", cell: (row) => <span class="quiet" title={`${row.capabilities_from === "observed" ? "as observed: " : ""}${row.capabilities.join(", ")}`}>{row.capabilities.map((each) => each.replaceAll("_", " ")).join(", ") || "–"}</span> },
 ];
+
+/** Where nobody has said how much it can take, there is no bar to keep room for. */
+function loadColumn(agents: readonly Agent[]): Column<Agent> {
+  if (agents.every((agent) => agent.capacity === null)) return { name: "load", number: true, cell: (row) => exact(row.current_load), class: () => "strong" };
+  return { name: "load", cell: (row) => <LoadCell load={row.current_load} capacity={row.capacity} /> };
+}
 
 function nodes(agents: readonly Agent[], data: Collaboration | null) {
   const known = new Map(agents.map((agent) => [agent.id, agent]));

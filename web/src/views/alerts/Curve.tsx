@@ -52,7 +52,7 @@ function colourOf(entry: Entry): Token {
 }
 
 function OfAll({ entry, metric, unit, scale, limit }: Shown) {
-  return <LineChart title={metric} series={[{ metric, name: "now", colour: colourOf(entry), main: true }]} unit={unit} scale={scale} limit={limit} rule={entry.rule} tinted />;
+  return <LineChart title={metric} series={[{ metric, name: metricName(metric), colour: colourOf(entry), main: true }]} unit={unit} scale={scale} limit={limit} rule={entry.rule} tinted />;
 }
 
 /** Steps in a range; more are not told apart. The least is the window of the snapshots' own values. */

@@ -13,6 +13,7 @@ import { ended, type Entry, firing, pending, type Rule, type Silence, type Statu
 import { channelName } from "./deliveries";
 import { Episode } from "./Episode";
 import { endSilence, refusal } from "../../data/actions";
+import { usePastRange } from "../past";
 
 const MOST_ENDED = 40;
 const EPISODES = ["alert.firing", "alert.resolved", "alert.acknowledged"];
@@ -33,7 +34,7 @@ function Alerts() {
   return (
     <div class={`row alerts ${asked ? "one" : ""}`}>
       <div class="list" style={{ gridColumn: "span 4" }}>
-        <Group title="Firing" entries={fires} chosen={chosen} none="Nothing fires." />
+        <Group title={usePastRange() ? "Firing now" : "Firing"} entries={fires} chosen={chosen} none="Nothing fires." />
         {waits.length ? <Group title="Pending" entries={waits} chosen={chosen} /> : null}
         <Silences silences={quiet} ask={silences.ask} />
         <Group title="History" entries={over} chosen={chosen} none="No alert has ended yet, as far back as the log was looked through." />
@@ -139,7 +140,8 @@ function Fact() {
   const count = app.alerts.firing.value.length;
   const silent = data?.silences.active ?? 0;
   const waits = pending(data).length;
-  return <>{count ? `${exact(count)} firing` : "none firing"}{waits ? `, ${exact(waits)} pending` : ""}{silent ? `, ${exact(silent)} silenced` : ""}</>;
+  const now = usePastRange() ? " now" : "";
+  return <>{count ? `${exact(count)} firing${now}` : `none firing${now}`}{waits ? `, ${exact(waits)} pending` : ""}{silent ? `, ${exact(silent)} silenced` : ""}</>;
 }
 
 export const alerts: View = { id: "alerts", title: "Alerts", group: "", icon: "bell", key: "a", body: Alerts, fact: Fact };

@@ -14,6 +14,7 @@ import { Parts } from "../../panels/Parts";
 import { seriesTable } from "../../panels/table";
 import { Switch } from "../../panels/Switch";
 import { type Column, Table } from "../../panels/Table";
+import { useAsNow } from "../past";
 import { Chosen } from "./Chosen";
 import { fault } from "./faults";
 import { change, MARKS, type Source, STATUS, type Status, words } from "./model";
@@ -26,6 +27,7 @@ function Sources() {
   const asked = route.value.query.get("source");
   const chosen = rows.find((row) => row.name === asked) ?? rows.find((row) => row.state === "away");
   const now = app.moment.now();
+  const asNow = useAsNow();
   const past = app.moment.mode.value === "past";
   return (
     <>
@@ -47,7 +49,7 @@ function Sources() {
         <Panel title="Active sources" sub="in the last minute" span={4} table={seriesTable(app, ["active_sources"])}>
           <LineChart title="Active sources" series={[{ metric: "active_sources", name: "sources", main: true }]} low />
         </Panel>
-        <Panel title="Lately" span={4}>
+        <Panel title="Lately" sub={asNow("")} span={4}>
           <Lately rows={rows} now={now} />
         </Panel>
       </div>
@@ -93,7 +95,7 @@ function Legend() {
 function Intake({ absent }: { absent: boolean }) {
   return (
     <div class="row">
-      <Panel title="Ways in" sub="of this service" span={7}>
+      <Panel title="Ways in" sub={useAsNow()("of this service")} span={7}>
         <Parts />
       </Panel>
       <Panel title="No source is asked" span={5}>
