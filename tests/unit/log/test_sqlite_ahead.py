@@ -64,6 +64,6 @@ async def test_commits_write_over_what_is_there(tmp_path: Path, monkeypatch: pyt
 
 async def test_a_killed_process_leaves_its_events(tmp_path: Path) -> None:
     directory = tmp_path / "log"
-    kept = append_and_kill(directory, 0, 1)
+    kept = append_and_kill(directory, 0, 1, no_more=True)
     assert wal(directory).stat().st_size >= SHARE
     assert (await stored_ids(directory))[: kept * BATCH] == list(range(kept * BATCH))

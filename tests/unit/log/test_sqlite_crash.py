@@ -24,14 +24,18 @@ from tests.unit.log.support import BATCH, batch_of, event, events, eventually, i
 ROOT = Path(__file__).parents[3]
 
 
-def start_appender(directory: Path, first: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.unit.log.appender", str(directory), str(first)]
+def start_appender(directory: Path, *batches: int) -> subprocess.Popen[str]:
+    """`batches`: the first, and the last if there is one."""
+    command = [sys.executable, "-m", "tests.unit.log.appender", str(directory), *map(str, batches)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def append_and_kill(directory: Path, first: int, batches: int) -> int:
-    """Let a process acknowledge some batches and kill it; answers the first batch that is not known to be stored."""
-    with start_appender(directory, first) as process:
+def append_and_kill(directory: Path, first: int, batches: int, *, no_more: bool = False) -> int:
+    """Let a process acknowledge some batches and kill it; answers the first batch that is not known to be stored.
+
+    `no_more`: it goes on with no further ones until it is killed.
+    """
+    with start_appender(directory, first, *[first + batches - 1] * no_more) as process:
         assert process.stdout is not None
         wait_for_batch(process, first + batches - 1)
         process.send_signal(signal.SIGKILL)
