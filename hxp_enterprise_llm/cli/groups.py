@@ -6,7 +6,8 @@ import click
 
 from hxp_enterprise_llm.config.paths import suggestion
 
-_LONGEST = 200
+LONGEST = 200
+"""Characters of a sentence that says what a command does."""
 
 
 class Group(click.Group):
@@ -14,10 +15,13 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands, each with its first sentence."""
-        known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        rows = [(name, command.get_short_help_str(_LONGEST)) for name, command in known if command is not None]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, self.brief(ctx, name)) for name in self.list_commands(ctx)])
+
+    def brief(self, ctx: click.Context, name: str) -> str:
+        """The first sentence of what a command says of itself."""
+        command = self.get_command(ctx, name)
+        return "" if command is None else command.get_short_help_str(LONGEST)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from hxp_enterprise_llm.cli.groups import LONGEST
 from hxp_enterprise_llm.cli.main import main
 
 
@@ -36,6 +39,21 @@ def test_every_command_and_option_is_explained(path: tuple[str, ...], command: c
 @pytest.mark.parametrize("words", [[], ["notify"], ["log"], ["config"]])
 def test_lists_of_commands_are_not_cut(words: list[str]) -> None:
     assert "..." not in CliRunner().invoke(main, [*words, "--help"]).stdout.partition("Commands:")[2]
+
+
+def test_the_list_of_all_commands_is_what_they_say_and_imports_none_of_them() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "hxp_enterprise_llm.cli.main", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "hxp_enterprise_llm.cli.groups" in shown.stderr
+    assert "hxp_enterprise_llm.cli.up" not in shown.stderr
+    words = " ".join(shown.stdout.split())
+    for path, command in commands(main):
+        if len(path) == 1:
+            assert f"{path[0]} {command.get_short_help_str(LONGEST)}" in words
 
 
 @pytest.mark.parametrize(
