@@ -165,3 +165,23 @@ async def test_a_deadline_tells_whether_the_commit_has_begun(line: Line) -> None
         with pytest.raises(LogUnavailable) as caught:
             await answer
         assert caught.value.maybe_stored is stored
+
+
+async def test_what_ran_before_commits_is_told_before_them(line: Line) -> None:
+    """Told after them, its state would take the head back: those who follow would get events again."""
+    go = threading.Event()
+
+    def look() -> tuple[None, View]:
+        assert go.wait(WITHIN)
+        return None, line.disk._view(0)
+
+    turn = asyncio.ensure_future(line.committer.run(look))
+    await asyncio.sleep(0)
+    answers = [line.begin(1), line.begin(2)]
+    go.set()
+    line.disk.let(2)
+    # The loop stands still here: all three have ended when it hears of the first.
+    for _ in range(2):
+        assert line.disk.done.acquire(timeout=WITHIN)
+    await asyncio.gather(turn, *answers)
+    assert line.heard.told == ["changed", "committed 0", "committed 1"]

@@ -102,7 +102,8 @@ class Committer:
             committed = self._store.commit([waiting.events for waiting in self._group])
             if not left or self._store.maintenance_due or not (following := self._queue.take()):
                 break
-            self._loop.call_soon_threadsafe(self._answer, self._group, committed)
+            # As many turns of the loop as the end of a job takes: a job before this one is not told after it.
+            self._loop.call_soon_threadsafe(self._loop.call_soon, self._answer, self._group, committed)
             self._group = following
         return committed
 
