@@ -342,3 +342,14 @@ async def test_the_first_load_is_small(page: Page, busy: Daemon) -> None:
     page.on("response", count)
     await opened(page, busy.gateway)
     assert 0 < sum(sizes) < 150_000
+
+
+async def test_what_is_preloaded_is_what_the_page_asks_for(page: Page, busy: Daemon) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(busy.gateway)))
+    await opened(page, busy.gateway)
+    preloaded = await page.locator("link[rel=preload]").evaluate_all(
+        "links => links.map((link) => link.getAttribute('href'))"
+    )
+    assert len(preloaded) == 2
+    assert [asked.count(each) for each in preloaded] == [1, 1]

@@ -121,7 +121,7 @@ async def test_knowledge_stands_beside_what_was_asked_in_vain(page: Page, daemon
 
 @pytest.mark.parametrize(
     ("view", "panel"),
-    [("streams", "Channels"), ("sources", "Ways in"), ("flow", "Through the log"), ("flow", "Parts")],
+    [("streams", "Channels"), ("sources", "Parts"), ("flow", "Through the log"), ("flow", "Parts")],
 )
 async def test_what_is_not_kept_by_time_is_said_to_be_of_now(page: Page, daemon: Daemon, view: str, panel: str) -> None:
     await page.goto(f"{daemon.gateway}/view/{view}?to={int(time.time()) - 60}&span=600")

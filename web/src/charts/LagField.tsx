@@ -1,7 +1,7 @@
 // Every channel's clients at their distance from the head: log scale, head at the right, rows level with the table beside it.
 
-import { useRef } from "preact/hooks";
-import { usePaint } from "../frame/context";
+import { useEffect, useRef } from "preact/hooks";
+import { useApp, usePaint } from "../frame/context";
 import { CHART_FONT, palette, theme } from "../theme/theme";
 import { surface } from "./canvas";
 import { exact } from "../format/number";
@@ -31,6 +31,9 @@ export function LagField({ rows }: { rows: readonly LagRow[] }) {
     drawn.current = key;
     draw(element, rows);
   });
+  const { painter } = useApp();
+  // An answer that comes between two paints is drawn with the table beside it.
+  useEffect(() => painter.touch(), [painter, rows]);
   const behind = rows.reduce((sum, row) => sum + row.behind, 0);
   const height = TOP + Math.max(1, rows.length) * ROW + 22;
   return <canvas ref={canvas} role="img" aria-label={`${exact(behind)} clients behind`} style={{ width: "100%", height: `${height}px`, display: "block" }} />;

@@ -158,7 +158,7 @@ class Held {
   private seen(shownEnd: number, look: string | undefined): string {
     const { app, points, plot } = this;
     const closed = `${points.x.length} ${points.x[0]} ${app.history.version} ${app.metrics.seeded.until} ${app.moment.compared()}`;
-    return `${this.waits} ${points.last.join(" ")} ${closed} ${shownEnd} ${this.span} ${plot.top} ${plot.limit} ${plot.live} ${plot.gapSince} ${plot.tinted} ${app.alerts.version} ${theme.value} ${look}`;
+    return `${this.waits} ${points.last.join(" ")} ${closed} ${shownEnd} ${this.span} ${plot.top} ${plot.limit} ${plot.live} ${plot.gapSince} ${plot.gaps.length} ${plot.tinted} ${app.alerts.version} ${theme.value} ${look}`;
   }
 
   /** What a key of the chart does, in words; undefined: it is none of ours. */
@@ -243,7 +243,7 @@ class Held {
     }));
     lines.push({ name: "", colour: "cmp", dashed: true });
     return {
-      lines, right: 0, longest: 0, from: 0, to: 1, top: 1, limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: false, live: true, gapSince: null, gapText: "",
+      lines, right: 0, longest: 0, from: 0, to: 1, top: 1, limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: false, live: true, gaps: app.metrics.gaps, gapSince: null, gapText: "",
       value: (line, at) => this.text(line, at),
       axis: (value, topmost) => axisText(value, this.plot.top, this.unit, topmost),
       chosen: (from, to) => app.moment.look(from, to),

@@ -48,6 +48,8 @@ export interface Plot {
   /** Values at the right: of the end, or under the pointer. */
   value(line: number, at: number | null): string;
   axis(value: number, topmost: boolean): string;
+  /** Stretches in which nothing came. */
+  gaps: readonly (readonly [from: number, to: number])[];
   /** Since when nothing came (unix seconds), null: it comes. */
   gapSince: number | null;
   gapText: string;
@@ -206,10 +208,19 @@ function beneath(chart: uPlot, plot: Plot, colours: Palette): void {
     ctx.fillStyle = priority === "critical" ? colours["crit-span"] : colours["warn-span"];
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
+  for (const [from, to] of plot.gaps) lacking(chart, from, to, colours.hatch);
   if (plot.gapSince === null || plot.gapSince >= plot.to) return;
   const left = Math.max(bbox.left, chart.valToPos(plot.gapSince, "x", true));
-  hatch(ctx, left, bbox.top, bbox.left + bbox.width - left, bbox.height, colours.hatch);
+  lacking(chart, plot.gapSince, plot.to, colours.hatch);
   upright(ctx, left, bbox.top, bbox.height, colours.warn, ratio);
+}
+
+/** The part of a stretch without data that is in sight. */
+function lacking(chart: uPlot, from: number, to: number, colour: string): void {
+  const { ctx, bbox } = chart;
+  const left = Math.max(bbox.left, chart.valToPos(from, "x", true));
+  const right = Math.min(bbox.left + bbox.width, chart.valToPos(to, "x", true));
+  hatch(ctx, left, bbox.top, right - left, bbox.height, colour);
 }
 
 function above(chart: uPlot, plot: Plot, colours: Palette): void {

@@ -4,26 +4,29 @@ import type { Follower, Heard, Transport } from "./transport";
 
 class Fake implements Transport {
   connects = 0;
+  disconnects = 0;
   followers: [string, number, Follower][] = [];
   constructor(readonly name: string, readonly heard: Heard) {}
   connect(): void {
     this.connects += 1;
   }
-  disconnect(): void {}
+  disconnect(): void {
+    this.disconnects += 1;
+  }
   follow(channel: string, from: { offset: number }, follower: Follower): () => void {
     this.followers.push([channel, from.offset, follower]);
     return () => {};
   }
 }
 
-function made(reachable = true) {
+function made(reachable = true, ready: () => Promise<void> = async () => {}) {
   const transports: Fake[] = [];
   const make = (name: string) => (heard: Heard) => {
     const transport = new Fake(name, heard);
     transports.push(transport);
     return transport;
   };
-  const link = new Link({ first: make("first"), second: make("second"), reachable: async () => reachable }, () => Date.now() / 1000, async () => {});
+  const link = new Link({ first: make("first"), second: make("second"), reachable: async () => reachable }, () => Date.now() / 1000, ready);
   return { link, transports };
 }
 
@@ -44,6 +47,32 @@ describe("link", () => {
     expect(transports[0]?.connects).toBe(2);
     transports[0]?.heard.lost("gone");
     expect(link.nextTry.value - Date.now() / 1000).toBeCloseTo(2);
+  });
+
+  it("is made while what was before is asked for, later only behind it", async () => {
+    const answers: { done: () => void; fail: (error: Error) => void }[] = [];
+    const { link, transports } = made(true, () => new Promise((done, fail) => answers.push({ done, fail })));
+    link.connect();
+    expect(transports[0]?.connects).toBe(1);
+    transports[0]?.heard.opened();
+    answers[0]?.done();
+    await vi.advanceTimersByTimeAsync(0);
+    expect([link.state.value, transports[0]?.connects]).toEqual(["open", 1]);
+    link.follow("metrics_updates", { epoch: "e", offset: 5 }, { event: () => {}, reset: () => {} });
+    transports[0]?.heard.lost("gone");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(transports[0]?.connects).toBe(1);
+    answers[1]?.done();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(transports[0]?.connects).toBe(2);
+  });
+
+  it("is lost and let go when nothing says what was before", async () => {
+    const { link, transports } = made(true, () => Promise.reject(new Error("no connection")));
+    link.connect();
+    transports[0]?.heard.opened();
+    await vi.advanceTimersByTimeAsync(0);
+    expect([link.state.value, link.reason.value, transports[0]?.disconnects]).toEqual(["lost", "no connection", 2]);
   });
 
   it("takes the other way when this one does not pass, and goes on where it was", async () => {

@@ -36,7 +36,7 @@ export class Link {
   private transport: Transport;
   private onSecond = false;
 
-  /** `ready` is awaited before each try; where it fails, the try has failed. */
+  /** Each try asks `ready` too, and where that fails, the try has failed. */
   constructor(private readonly ways: Ways, private readonly now: () => number, private readonly ready: () => Promise<void>) {
     this.transport = this.made(ways.first);
   }
@@ -67,12 +67,21 @@ export class Link {
   }
 
   private async reach(): Promise<void> {
+    // While nothing is followed, what was before is asked for and the connection made side by side. What is followed may have
+    // to begin elsewhere: then the one waits for the other.
+    const first = !this.wishes.size;
+    if (first) this.again();
     try {
       await this.ready();
     } catch (error) {
+      if (first) this.transport.disconnect();
       this.lost((error as Error).message);
       return;
     }
+    if (!first) this.again();
+  }
+
+  private again(): void {
     this.transport.disconnect();
     this.transport.connect();
   }

@@ -20,18 +20,22 @@ export class MetricStore {
   tick = 1;
   /** What was there at the start came in steps of so many seconds, up to this time; since then each snapshot is here. */
   seeded = { step: 0, until: Number.NEGATIVE_INFINITY };
+  /** Stretches in which no snapshot came, oldest first: from the last before to the first behind (unix seconds). */
+  readonly gaps: [from: number, to: number][] = [];
   /** Grows with each change. */
   version = 0;
 
   /** What was before the page was opened; replaces everything. */
   seed({ start, step, series }: SeriesAnswer): void {
     this.ring.clear();
+    this.gaps.length = 0;
     this.latest = null;
     this.latestAt = Number.NaN;
+    this.seeded = { step, until: Number.NEGATIVE_INFINITY };
     const length = Math.max(0, ...Object.values(series).map((values) => values.length));
     for (let index = 0; index < length; index += 1) {
       const values = Object.fromEntries(Object.entries(series).map(([name, column]) => [name, column[index] ?? null]));
-      if (Object.values(values).some((value) => value !== null)) this.ring.push(start + (index + 1) * step - 1, values);
+      if (Object.values(values).some((value) => value !== null)) this.push(start + (index + 1) * step - 1, values);
     }
     this.seeded = { step, until: start + length * step };
     this.version += 1;
@@ -43,7 +47,7 @@ export class MetricStore {
     const snapshot = event.data;
     const at = Date.parse(snapshot.at) / 1000;
     if (!(at >= this.latestAt) && !Number.isNaN(this.latestAt)) return false;
-    this.ring.push(at, snapshot.metrics);
+    this.push(at, snapshot.metrics);
     this.latest = snapshot;
     this.latestAt = at;
     this.units = snapshot.units ?? this.units;
@@ -61,6 +65,13 @@ export class MetricStore {
   silentSince(now: number): number {
     const late = Math.max(5, 3 * this.tick) + (Number.isNaN(this.latestAt) ? this.seeded.step : 0);
     return now - this.ring.newest > late ? this.ring.newest : Number.NaN;
+  }
+
+  private push(at: number, values: Readonly<Record<string, number | null>>): void {
+    const since = this.silentSince(at);
+    if (!Number.isNaN(since)) this.gaps.push([since, at]);
+    while ((this.gaps[0]?.[1] ?? Infinity) < this.ring.oldest) this.gaps.shift();
+    this.ring.push(at, values);
   }
 
   /** Whether a metric is one of analytics' own, of which history is kept; others are only passed on in the snapshot. */

@@ -96,6 +96,16 @@ describe("metrics", () => {
     expect(store.mean("a", 0, 200)).toBe(2);
   });
 
+  it("knows when no snapshot came, while the page looked and before", () => {
+    const store = new MetricStore();
+    store.seed({ start: 100, step: 10, series: { a: [1, 2, null, null, 3, null, 4, null, null] } });
+    expect(store.gaps).toEqual([[119, 149], [149, 169]]);
+    for (const at of [194, 197, 210]) store.take(snapshot(at, { a: 5 }));
+    expect(store.gaps).toEqual([[119, 149], [149, 169], [169, 194], [197, 210]]);
+    store.seed({ start: 300, step: 10, series: { a: [1, 2] } });
+    expect(store.gaps).toEqual([]);
+  });
+
   it.each([[null], [[]], ["text"], [{ metrics: 1 }], [{ at: "never", metrics: {} }]])("passes over %j", (data) => {
     const store = new MetricStore();
     expect(store.take({ offset: 1, type: "analytics.snapshot", source: "/", data })).toBe(false);

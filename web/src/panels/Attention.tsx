@@ -33,7 +33,8 @@ export function Attention() {
 function Fired() {
   const app = useApp();
   const [from, to] = [app.moment.start(), app.moment.end()];
-  const spans = app.alerts.spans.filter((span) => span.start < to && (span.end ?? Infinity) > from && span.priority !== "info");
+  const critical = (span: { priority: string }) => Number(span.priority === "critical");
+  const spans = app.alerts.spans.filter((span) => span.start < to && (span.end ?? Infinity) > from && span.priority !== "info").sort((left, right) => critical(right) - critical(left));
   return (
     <div class="attention" role="group" aria-label="Alerts of this time">
       {spans.length ? null : <p class="calm">Nothing fired in this time.</p>}

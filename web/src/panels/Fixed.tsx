@@ -87,7 +87,7 @@ function largest(panel: PanelData): string[] {
 function plotOf(names: readonly string[], unit: string, colour: Token, axis: CalmScale, moment: Moment, read: (line: number, at: number) => number | null): Plot {
   const plot: Plot = {
     lines: names.map((name, index) => ({ name, colour: names.length === 1 ? colour : (COLOURS[index] ?? "s5"), ...(names.length === 1 ? { main: true, fill: colour === "accent" } : {}) })),
-    right: 0, longest: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: true, live: false, gapSince: null, gapText: "",
+    right: 0, longest: 0, from: 0, to: 1, top: axis.fit(0, 0), limit: undefined, limitText: "", limitAt: 0, most: 0, spans: [], tinted: true, live: false, gaps: [], gapSince: null, gapText: "",
     value: (line, at) => endText(at === null ? null : read(line, at), plot.top, unit),
     axis: (value, topmost) => axisText(value, plot.top, unit, topmost),
     chosen: (from, to) => moment.look(from, to),

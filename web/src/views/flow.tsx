@@ -44,7 +44,7 @@ function Flow() {
         </Panel>
       </div>
       <div class="row">
-        <Panel title="Where time goes" sub={asNow("on the way of an event")} span={4}>
+        <Panel title="From log to screen" sub={asNow("on the way of an event")} span={4}>
           <Times streams={streams.data} />
         </Panel>
         <Panel title="Events" sub="per second" span={5} table={seriesTable(app, ["throughput"])}>
@@ -108,7 +108,7 @@ function Times({ streams }: { streams: StreamsStatus | null }) {
   ];
   return (
     <>
-      <Table label="Where time goes" columns={STEPS} rows={rows} id={(row) => row.name} />
+      <Table label="From log to screen" columns={STEPS} rows={rows} id={(row) => row.name} />
       <p style={{ marginTop: "6px" }}>
         Event to this screen: <b class="num" ref={screen}>–</b>
       </p>

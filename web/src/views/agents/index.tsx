@@ -1,7 +1,7 @@
 // Who works with whom, who is active, how loaded; and one agent in detail.
 
 import { Network } from "../../charts/Network";
-import { useApp, useResource } from "../../frame/context";
+import { useApp, usePulse, useResource } from "../../frame/context";
 import { route, type View, writeAddress } from "../../frame/view";
 import { exact } from "../../format/number";
 import { fields } from "../../format/sentence";
@@ -92,7 +92,7 @@ const columnsOf = (agents: readonly Agent[]): readonly Column<Agent>[] => [
   loadColumn(agents),
   { name: "events", number: true, wide: true, from: 440, cell: (row) => exact(row.events) },
   ...latencyColumns<Agent>([["task p95", (row) => row.task_p95_ms, true]], agents),
-  { name: "failed", number: true, wide: true, from: 440, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
+  { name: "failed", number: true, cell: (row) => exact(row.tasks.failed), class: (row) => (row.tasks.failed ? "warn" : "") },
   { name: "capabilities", wide: true, from: 520, class: () => "rest", cell: (row) => <span class="quiet" title={`${row.capabilities_from === "observed" ? "as observed: " : ""}${row.capabilities.join(", ")}`}>{row.capabilities.map((each) => each.replaceAll("_", " ")).join(", ") || "–"}</span> },
 ];
 
@@ -138,6 +138,8 @@ function One({ name, agent, edges }: { name: string; agent: Agent | undefined; e
   const app = useApp();
   const past = usePastRange() !== null;
   const own = partners(name, edges).slice(0, 6);
+  // It grows older while nothing comes, too.
+  usePulse(() => Math.floor(app.moment.now() / 5));
   const columns: readonly Column<Partner>[] = [
     { name: "Works with", long: true, cell: (each) => each.name },
     { name: "share", wide: true, cell: (each) => <BarCell share={each.count / (own[0]?.count ?? 1)} /> },
@@ -155,9 +157,9 @@ function One({ name, agent, edges }: { name: string; agent: Agent | undefined; e
 }
 
 function Fact() {
-  const { data } = useResource<{ active_count: number }>("/api/v2/agents/active", 3);
+  const { data } = useResource<{ active_count: number; active_within_s: number }>("/api/v2/agents/active", 3);
   const past = usePastRange();
-  return data && !past ? <>{exact(data.active_count)} active in the last 5 minutes</> : null;
+  return data && !past ? <>{exact(data.active_count)} active in the last {exact(data.active_within_s / 60)} min</> : null;
 }
 
 export const agents: View = { id: "agents", title: "Agents", group: "Platform", icon: "graph", key: "n", body: Agents, fact: Fact };

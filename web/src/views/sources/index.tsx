@@ -95,7 +95,7 @@ function Legend() {
 function Intake({ absent }: { absent: boolean }) {
   return (
     <div class="row">
-      <Panel title="Ways in" sub={useAsNow()("of this service")} span={7}>
+      <Panel title="Parts" sub={useAsNow()("of this service")} span={7}>
         <Parts />
       </Panel>
       <Panel title="No source is asked" span={5}>
