@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
-from hxp_enterprise_llm.cli.installed import INSTALLED, beside, configuration, environ_of, file_of
+from hxp_enterprise_llm.cli.installed import INSTALLED, UNITS_STATE, beside, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
@@ -33,7 +33,6 @@ from hxp_enterprise_llm.orchestration.doctor.model import Finding, Installation,
 from hxp_enterprise_llm.orchestration.doctor.network import Way
 
 EX_WARNING, EX_FAULT = 1, 2
-_UNITS_STATE = Path("/var/lib/citadel")
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("FAULT", "red")}
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -77,7 +76,7 @@ def _findings(config: Path | None, processing_config: Path | None, data: Path | 
     under_systemd = installed is not None and data is None
     if processing_path is None and streaming_path is None:
         data = data or Path("data")  # where `hxp up` keeps it
-    home = _UNITS_STATE if under_systemd else Path("data")
+    home = UNITS_STATE if under_systemd else Path("data")
     installation = Installation(
         processing,
         streaming,
