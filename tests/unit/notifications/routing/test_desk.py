@@ -119,6 +119,9 @@ async def test_what_cannot_be_acknowledged_is_said(tmp_path: Path) -> None:
         assert refused["error"]["message"] == "no alert fires with the episode 'no-1'"
         refused = await http.post("/notifications/acknowledge", {"episode": "x", "by": "a", "for": "soon"}, 400)
         assert refused["error"]["message"] == "for: must be a duration such as 30m or 1h"
+        refused = await http.post("/notifications/acknowledge", {"rule": "slow", "by": "bob"}, 400)
+        assert refused["error"]["message"] == "the body: Object contains unknown field `rule`"
+        assert refused["error"]["hint"].startswith('send {"episode": "…", "by": "…", "for": "1h", "comment": "…"}')
 
 
 async def test_an_unacknowledged_alert_is_escalated(tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ async def test_silences_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         "endsAt: must be later than startsAt": good | {"startsAt": rfc3339(NOW + 90)},
         "startsAt: 'noon' is no time in RFC 3339": good | {"startsAt": "noon"},
         "comment: Expected `str` of length >= 1": good | {"comment": ""},
-        "$: Object missing required field `matchers`": {},
+        "the body: Object missing required field `matchers`": {},
     }
     async with serving(Bench(tmp_path, configured())) as http:
         for message, body in faults.items():
