@@ -17,7 +17,7 @@ from rich.text import Text
 
 from hxp_enterprise_llm.cli.addresses import GATEWAY_VARIABLE, PROCESSING_VARIABLE, address
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
-from hxp_enterprise_llm.cli.installed import INSTALLED, beside, configuration, environ_of, file_of
+from hxp_enterprise_llm.cli.installed import INSTALLED, UNITS_STATE, beside, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.processing import AnalyticsConfig, ProcessingConfig
@@ -35,7 +35,6 @@ from hxp_enterprise_llm.orchestration.doctor.model import Finding, Installation,
 from hxp_enterprise_llm.orchestration.doctor.network import Way
 
 EX_WARNING, EX_FAULT = 1, 2
-_UNITS_STATE = Path("/var/lib/citadel")
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("FAULT", "red")}
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -79,7 +78,7 @@ def _findings(config: Path | None, processing_config: Path | None, data: Path | 
     under_systemd = installed is not None and data is None
     if processing_path is None and streaming_path is None:
         data = data or Path("data")  # where `hxp up` keeps it
-    home = _UNITS_STATE if under_systemd else Path("data")
+    home = UNITS_STATE if under_systemd else Path("data")
     installation = Installation(
         processing if under_systemd else _elsewhere(processing, PROCESSING_VARIABLE),
         streaming if under_systemd else _elsewhere(streaming, GATEWAY_VARIABLE),

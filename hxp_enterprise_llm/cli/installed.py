@@ -11,6 +11,8 @@ from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure
 from hxp_enterprise_llm.config.environment_file import EnvironmentFile, read_environment_file
 
 INSTALLED = Path("/opt/citadel/config/services")
+UNITS_STATE = Path("/var/lib/citadel")
+"""`StateDirectory=` of the units, each service in a directory of its file's name."""
 _HOME = Path(sys.prefix).parent
 _PRODUCT = "hxp-enterprise-llm"
 
@@ -65,4 +67,6 @@ def beside(path: Path | None) -> EnvironmentFile | None:
 def environ_of(path: Path | None) -> Mapping[str, str]:
     """The environment in which a service reads this file: what its unit sets wins over this process's own."""
     file = beside(path)
-    return {**os.environ, **file.variables} if file else os.environ
+    if path is None or file is None:
+        return os.environ
+    return {**os.environ, "STATE_DIRECTORY": str(UNITS_STATE / path.stem), **file.variables}

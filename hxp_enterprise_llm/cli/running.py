@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import structlog
 import uvloop
 from rich.console import Console
 
@@ -23,14 +24,19 @@ from hxp_enterprise_llm.security.listener import ListenError
 from hxp_enterprise_llm.store.errors import StoreError, StoreTooNew
 from hxp_enterprise_llm.telemetry import logs
 
+log = structlog.get_logger("process")
+
 EX_CANTCREAT = 73
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 OnReady = Callable[[StreamingOrchestrator], Awaitable[None]]
 
 
-def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
-    """Load, run until told to stop, answer the exit status; 78 for what another try does not mend."""
+def run(load: Callable[[], Settings], on_ready: OnReady | None = None, *, read: str | None = None) -> int:
+    """Load, run until told to stop, answer the exit status; 78 for what another try does not mend.
+
+    `read`: what the configuration is read from, for the log.
+    """
     fill_standard_descriptors()
     try:
         settings = load()
@@ -38,6 +44,8 @@ def run(load: Callable[[], Settings], on_ready: OnReady | None = None) -> int:
         say_failure(str(error))
         return EX_CONFIG
     records = _configure_logs(settings)
+    if read is not None:
+        log.info("config.loaded", file=read)
     raise_descriptor_limit()
     os.umask(0o077)
     collect_seldom()

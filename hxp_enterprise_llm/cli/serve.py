@@ -37,8 +37,11 @@ def processing_settings(path: Path | None) -> Settings:
     return Settings(processing=loaded.config, apart=True)
 
 
+_SERVICES = {"streaming": (STREAMING_FILE, streaming_settings), "processing": (PROCESSING_FILE, processing_settings)}
+
+
 @click.command()
-@click.argument("service", type=click.Choice(["streaming", "processing"]))
+@click.argument("service", type=click.Choice(list(_SERVICES)))
 @click.option(
     "--config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -56,8 +59,7 @@ def serve(service: str, config: Path | None) -> None:
 
 def serve_service(service: str, config: Path | None = None) -> int:
     """Run one service until it is told to stop; answers the exit status."""
-    if service == "streaming":
-        path = config or default_file(STREAMING_FILE)
-        return run(lambda: streaming_settings(path))
-    path = config or default_file(PROCESSING_FILE)
-    return run(lambda: processing_settings(path))
+    name, settings = _SERVICES[service]
+    path = config or default_file(name)
+    # Which of several places it was is otherwise nowhere to be seen.
+    return run(lambda: settings(path), read=str(path.absolute()) if path else "none, defaults")

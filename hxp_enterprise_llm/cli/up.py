@@ -13,13 +13,20 @@ import msgspec
 from hxp_enterprise_llm.cli.addresses import GATEWAY, GATEWAY_VARIABLE, PROCESSING, PROCESSING_VARIABLE
 from hxp_enterprise_llm.cli.replaying import Replay
 from hxp_enterprise_llm.cli.running import console, run
-from hxp_enterprise_llm.config.loader import load
+from hxp_enterprise_llm.config.loader import Loaded, load
+from hxp_enterprise_llm.config.paths import split
 from hxp_enterprise_llm.config.processing import ProcessingConfig
 from hxp_enterprise_llm.config.streaming import StreamingConfig
 from hxp_enterprise_llm.orchestration.check import check_processing, check_streaming
 from hxp_enterprise_llm.orchestration.streaming_orchestrator import Settings, StreamingOrchestrator
 
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
+_TOLD_TO_BOTH = {
+    "prometheus": "metrics_server_endpoint",
+    "scrape": "custom_metrics_endpoint",
+    "gateway": "api_gateway_endpoint",
+}
+"""Source of event processing → the key of `monitoring` by which the gateway's file has its address."""
 AnyConfig = TypeVar("AnyConfig", ProcessingConfig, StreamingConfig)
 
 
@@ -42,7 +49,7 @@ class Launch:
         gateway = streaming.config
         if self.free_ports:
             gateway = msgspec.structs.replace(gateway, live_dashboard=_without_ports(gateway))
-        return Settings(self._place(processing.config, "processing"), self._place(gateway, "streaming"))
+        return Settings(self._place(_asking(processing, streaming), "processing"), self._place(gateway, "streaming"))
 
     def _place(self, config: AnyConfig, directory: str) -> AnyConfig:
         service = msgspec.structs.replace(
@@ -56,6 +63,18 @@ class Launch:
 
 def _without_ports(config: StreamingConfig) -> object:
     return msgspec.structs.replace(config.live_dashboard, ports=dict.fromkeys(config.live_dashboard.ports, 0))
+
+
+def _asking(processing: Loaded[ProcessingConfig], streaming: Loaded[StreamingConfig]) -> ProcessingConfig:
+    """Here one process has both files: what the gateway's names to be asked is asked, unless the other's says where."""
+    sources = processing.config.sources
+    for name, key in _TOLD_TO_BOTH.items():
+        given = streaming.sources.given(split(f"monitoring.{key}"))
+        if given and not processing.sources.given(split(f"sources.{name}.endpoint")):
+            endpoint = getattr(streaming.config.monitoring, key)
+            source = msgspec.structs.replace(getattr(sources, name), endpoint=endpoint)
+            sources = msgspec.structs.replace(sources, **{name: source})
+    return msgspec.structs.replace(processing.config, sources=sources)
 
 
 @click.command()

@@ -94,7 +94,11 @@ class SecurityConfig(Section, frozen=True, kw_only=True):
 
 class StateConfig(Section, frozen=True, kw_only=True):
     directory: Annotated[
-        str, about("Directory for what must survive a restart; relative paths start at the working directory")
+        str,
+        about(
+            "Directory for what must survive a restart; relative paths start at the working directory."
+            " Where nobody names one, systemd's `StateDirectory=`"
+        ),
     ] = "data"
 
 
@@ -109,4 +113,4 @@ class ServiceConfig(Section, frozen=True, kw_only=True):
         float,
         about("Seconds that a process beside the first may stand still before it is killed and replaced", ge=1),
     ] = 30
-    timeout: Annotated[Seconds, about("Seconds a request may take, and the time for an orderly stop")] = 30
+    timeout: Annotated[Seconds, about("Seconds for an orderly stop; requests have bounds of their own")] = 30

@@ -145,6 +145,14 @@ def overlay(config: type[Section], environ: Mapping[str, str]) -> Overlay:
     return Overlay(data, names, tuple(_unknown(config, environ)))
 
 
+def beneath(config: type[Section], environ: Mapping[str, str]) -> Overlay:
+    """What the service manager offers where neither the file nor a variable says anything: its StateDirectory=."""
+    offered = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not offered or config not in _VARIABLES:
+        return Overlay({}, {}, ())
+    return Overlay({"state": {"directory": offered}}, {("state", "directory"): "STATE_DIRECTORY"}, ())
+
+
 def parsed(text: str, kind: str) -> Any:
     """The value of a variable for a JSON type; the text itself when it is none of that type."""
     trimmed = text.strip()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from hxp_enterprise_llm.config.checks import findings
-from hxp_enterprise_llm.config.environment import Overlay, overlay
+from hxp_enterprise_llm.config.environment import Overlay, beneath, overlay
 from hxp_enterprise_llm.config.faults import ConfigFaults, Fault
 from hxp_enterprise_llm.config.fields import fields
 from hxp_enterprise_llm.config.paths import KeyPath, dotted, split
@@ -31,6 +31,8 @@ class Sources:
     name: str
     places: Mapping[KeyPath, Place]
     variables: Mapping[KeyPath, str]
+    offered: Mapping[KeyPath, str] = field(default_factory=dict)
+    """Variables of the service manager, for what neither of both says."""
 
     def given(self, path: KeyPath) -> bool:
         """Whether the operator set this value, or one inside it."""
@@ -42,6 +44,8 @@ class Sources:
             return f"environment {self.variables[path]}"
         if path in self.places:
             return f"{self.name}:{self.places[path].key.line}"
+        if path in self.offered:
+            return f"environment {self.offered[path]}"
         return "default"
 
     def fault(self, path: KeyPath, message: str, *, at_key: bool = False) -> Fault:
@@ -111,11 +115,12 @@ def _unreadable(path: Path, message: str) -> Fault:
 def _loaded(
     config: type[T], path: Path | None, document: Document, sources: Sources, environ: Mapping[str, str]
 ) -> Loaded[T]:
-    variables = overlay(config, environ)
-    sources = replace(sources, variables=variables.names)
+    variables, offered = overlay(config, environ), beneath(config, environ)
+    sources = replace(sources, variables=variables.names, offered=offered.names)
     given = {} if document.data is None else document.data
     faults, faulty = _structure(config, given, document.faults, variables, sources)
-    result = msgspec.convert(_merged(_without(given, faulty), _without(variables.data, faulty)), config)
+    said = _merged(_without(given, faulty), _without(variables.data, faulty))
+    result = msgspec.convert(_merged(offered.data, said), config)
     warnings = [*variables.warnings, *_overruled(given, variables, replace(sources, variables={}))]
     for finding in findings(result, sources.given, faulty):
         located = sources.fault(split(finding.path), finding.message)

@@ -193,7 +193,7 @@ class OptimizationConfig(Section, frozen=True, kw_only=True):
     compression_enabled: Annotated[bool, about("Whether joined batches are compressed at all")] = True
     optimization_strategies: Annotated[
         list[Literal["data_compression", "connection_pooling", "message_batching", "priority_queuing"]],
-        about("Which optimisations are used"),
+        about("Which optimisations are used; connection_pooling: connections to event processing are kept open"),
     ] = msgspec.field(
         default_factory=lambda: [
             "data_compression",
@@ -206,7 +206,9 @@ class OptimizationConfig(Section, frozen=True, kw_only=True):
 
 class HighFrequencyConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Whether high-frequency streams are served")] = True
-    update_rate: Annotated[Seconds, about("Seconds between updates of a high-frequency answer")] = 1
+    update_rate: Annotated[
+        Seconds, about("Seconds between updates of a high-frequency answer; what is streamed does not wait")
+    ] = 1
     buffer_size: Annotated[Positive, about("Events kept ready in memory for each channel")] = 4096
     compression_enabled: Annotated[bool, about("Compress what is sent to clients that offer it")] = True
     priority: Annotated[Literal["high", "normal", "low"], about("Turn among the channels when all are due")] = "high"

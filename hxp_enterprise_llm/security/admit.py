@@ -262,13 +262,22 @@ def _unwelcome(head: RequestHead, policy: Policy, network: PeerKind) -> Refusal 
             "send an API key, or set security.anonymous to 'trusted' to let this host and security.trusted_networks in",
         )
     if network == "other":
-        return Refusal(
-            401,
-            "not_trusted",
-            f"{peer} is neither this host nor in a trusted network",
-            "use the service from its own host, add your network to security.trusted_networks, or send an API key",
-        )
+        return _stranger(head, peer)
     return None if head.vouched else _through_proxy(head, policy, peer)
+
+
+def _stranger(head: RequestHead, peer: str) -> Refusal:
+    # Some container networks give all that comes in the address of the container: that one proves nothing.
+    if head.peer and head.peer == head.local and not head.vouched:
+        text = f"{peer} is this service's own address, and in no trusted network"
+        hint = f"on this host use 127.0.0.1 or localhost, add {peer} or its network to security.trusted_networks"
+        return Refusal(401, "not_trusted", text, f"{hint}, or send an API key")
+    return Refusal(
+        401,
+        "not_trusted",
+        f"{peer} is neither this host nor in a trusted network",
+        "use the service from its own host, add your network to security.trusted_networks, or send an API key",
+    )
 
 
 def _through_proxy(head: RequestHead, policy: Policy, peer: str) -> Refusal | None:

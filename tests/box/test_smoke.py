@@ -14,6 +14,7 @@ from tests.box.acts import STREAMING_YAML, edit, restart_under_load, start_prome
 from tests.box.box import GATEWAY, PROCESSING, Box
 from tests.box.installing import install
 
+SEED = Path(__file__).parents[1] / "data" / "seed003" / "data-streaming-api.yaml"
 pytestmark = pytest.mark.timeout(200)
 
 
@@ -47,6 +48,17 @@ def test_all_is_ready_a_good_reload_is_taken_and_a_bad_one_is_refused_by_systemc
     assert f"{STREAMING_YAML}:" in box.journal(GATEWAY)
     edit(box, "drain_secondss: 4", "drain_seconds: 4")
     assert (box.show(GATEWAY, "MainPID"), box.show(GATEWAY, "NRestarts")) == (process, "0")
+
+
+def test_the_platforms_own_file_starts_as_it_stands(box: Box, share: Path) -> None:
+    """It names no state directory, and trusts no network: the unit knows the one, loopback needs none of the other."""
+    (share / "seed.yaml").write_bytes(SEED.read_bytes())
+    box.run(f"cp -p {STREAMING_YAML} /tmp/shipped.yaml", f"cp /share/seed.yaml {STREAMING_YAML}")
+    box.run(f"systemctl restart {GATEWAY}")
+    box.until("curl --silent http://127.0.0.1:9102/health", '"status":"healthy"')
+    assert "/var/lib/citadel/data-streaming-api" in box.run(f"hxp config show {STREAMING_YAML}")
+    box.run("test -e /var/lib/citadel/data-streaming-api/state.db", "test ! -e /opt/citadel/data")
+    box.run(f"cp -p /tmp/shipped.yaml {STREAMING_YAML}", f"systemctl restart {GATEWAY}")
 
 
 def test_the_commands_of_the_task_validate_it(box: Box) -> None:

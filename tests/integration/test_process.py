@@ -115,6 +115,15 @@ async def test_a_port_in_use_is_named(tmp_path):
     assert f"ss -ltnp 'sport = :{port}'" in output
 
 
+async def test_the_log_says_which_file_was_read(tmp_path):
+    settings = tmp_path / "gateway.yaml"
+    settings.write_text("service: {host: 192.0.2.1, port: 0}\n")
+    state = {"DATA_STREAMING_STATE_DIRECTORY": str(tmp_path)}
+    status, output = await hxp("serve", "streaming", "--config", str(settings), **state)
+    assert status == 73, "no address of this host"
+    assert f"process: config.loaded file={settings}" in output
+
+
 async def test_a_state_directory_that_cannot_be_written_is_named(tmp_path):
     """A file stands where the directory should be: nothing can be made below it, not even by root."""
     (tmp_path / "data").write_text("")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.event.streaming import described
+from hxp_enterprise_llm.event.streaming.channel import Channel
 from hxp_enterprise_llm.event.streaming.cursor import parse_count, suggestion
+from hxp_enterprise_llm.event.streaming.encode import Message
+from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem, json_response
 from hxp_enterprise_llm.telemetry.channels import ChannelFigures
@@ -19,9 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_LAST = 10
 
 
-def routes(gateway: Gateway) -> list[Route]:
+def routes(gateway: Gateway, clock: Clock) -> list[Route]:
     """All routes of the streaming room."""
-    api = StreamingApi(gateway)
+    api = StreamingApi(gateway, clock)
     return [
         Route(
             "GET",
@@ -67,8 +71,10 @@ def routes(gateway: Gateway) -> list[Route]:
 class StreamingApi:
     """The handlers that answer and end; and SSE."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway, self._clock = gateway, clock
+        self._looks: dict[str, tuple[float, int]] = {}
+        """High-frequency stream → when it was last looked at, and the offset up to which it went then."""
 
     async def sse(self, request: web.Request) -> web.StreamResponse:
         """The stream of a channel."""
@@ -130,9 +136,18 @@ class StreamingApi:
         if "text/event-stream" in request.headers.get("Accept", ""):
             return await self._gateway.open_sse(request, name)
         count = parse_count(request.query.get("last", str(DEFAULT_LAST)), "last", config.buffer_size)
-        channel = self._gateway.hub.channels[name]
-        events = [msgspec.Raw(message.payload()) for message in channel.ring.last(count, channel.position.offset)]
+        latest = self._latest(self._gateway.hub.channels[name], count, config.update_rate)
+        events = [msgspec.Raw(message.payload()) for message in latest]
         return json_response({"stream": name, "update_rate": config.update_rate, "events": events})
+
+    def _latest(self, channel: Channel, count: int, update_rate: float) -> list[Message]:
+        """Up to the same place for all who ask within `update_rate`, unless memory does not reach back to it."""
+        now = self._clock.monotonic()
+        at, offset = self._looks.get(channel.name, (-math.inf, 0))
+        if now - at < update_rate and (kept := channel.ring.last(count, offset)):
+            return kept
+        self._looks[channel.name] = now, channel.position.offset
+        return channel.ring.last(count, channel.position.offset)
 
     def _require_fast(self, name: str) -> None:
         config = self._gateway.config.high_frequency_streams

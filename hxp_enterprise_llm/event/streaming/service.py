@@ -14,7 +14,7 @@ from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.processing import AnalyticsConfig
 from hxp_enterprise_llm.config.secrets import Secret, read_secret
-from hxp_enterprise_llm.config.streaming import ChannelConfig, StreamingConfig
+from hxp_enterprise_llm.config.streaming import ChannelConfig, OptimizationConfig, StreamingConfig
 from hxp_enterprise_llm.event.dashboards import api as dashboards_api
 from hxp_enterprise_llm.event.dashboards.prometheus import Prometheus
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
@@ -56,6 +56,12 @@ from hxp_enterprise_llm.telemetry.metrics import ApiMetrics, DashboardMetrics, L
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("streaming")
+
+
+def connector_to_the_log(config: OptimizationConfig) -> aiohttp.TCPConnector:
+    """Connections to event processing; they are kept for the next question unless somebody has switched that off."""
+    pools = config.enabled and "connection_pooling" in config.optimization_strategies
+    return aiohttp.TCPConnector(limit=0, force_close=not pools)
 
 
 class StreamingService:
@@ -104,7 +110,7 @@ class StreamingService:
         endpoint = "http://localhost" if connector else self.config.monitoring.real_time_event_processing_endpoint
         # A socket of our own host is known by its owner, not by a key.
         headers = {} if connector is not None else self._credentials()
-        connector = connector or aiohttp.TCPConnector(limit=0)
+        connector = connector or connector_to_the_log(self.config.performance_optimization)
         session = aiohttp.ClientSession(connector=connector, auto_decompress=True, headers=headers)
         self._cleanup.push("session", session.close)
         self._views = Relay(endpoint, session).routes(SHARED_VIEWS)
@@ -262,7 +268,7 @@ class StreamingService:
     def stream_routes(self) -> list[Route]:
         """The routes that need the gateway alone."""
         return [
-            *streaming_api.routes(self._gateway),
+            *streaming_api.routes(self._gateway, self._context.clock),
             *centrifuge_api.routes(self._centrifuge, self._gateway, budget=self._budget),
         ]
 

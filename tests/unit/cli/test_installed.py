@@ -53,6 +53,15 @@ def test_a_fault_in_the_variables_is_a_fault(hxp: Hxp, services: Path) -> None:
     assert "data-streaming-api.env:1: systemd ignores this line" in checked.stderr
 
 
+def test_an_installed_file_without_a_state_directory_has_that_of_its_unit(hxp: Hxp, services: Path) -> None:
+    file = services / "data-streaming-api.yaml"
+    file.write_text("service: {port: 9102}\n")
+    shown = hxp("config", "show", str(file))
+    assert yaml.safe_load(shown.stdout)["state"]["directory"] == "/var/lib/citadel/data-streaming-api"
+    file.write_text("state: {directory: /srv/citadel}\n")
+    assert yaml.safe_load(hxp("config", "show", str(file)).stdout)["state"]["directory"] == "/srv/citadel"
+
+
 def test_a_file_elsewhere_is_read_by_no_unit(hxp: Hxp, services: Path, tmp_path: Path) -> None:
     (tmp_path / "data-streaming-api.yaml").write_text("service: {port: 9102}\n")
     (tmp_path / "data-streaming-api.env").write_text("DATA_STREAMING_API_PORT=9112\n")

@@ -63,6 +63,19 @@ def test_the_seed_env_loads_as_it_stands() -> None:
     assert loaded.warnings == []
 
 
+def test_the_seed_yaml_names_no_state_directory_so_that_of_its_unit_is_taken() -> None:
+    """The units may write nowhere else: else the platform's own file would not start under them."""
+    unit = {"STATE_DIRECTORY": "/var/lib/citadel/data-streaming-api:/other"}
+    loaded = load(StreamingConfig, SEED / "data-streaming-api.yaml", unit)
+    assert loaded.config.state.directory == "/var/lib/citadel/data-streaming-api"
+    assert loaded.origins["state.directory"] == "environment STATE_DIRECTORY"
+    named = parse(ProcessingConfig, "state: {directory: /srv/log}", unit)
+    assert (named.config.state.directory, named.warnings) == ("/srv/log", [])
+    variable = parse(StreamingConfig, "", unit | {"DATA_STREAMING_STATE_DIRECTORY": "/srv/state"})
+    assert variable.config.state.directory == "/srv/state"
+    assert parse(StreamingConfig, "", {}).config.state.directory == "data"
+
+
 def test_the_table_has_the_names_of_the_seed() -> None:
     assert len(SEED_VARIABLES) == 43
     assert list(STREAMING_VARIABLES)[:43] == list(SEED_VARIABLES)

@@ -121,6 +121,17 @@ def test_everybody_else_is_told_how_to_get_in() -> None:
     )
 
 
+def test_an_own_address_is_told_the_one_that_counts() -> None:
+    own = replace(head(peer="192.0.2.29"), local="192.0.2.29")
+    assert refused(own) == Refusal(
+        401,
+        "not_trusted",
+        "192.0.2.29 is this service's own address, and in no trusted network",
+        "on this host use 127.0.0.1 or localhost, add 192.0.2.29 or its network to security.trusted_networks,"
+        " or send an API key",
+    )
+
+
 def test_an_open_route_answers_everybody_without_giving_rights() -> None:
     decision = decide(head(peer="10.1.2.3", Authorization="Basic eDp5"), LIVE)
     assert isinstance(decision, Principal)

@@ -35,11 +35,32 @@ async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
             await asyncio.sleep(0.001)
 
 
+class LeapingClock(SystemClock):
+    """The machine's clocks, whose monotonic one leaps ahead when it is told to."""
+
+    leapt = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self.leapt += seconds
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.leapt
+
+
 class Served:
     """What a test needs of a gateway that runs."""
 
-    def __init__(self, gateway: Gateway, log: Any, port: int, registry: CollectorRegistry, deaths: list[TaskDied]):
+    def __init__(
+        self,
+        gateway: Gateway,
+        log: Any,
+        port: int,
+        registry: CollectorRegistry,
+        deaths: list[TaskDied],
+        clock: LeapingClock | None = None,
+    ):
         self.gateway, self.log, self.port, self.registry, self.deaths = gateway, log, port, registry, deaths
+        self.clock = clock or LeapingClock()
         self._count = 0
 
     def http(self, path: str) -> str:
@@ -88,7 +109,7 @@ async def serving(
     if log is None:
         await used.open()
     supervisor = Supervisor(deaths.append)
-    clock = SystemClock()
+    clock = LeapingClock()
     gateway = Gateway(
         config,
         used,
@@ -98,12 +119,12 @@ async def serving(
         random=random.Random(1),
     )
     policy = Policy.of(SecurityConfig())
-    app = build_app(routes(gateway), policy=lambda: policy, metrics=ServiceMetrics(registry))
+    app = build_app(routes(gateway, clock), policy=lambda: policy, metrics=ServiceMetrics(registry))
     listener = Listener(app, "127.0.0.1", 0, name="test", drain=0.1)
     await gateway.start(start_within)
     await listener.start()
     try:
-        yield Served(gateway, used, listener.address[1], registry, deaths)
+        yield Served(gateway, used, listener.address[1], registry, deaths, clock)
     finally:
         await gateway.stop(1.0)
         await listener.stop(5.0)

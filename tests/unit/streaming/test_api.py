@@ -79,6 +79,29 @@ async def test_high_frequency_answers_the_latest_events() -> None:
         assert (status, body["error"]["message"]) == (400, "last: '5000' is not a number from 1 to 4,096")
 
 
+async def test_high_frequency_answers_move_on_at_the_update_rate() -> None:
+    url = "/streams/high_frequency/system_metrics?last=1"
+    async with serving() as served:
+        first = await served.publish("host.cpu")
+        await until(lambda: served.gateway.hub.position.offset == first[-1])
+        assert [event["offset"] for event in (await served.get(url))[2]["events"]] == first
+        second = await served.publish("host.cpu")
+        await until(lambda: served.gateway.hub.position.offset == second[-1])
+        assert [event["offset"] for event in (await served.get(url))[2]["events"]] == first
+        served.clock.advance(1.0)
+        assert [event["offset"] for event in (await served.get(url))[2]["events"]] == second
+
+
+async def test_high_frequency_answers_do_not_wait_for_what_memory_has_lost() -> None:
+    config = StreamingConfig(high_frequency_streams=HighFrequencyConfig(buffer_size=2))
+    async with serving(config) as served:
+        for _ in range(2):
+            offsets = await served.publish(*["host.cpu"] * 4)
+            await until(lambda latest=offsets[-1]: served.gateway.hub.position.offset == latest)
+            _, _, body = await served.get("/streams/high_frequency/system_metrics?last=2")
+            assert [event["offset"] for event in body["events"]] == offsets[2:]
+
+
 async def test_high_frequency_is_a_stream_for_who_accepts_one() -> None:
     async with serving() as served, aiohttp.ClientSession() as session:
         url, accept = served.http("/streams/high_frequency/system_metrics"), {"Accept": "text/event-stream"}

@@ -14,8 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from hxp_enterprise_llm.config.common import SecurityConfig
+from hxp_enterprise_llm.config.streaming import OptimizationConfig
 from hxp_enterprise_llm.event.streaming import relay
 from hxp_enterprise_llm.event.streaming.relay import Relay
+from hxp_enterprise_llm.event.streaming.service import connector_to_the_log
 from hxp_enterprise_llm.event.views import EXPORT_VIEW, PLATFORM_VIEWS, RETRY_VIEW, STATUS_VIEW
 from hxp_enterprise_llm.security.edge import build_app
 from hxp_enterprise_llm.security.policy import Policy
@@ -44,6 +46,32 @@ async def liar(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return response
+
+
+@pytest.mark.parametrize(
+    ("config", "connections"),
+    [
+        (OptimizationConfig(), 1),
+        (OptimizationConfig(optimization_strategies=["data_compression"]), 3),
+        (OptimizationConfig(enabled=False), 3),
+    ],
+)
+async def test_connections_are_kept_unless_pooling_is_off(config: OptimizationConfig, connections: int) -> None:
+    seen: set[object] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        seen.add(request.transport.get_extra_info("peername"))
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession(connector=connector_to_the_log(config)) as session:
+        front = gateway(Relay(str(server.make_url("")), session).routes(PLATFORM_VIEWS))
+        async with TestClient(TestServer(front)) as client:
+            for _ in range(3):
+                assert (await client.get("/api/v2/agents")).status == 200
+    assert len(seen) == connections
 
 
 LIES = {

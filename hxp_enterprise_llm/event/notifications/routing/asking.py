@@ -13,7 +13,7 @@ from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.config.matchers import Matcher, MatcherFault, parse_matchers
 from hxp_enterprise_llm.config.patterns import Pattern, PatternFault
 from hxp_enterprise_llm.event.model import parse_rfc3339
-from hxp_enterprise_llm.event.notifications.routing.described import MOST_DECISIONS, PostableSilence
+from hxp_enterprise_llm.event.notifications.routing.described import MOST_DECISIONS, Acknowledge, PostableSilence
 from hxp_enterprise_llm.event.notifications.routing.foreign import Fault, ForeignFault, Sent, read_time
 from hxp_enterprise_llm.event.notifications.routing.model import Silence, SilenceMatcher
 from hxp_enterprise_llm.event.notifications.routing.records import Asked
@@ -24,6 +24,11 @@ from hxp_enterprise_llm.security.problems import Problem
 T = TypeVar("T")
 MAX_FILTERS = 32
 _OTHERS = "the others were taken"
+_FORMS: dict[Any, str] = {
+    Acknowledge: 'send {"episode": "…", "by": "…", "for": "1h", "comment": "…"}; the last two may be left out',
+    PostableSilence: 'send {"matchers": [{"name": "alertname", "value": "…", "isRegex": false}], "startsAt": "…",'
+    ' "endsAt": "…", "createdBy": "…", "comment": "…"}, times in RFC 3339',
+}
 _DURATION = "matching regex '^([0-9]+(ms|s|m|h|d))+$'"
 _LONGEST_SILENCE_SECONDS = 3650 * 86400.0
 
@@ -34,9 +39,8 @@ def body_of(body: bytes, type: type[T], code: str) -> T:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
         fault = form_fault(error, type)
-        if _DURATION in fault.message:
-            fault = fault._replace(message="must be a duration such as 30m or 1h")
-        raise _bad(code, str(fault)) from None
+        text = "must be a duration such as 30m or 1h" if _DURATION in fault.message else fault.message
+        raise Problem(400, code, f"{fault.path or 'the body'}: {text}", _FORMS.get(type, "")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad("bad_json", f"the body is no JSON: {error}") from None
 

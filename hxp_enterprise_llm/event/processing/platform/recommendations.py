@@ -60,15 +60,16 @@ def _cache_items(evidence: Evidence) -> Iterator[dict[str, Any]]:
         return
     # The first search of each item has to be made in any case.
     saved = 1 - len(top) / total.searched
-    seconds = saved * total.searched_us / 1e6
+    searching = _seconds_of(total, chroma)
+    seconds = None if searching is None else saved * searching
     usd = evidence.memory_usd["chromadb"]
     money = None if usd is None or not chroma.reads else saved * usd * total.searched / chroma.reads
     names = [name for name, _ in top]
     share = total.searched / reads
     yield {
         "kind": "cache_items",
-        "text": f"{len(names)} items are {_percent(share)} of ChromaDB reads: cache them in Redis;"
-        f" saves {seconds:.1f} s{_and_usd(money)} a day",
+        "text": f"{len(names)} items are {_percent(share)} of ChromaDB reads: cache them in Redis"
+        f"{_saves(seconds, money)}",
         "items": names,
         "share": share,
         "reads": total.searched,
@@ -184,6 +185,20 @@ def _percent(share: float) -> str:
 
 def _and_usd(usd: float | None) -> str:
     return "" if usd is None else f" and ${usd:.2f}"
+
+
+def _seconds_of(use: Use, chroma: Tier) -> float | None:
+    """What these searches took; where they do not say, at the mean of all reads of the tier; None if nobody says."""
+    if use.searched_us:
+        return use.searched_us / 1e6
+    timed = chroma.latency.count
+    return use.searched * chroma.latency_us / timed / 1e6 if timed else None
+
+
+def _saves(seconds: float | None, usd: float | None) -> str:
+    """What is known of it, as the end of a sentence."""
+    known = [*([] if seconds is None else [f"{seconds:.1f} s"]), *([] if usd is None else [f"${usd:.2f}"])]
+    return f"; saves {' and '.join(known)} a day" if known else ""
 
 
 def _short(text: str) -> str:

@@ -52,6 +52,23 @@ def test_no_items_to_cache_without_evidence() -> None:
     assert "$" not in found["text"]
 
 
+def untimed(count: int) -> list[Stored]:
+    return [stored(n, "knowledge.access", item="a", tier="chroma") for n in range(count)]
+
+
+def test_searches_that_do_not_say_how_long_they_took_are_as_long_as_the_reads_of_the_tier() -> None:
+    reads = [stored(n, "memory.tier.access", tier="chroma", hit=True, latency_ms=150) for n in range(10)]
+    (found,) = of_kind("cache_items", untimed(60) + reads)
+    assert found["saves_seconds_per_day"] == pytest.approx(59 * 0.15)
+    assert found["text"].endswith("cache them in Redis; saves 8.8 s a day")
+
+
+def test_what_nobody_knows_is_not_said_to_be_nothing() -> None:
+    (found,) = of_kind("cache_items", untimed(60))
+    assert (found["saves_seconds_per_day"], found["saves_usd_per_day"]) == (None, None)
+    assert found["text"] == "1 items are 100 % of ChromaDB reads: cache them in Redis"
+
+
 def handed(source: str, target: str, count: int) -> list[Stored]:
     return [stored(n, "agent.handoff", **{"from": source, "to": target, "kind": "ask"}) for n in range(count)]
 
