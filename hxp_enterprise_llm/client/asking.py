@@ -41,7 +41,7 @@ async def _exchange(
             return answer.status, await answer.read()
     except aiohttp.ClientConnectorError as error:
         raise Unreachable(url, words(error.os_error)) from error
-    except aiohttp.InvalidURL as error:
-        raise Unreachable(url, "this is no address") from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise Unreachable(url, "this is no address; it begins with http:// or https://") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(url, words(error)) from error

@@ -86,8 +86,8 @@ class Publisher:
                 body = await answer.read()
         except aiohttp.ClientConnectorError as error:
             raise Unreachable(self._url, words(error.os_error)) from error
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(self._url, "this is no address") from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise Unreachable(self._url, "this is no address; it begins with http:// or https://") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Again(Unreachable(self._url, words(error))) from error
         if answer.status == 503:

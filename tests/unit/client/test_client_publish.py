@@ -210,9 +210,10 @@ async def test_nobody_there_is_said_at_once(session: aiohttp.ClientSession) -> N
 
 
 async def test_an_address_that_is_none(session: aiohttp.ClientSession) -> None:
-    for call in (Publisher("nonsense", session).publish([{"type": "a"}]), send_notification(session, "nonsense", {})):
-        with pytest.raises(Unreachable, match="this is no address"):
-            await call
+    for base in ("nonsense", "htp://127.0.0.1:9100"):
+        for call in (Publisher(base, session).publish([{"type": "a"}]), send_notification(session, base, {})):
+            with pytest.raises(Unreachable, match="this is no address; it begins with http:// or https://"):
+                await call
 
 
 async def test_a_notification(service: Service, url: str, session: aiohttp.ClientSession) -> None:
