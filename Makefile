@@ -23,7 +23,7 @@ help:
 	@echo "make page         build the live page anew, if web/ changed"
 	@echo "make box          installation, units, package and every runbook under a real systemd; root"
 	@echo "make coverage     the same tests, with what they cover; at least 90 %"
-	@echo "make sim            the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
+	@echo "make sim          the simulator: SEEDS=200 seeds from FIRST=1, or one again with SEED=7"
 	@echo "make install      below PREFIX=$(PREFIX) with systemd units, or upgrade what is there; make uninstall (DESTDIR, WHEELS)"
 	@echo "make wheels       fetch into WHEELS=… what make install needs on a host without a network"
 	@echo "make deb          the same as a Debian package in dist/"

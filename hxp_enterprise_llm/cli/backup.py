@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from hxp_enterprise_llm.cli.errors import Failure
+from hxp_enterprise_llm.cli.errors import Failure, rights
 from hxp_enterprise_llm.cli.places import data_option, places_of
 from hxp_enterprise_llm.orchestration.backup.making import make
 from hxp_enterprise_llm.orchestration.backup.model import BackupError, Manifest
@@ -35,7 +35,8 @@ def backup(target: Path, data: Path | None, as_json: bool) -> None:
     """
     os.umask(0o077)
     try:
-        manifest = make(places_of(data), target.absolute(), time.time)
+        with rights():
+            manifest = make(places_of(data), target.absolute(), time.time)
     except BackupError as error:
         raise Failure(str(error)) from None
     _say(manifest, {"target": str(target)}, as_json, f"Backup in {target}")
@@ -57,11 +58,12 @@ def put_back(source: Path, data: Path | None, replace: bool, only_check: bool, a
     os.umask(0o077)
     moved: list[Path] = []
     try:
-        if only_check:
-            manifest = check(source, _room_for(source))
-        else:
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-            manifest, moved = restore(source, places_of(data), stamp, replace=replace)
+        with rights():
+            if only_check:
+                manifest = check(source, _room_for(source))
+            else:
+                stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+                manifest, moved = restore(source, places_of(data), stamp, replace=replace)
     except BackupError as error:
         raise Failure(str(error)) from None
     facts = {"source": str(source), "restored": not only_check, "moved": [str(path) for path in moved]}

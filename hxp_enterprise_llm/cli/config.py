@@ -28,7 +28,8 @@ SERVICES: dict[str, type[ProcessingConfig] | type[StreamingConfig]] = {
     "streaming": StreamingConfig,
     "processing": ProcessingConfig,
 }
-_PROCESSING_SECTIONS = re.compile(r"^(ingest|log|analytics|sources):", re.MULTILINE)
+_ITS_OWN = sorted(set(ProcessingConfig.__struct_fields__) - set(StreamingConfig.__struct_fields__))
+_PROCESSING_SECTIONS = re.compile(rf"^({'|'.join(_ITS_OWN)}):", re.MULTILINE)
 _LOOKED_AT = 64 * 1024
 _file = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hxp_enterprise_llm.cli.addresses import GATEWAY_VARIABLE, PROCESSING_VARIABLE, address
 from hxp_enterprise_llm.cli.credentials import credentials, key_file
+from hxp_enterprise_llm.cli.errors import Failure, rights
 from hxp_enterprise_llm.cli.installed import INSTALLED, UNITS_STATE, beside, configuration, environ_of, file_of
 from hxp_enterprise_llm.config.faults import ConfigFaults
 from hxp_enterprise_llm.config.loader import Loaded, load
@@ -39,6 +40,12 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("FA
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
+class Barred(Failure):
+    """Something cannot be looked at."""
+
+    exit_code = EX_FAULT
+
+
 @click.command()
 @click.option("--config", type=_file, help=f"YAML of the gateway; else that in {INSTALLED}, else the defaults.")
 @click.option("--processing-config", type=_file, help="YAML of event processing, likewise.")
@@ -56,7 +63,8 @@ def doctor(
     Ends with 0 when all is well, with 1 when something should be looked at, with 2 when something is wrong.
     """
     # What both services find is told once.
-    findings = list(dict.fromkeys(_findings(config, processing_config, data, Way(credentials(key_file)))))
+    with rights(Barred):
+        findings = list(dict.fromkeys(_findings(config, processing_config, data, Way(credentials(key_file)))))
     level = worst(findings)
     if as_json:
         facts = {"status": level, "findings": [finding._asdict() for finding in findings]}

@@ -47,6 +47,16 @@ class WrongPeer(Failure):
 
 
 @contextmanager
+def rights(failure: type[Failure] = Failure) -> Iterator[None]:
+    """Say in one line what this user may not touch."""
+    try:
+        yield
+    except PermissionError as error:
+        place = clean(str(error.filename or error))
+        raise failure(f"{place}: no right to use it; be the user that it belongs to, or use sudo") from None
+
+
+@contextmanager
 def failures(start: str) -> Iterator[None]:
     """Say what the client raises. `start` is the command that starts the service when nobody answers."""
     try:

@@ -77,6 +77,8 @@ def _owned(directory: Path) -> Iterator[None]:
 
 
 def _unusable(directory: Path, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{directory}: no right to use it; be the user that it belongs to, or use sudo"
     if segment_paths(directory):
         return str(error)
     return f"{error}\nhint: name the log's own directory: of `hxp up --data DATA` it is DATA/processing/log"
@@ -147,7 +149,7 @@ def stat(directory: Path, url: str, as_json: bool) -> None:
         facts: dict[str, Any] = {"epoch": found[-1].epoch, "first": found[0].first, "head": found[-1].last}
     except LogLocked as error:
         facts = {"owner": error.owner} | _told(url, error)
-    except LogError as error:
+    except (LogError, OSError) as error:
         raise NoLog(_unusable(directory, error)) from None
     segments, size = len(segment_paths(directory)), files.size_of_all(directory)
     facts = {"directory": str(directory), **facts, "segments": segments, "bytes": size}
@@ -192,7 +194,7 @@ def trim(directory: Path, up_to: int, as_json: bool) -> None:
         first = _trimmed_here(directory, up_to)
     except LogLocked:
         first = _trimmed_by_owner(directory, up_to)
-    except LogError as error:
+    except (LogError, OSError) as error:
         raise NoLog(_unusable(directory, error)) from None
     _say({"directory": str(directory), "first": first}, as_json, [f"The log begins at offset {first:,} now."])
 

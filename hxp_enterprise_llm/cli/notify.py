@@ -88,15 +88,18 @@ def _line(letter: DeadLetter) -> str:
 
 
 @notify.command()
-@click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="ID…")
+@click.argument("ids", nargs=-1, metavar="ID…")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @gateway_url()
 @key_file
-def replay(ids: tuple[int, ...], everything: bool, url: str, key_file: str) -> None:
+def replay(ids: tuple[str, ...], everything: bool, url: str, key_file: str) -> None:
     """Send again what was given up: the IDs that `hxp notify dead` shows, or --all."""
     if bool(ids) == everything:
         raise click.UsageError("Name IDs of `hxp notify dead`, or --all.")
-    answer = _talk(key_file, lambda session: replay_letters(session, url, None if everything else ids))
+    if strange := [text for text in ids if not text.isdecimal()]:
+        raise click.UsageError(f"{strange[0]!r} is no ID: they are the numbers at the beginning of `hxp notify dead`.")
+    chosen = None if everything else [int(text) for text in ids]
+    answer = _talk(key_file, lambda session: replay_letters(session, url, chosen))
     click.echo(f"queued again: {', '.join(map(str, answer.replayed)) or 'none'}")
     if answer.unknown:
         click.echo(f"not given up: {', '.join(map(str, answer.unknown))}", err=True)

@@ -150,7 +150,9 @@ def _summary(stored: list[Accepted]) -> str:
         return "no events"
     repeats = sum(accepted.duplicate for accepted in stored)
     offsets = [accepted.offset for accepted in stored]
-    text = f"{len(stored)} {'event' if len(stored) == 1 else 'events'}, offsets {min(offsets)} to {max(offsets)}"
+    if len(stored) == 1:
+        return f"1 event, offset {offsets[0]}{', stored before' if repeats else ''}"
+    text = f"{len(stored)} events, offsets {min(offsets)} to {max(offsets)}"
     return f"{text}, {repeats} of them stored before" if repeats else text
 
 

@@ -21,7 +21,7 @@ from hxp_enterprise_llm.orchestration.systemd import process_notifier, watchdog_
 from hxp_enterprise_llm.runtime.collecting import collect_seldom
 from hxp_enterprise_llm.security.capacity import raise_descriptor_limit
 from hxp_enterprise_llm.security.listener import ListenError
-from hxp_enterprise_llm.store.errors import StoreError, StoreTooNew
+from hxp_enterprise_llm.store.errors import StoreError, StoreTooNew, StoreUnavailable
 from hxp_enterprise_llm.telemetry import logs
 
 log = structlog.get_logger("process")
@@ -72,9 +72,18 @@ def _run(settings: Settings, load: Callable[[], Settings], on_ready: OnReady | N
         except LogLocked as error:
             say_failure(f"{error}\nhint: end that one first, or give this one its own: hxp up --data DIRECTORY")
             return EX_CANTCREAT
+        except StoreUnavailable as error:
+            say_failure(f"{error}\n{_without_store(error)}")
+            return EX_CANTCREAT
         except (ListenError, LogError, StoreError, OSError) as error:
             say_failure(str(error))
             return EX_CANTCREAT
+
+
+def _without_store(error: StoreUnavailable) -> str:
+    """Alerts are found anew by an empty store, but silences and what waits to be told are lost: a person's decision."""
+    page = "docs/runbooks/CitadelStoreErrors.md"
+    return f"if it is damaged, put a backup back (hxp restore), or move {error.path}* aside to begin with none: {page}"
 
 
 def _what_to_do(error: LogCorrupt, settings: Settings) -> str:

@@ -80,6 +80,8 @@ def found(body: bytes) -> str:
 
 def words(error: Exception) -> str:
     """Why a connection failed, in the operating system's words where it has any."""
+    # aiohttp wraps what the system said: under one name or, of a certificate, another.
+    error = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -40,8 +40,8 @@ async def _exchange(
         async with session.request(method, url, data=data, headers=headers, params=query) as answer:
             return answer.status, await answer.read()
     except aiohttp.ClientConnectorError as error:
-        raise Unreachable(url, words(error.os_error)) from error
-    except aiohttp.InvalidURL as error:
-        raise Unreachable(url, "this is no address") from error
+        raise Unreachable(url, words(error)) from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise Unreachable(url, "this is no address; it begins with http:// or https://") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(url, words(error)) from error

@@ -85,9 +85,9 @@ class Publisher:
             async with self._session.post(self._url, data=b"\n".join(lines) + b"\n", headers=headers) as answer:
                 body = await answer.read()
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(self._url, words(error.os_error)) from error
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(self._url, "this is no address") from error
+            raise Unreachable(self._url, words(error)) from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise Unreachable(self._url, "this is no address; it begins with http:// or https://") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Again(Unreachable(self._url, words(error))) from error
         if answer.status == 503:

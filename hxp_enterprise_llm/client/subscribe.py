@@ -140,7 +140,7 @@ class Subscription:
                     if item is not None:
                         yield item
         except InvalidURI as error:
-            raise Unreachable(self._base, "this is no address") from error
+            raise Unreachable(self._base, "this is no address; it begins with ws:// or wss://") from error
 
     def _failed(self, error: Exception) -> str:
         """Why there is no connection, when another try makes sense. Raises otherwise."""

@@ -124,7 +124,7 @@ def duration(path: str, text: str, *, least: float = 0.0) -> Iterator[Finding]:
     try:
         length = seconds(text)
     except ValueError:
-        yield Finding(path, f"must be a duration such as 30s, 5m or 1h30m, is {shown(text)}")
+        yield Finding(path, f"must be a duration such as 30s, 5m, 1h30m or 7d, is {shown(text)}")
         return
     if length <= least:
         yield Finding(path, f"must be longer than {least:g}s, is {text}")

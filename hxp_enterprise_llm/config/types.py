@@ -31,7 +31,7 @@ def seconds(duration: str) -> float:
     """Seconds of a duration such as `1h30m`. Raises ValueError when it is none."""
     parts = re.findall(r"([0-9]+)(ms|s|m|h|d)", duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise ValueError(f"{duration!r} is no duration such as '30s' or '1h30m'")
+        raise ValueError(f"{duration!r} is no duration such as '30s', '1h30m' or '7d'")
     return sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
@@ -12,7 +13,7 @@ from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.paths import KeyPath, suggestion
 from hxp_enterprise_llm.config.rules import Label
 from hxp_enterprise_llm.config.sources import EventType, MetricName, Subject, UrlPath
-from hxp_enterprise_llm.config.types import Duration, DurationOrNone, Name, TypePattern
+from hxp_enterprise_llm.config.types import Duration, DurationOrNone, Name, TypePattern, seconds
 
 _TYPES = {
     "object": "a map",
@@ -24,9 +25,10 @@ _TYPES = {
     "null": "nothing",
 }
 
+_SIZE = re.compile(r"[0-9.]+ ?[kKMGT]i?B?")
 PATTERNS = {
-    get_args(Duration)[1].pattern: "a duration such as 30s, 5m or 1h30m",
-    get_args(DurationOrNone)[1].pattern: "a duration such as 30s, 5m or 1h30m, or empty",
+    get_args(Duration)[1].pattern: "a duration such as 30s, 5m, 1h30m or 7d",
+    get_args(DurationOrNone)[1].pattern: "a duration such as 30s, 5m, 1h30m or 7d, or empty",
     get_args(Name)[1].pattern: "a name of at most 64 lower-case letters, digits, '_' and '-'",
     get_args(TypePattern)[1].pattern: "an event type such as llm.request.completed, a prefix such as llm.*, or *",
     r"^[a-z][a-z0-9_]{0,63}$": "a name of at most 64 lower-case letters, digits and '_', a letter first",
@@ -93,11 +95,23 @@ def _type(expected: str, value: Any) -> str:
 def _advice(expected: str, value: Any) -> str:
     if expected == "string" and isinstance(value, bool | int | float):
         return "; put it in quotes"
-    if expected in ("integer", "number") and isinstance(value, str) and value.isdecimal():
-        return "; leave out the quotes"
+    if expected in ("integer", "number") and isinstance(value, str):
+        return _number_alone(value)
     if expected == "object" and value is None:
         return "; indent its keys below it, or leave it out"
     return ""
+
+
+def _number_alone(text: str) -> str:
+    """What to write for a number with quotes or a unit around it."""
+    if text.isdecimal():
+        return "; leave out the quotes"
+    if _SIZE.fullmatch(text):
+        return "; write the number alone"
+    try:
+        return f"; if seconds are meant, write {seconds(text):g}"
+    except ValueError:
+        return ""
 
 
 def _enum(allowed: list[str], value: Any) -> str:

@@ -173,7 +173,8 @@ def _check_body(head: RequestHead, route: Route, policy: Policy, network: PeerKi
 
 def _check_content_type(head: RequestHead, route: Route) -> Refusal | None:
     if not route.body:
-        return Refusal(415, "no_body_taken", f"{route.method} {route.path} takes no body", "send it without")
+        hint = "send it without; what it takes goes into the query: ?name=value"
+        return Refusal(415, "no_body_taken", f"{route.method} {route.path} takes no body", hint)
     sent = head.headers.get("Content-Type", "")
     media = sent.partition(";")[0].strip().lower()
     if media in route.body:

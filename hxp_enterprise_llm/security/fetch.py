@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ class Fetch:
         except TimeoutError:
             raise FetchError(f"{_place(url)} has not answered within {self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise FetchError(f"{_place(url)} does not answer: {clean(_words(error))}") from None
+            raise FetchError(f"{_place(url)} does not answer: {clean(words(error))}") from None
 
     async def _body(self, answer: aiohttp.ClientResponse, url: str) -> bytes:
         parts, size = [], 0
@@ -81,7 +82,10 @@ def _place(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """Why there is no connection, in the operating system's words where it has any."""
     inner = getattr(error, "os_error", None) or error
     number = getattr(inner, "errno", None)
-    return (os.strerror(number) if isinstance(number, int) and number > 0 else str(inner)) or type(inner).__name__
+    if isinstance(number, int) and number > 0 and not isinstance(inner, ssl.SSLError):
+        return os.strerror(number)
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__

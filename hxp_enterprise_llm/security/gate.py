@@ -217,7 +217,7 @@ class Gate:
         if isinstance(fault, web.HTTPMethodNotAllowed):
             return self._answer_wrong_method(request, sorted(fault.allowed_methods))
         near = get_close_matches(request.path, self._paths, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else "GET /health tells how the service is"
+        hint = f"did you mean {near[0]}?" if near else "GET /openapi.json lists what there is"
         raise Problem(404, "not_found", f"there is nothing at {clean(request.path)}", hint)
 
     def _answer_wrong_method(self, request: web.Request, allowed: Sequence[str]) -> web.StreamResponse:

@@ -55,7 +55,16 @@ def make_line(
 def _scalar(value: object, redact: Callable[[str], str]) -> Scalar:
     if value is None or isinstance(value, bool | int | float):
         return value
-    return clean(redact(value if isinstance(value, str) else repr(value)))
+    return clean(redact(_plain(value)))
+
+
+def _plain(value: object) -> str:
+    """As people read it: maps and lists without Python's brackets and quotes."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={inner}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else repr(value)
 
 
 def _trace(error: BaseException, redact: Callable[[str], str]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ async def test_reload_takes_a_good_file_and_refuses_a_bad_one(tmp_path):
 
         config.write_text(RULE.format(name="fourth", condition="latency > 10") + "sse: {retry_timeout: 1234}\n")
         os.kill(daemon.pid, signal.SIGHUP)
-        assert "needs_restart=['sse.retry_timeout']" in await until_logged(daemon, "retry_timeout")
+        assert "needs_restart=sse.retry_timeout" in await until_logged(daemon, "retry_timeout")
         assert await rules(session, daemon.gateway) == ["fourth"]
         assert await daemon.end() == 0
 
@@ -130,6 +130,17 @@ async def test_a_state_directory_that_cannot_be_written_is_named(tmp_path):
     status, output = await hxp("up", "--free-ports", "--data", str(tmp_path / "data"))
     assert status == 73
     assert f"cannot use {tmp_path / 'data' / 'processing' / 'log'} as the log's directory: Not a directory" in output
+
+
+async def test_a_damaged_store_is_answered_with_what_can_be_done(tmp_path):
+    """It is not put aside by itself: silences and what waits to be told would be gone."""
+    store = tmp_path / "data" / "streaming" / "state.db"
+    store.parent.mkdir(parents=True)
+    store.write_bytes(b"no database at all, but long enough to look like one " * 100)
+    status, output = await hxp("up", "--free-ports", "--data", str(tmp_path / "data"))
+    assert status == 73
+    assert f"the store {store} cannot be used: file is not a database" in output
+    assert f"put a backup back (hxp restore), or move {store}* aside" in output
 
 
 async def test_two_processes_on_one_log(tmp_path):

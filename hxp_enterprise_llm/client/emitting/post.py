@@ -106,7 +106,7 @@ class Poster:
         except ValueError:
             self._host = ""
         if parts.scheme not in ("http", "https") or not self._host:
-            raise Unreachable(self.url, "this is no address of HTTP")
+            raise Unreachable(self.url, "this is no address; it begins with http:// or https://")
         self._secure, self._path, self._timeout = parts.scheme == "https", parts.path, timeout
         self._headers = {
             "Content-Type": "application/x-ndjson",

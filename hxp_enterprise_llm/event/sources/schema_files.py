@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -25,6 +26,9 @@ class SchemaFault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.place}: {self.message}" if self.place else f"{self.file}: {self.message}"
+
+
+_TYPE = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class SchemaError(ConfigError):
@@ -75,6 +79,8 @@ def parse_schema(file: str, type: str, content: bytes) -> dict[str, Any]:
 
 
 def _faults(file: str, type: str, schema: dict[str, Any]) -> Iterator[SchemaFault]:
+    if not _TYPE.fullmatch(type):
+        yield SchemaFault(file, "", f"{type!r} is no event type: files are named TYPE.json, of A-Z a-z 0-9 . _ -")
     if schema.get("$id", type) != type:
         yield SchemaFault(file, "$id", f"is {schema['$id']!r}, but the file is named after the type {type!r}")
     checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)

@@ -103,6 +103,8 @@ def test_a_file_that_is_not_there(hxp: Hxp) -> None:
         ("site.yaml", "service: {}\nanalytics:\n  tick: 1\n", ProcessingConfig),
         ("site.yaml", "websocket:\n  log: x\n", StreamingConfig),
         ("", "", StreamingConfig),
+        ("budgets.yaml", "platform: {}\n", ProcessingConfig),
+        ("kept.yaml", "service: {}\nhistory: {}\n", ProcessingConfig),
     ],
 )
 def test_the_kind_is_told_by_name_else_by_content(name: str, text: str, kind: type) -> None:

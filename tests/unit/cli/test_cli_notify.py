@@ -69,6 +69,9 @@ def test_what_was_given_up_is_sent_again(service: Any, hxp: Hxp) -> None:
     assert hxp("notify", "replay", "--all", "--url", service.url).exit_code == 0
     assert service.notifications == [{"ids": [7, 8]}, {"all": True}]
     assert hxp("notify", "replay", "--url", service.url).exit_code == 2
+    strange = hxp("notify", "replay", "7", "n-1", "--url", service.url)
+    assert strange.exit_code == 2
+    assert "'n-1' is no ID: they are the numbers at the beginning of `hxp notify dead`." in strange.stderr
 
 
 def test_a_channel_that_is_off(service: Any, hxp: Hxp) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -21,6 +24,7 @@ from hxp_enterprise_llm.client import (
     send_notification,
 )
 from hxp_enterprise_llm.client.answers import refusal, words
+from hxp_enterprise_llm.client.export import Download
 from tests.ports import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -210,9 +214,10 @@ async def test_nobody_there_is_said_at_once(session: aiohttp.ClientSession) -> N
 
 
 async def test_an_address_that_is_none(session: aiohttp.ClientSession) -> None:
-    for call in (Publisher("nonsense", session).publish([{"type": "a"}]), send_notification(session, "nonsense", {})):
-        with pytest.raises(Unreachable, match="this is no address"):
-            await call
+    for base in ("nonsense", "htp://127.0.0.1:9100"):
+        for call in (Publisher(base, session).publish([{"type": "a"}]), send_notification(session, base, {})):
+            with pytest.raises(Unreachable, match="this is no address; it begins with http:// or https://"):
+                await call
 
 
 async def test_a_notification(service: Service, url: str, session: aiohttp.ClientSession) -> None:
@@ -241,6 +246,30 @@ def test_a_refusal_in_another_form_is_quoted() -> None:
         assert refused.message == text
         assert str(refused) == f"{text} (502)"
         assert isinstance(refused, ClientError)
+
+
+@pytest.mark.parametrize(
+    ("has_tls", "why"),
+    [
+        (True, "its certificate is not trusted: "),
+        (False, "it speaks no TLS that we know (WRONG_VERSION_NUMBER); an address of plain HTTP begins with http://"),
+    ],
+)
+async def test_tls_that_fails_is_said(session: aiohttp.ClientSession, tmp_path: Path, has_tls: bool, why: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context if has_tls else None) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(Unreachable) as published:
+            await Publisher(url, session).publish([{"type": "a"}])
+        with pytest.raises(Unreachable) as exported:
+            await Download(session, url, {"what": "metrics"}, attempts=1).into(tmp_path / "metrics.csv")
+    assert published.value.reason.startswith(why)
+    assert exported.value.reason.startswith(why)
 
 
 def test_words_of_an_error() -> None:

@@ -283,7 +283,7 @@ def test_objects_in_data_are_written_as_text(service: FakeService) -> None:
 
 
 def test_an_address_that_is_none_is_said_at_once() -> None:
-    with pytest.raises(Unreachable, match="no address of HTTP"):
+    with pytest.raises(Unreachable, match="this is no address; it begins with http"):
         Emitter("localhost:9100")
 
 

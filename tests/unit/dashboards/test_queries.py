@@ -42,7 +42,7 @@ def test_what_is_understood(text: str, query: tuple[Kind, tuple[str, ...], float
         ("windows:latency[5m]", "windows: takes no [amount], it shows every window of the snapshot", 17),
         ("events:llm.*[0]", "'0' is no number of events: 1 to 50", 14),
         ("events:llm.*[ten]", "'ten' is no number of events: 1 to 50", 14),
-        ("metric:a[soon]", "'soon' is no duration such as '30s' or '1h30m'", 10),
+        ("metric:a[soon]", "'soon' is no duration such as '30s', '1h30m' or '7d'", 10),
         ("metric:a[2h]", "'2h' is out of range: 5s to 1h of history are kept", 10),
         ("metric:a[1s]", "'1s' is out of range: 5s to 1h of history are kept", 10),
         (

@@ -273,6 +273,7 @@ def test_any_content_type_is_taken_in_binary_mode_only() -> None:
 
 def test_a_route_without_body_takes_none() -> None:
     assert refused(post(), REFRESH).code == "no_body_taken"
+    assert refused(post(), REFRESH).hint == "send it without; what it takes goes into the query: ?name=value"
     assert refused(head(method="POST", Transfer_Encoding="chunked"), REFRESH).code == "no_body_taken"
     assert isinstance(decide(head(method="POST", Content_Length="0"), REFRESH), Principal)
 

@@ -154,6 +154,15 @@ def test_a_faulty_file_is_named_with_the_place(tmp_path: Path, content: str, mes
     assert str(caught.value) == f"{path}{message}"
 
 
+def test_a_file_whose_name_no_event_can_have_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "order placed.json"
+    path.write_text("{}")
+    with pytest.raises(SchemaError) as caught:
+        SchemaCatalogue.load(tmp_path)
+    advice = "files are named TYPE.json, of A-Z a-z 0-9 . _ -"
+    assert str(caught.value) == f"{path}: 'order placed' is no event type: {advice}"
+
+
 def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text("{")

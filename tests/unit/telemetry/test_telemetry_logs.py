@@ -161,6 +161,11 @@ def test_values_that_are_no_word_are_quoted() -> None:
     ]
 
 
+def test_maps_and_lists_are_written_for_people() -> None:
+    line = make_line("INFO", "c", "e", {"labels": {"team": "llm", "n": 1}, "keys": ["a", "b"], "none": {}}, None, str)
+    assert dict(line.values) == {"labels": "team=llm n=1", "keys": "a, b", "none": ""}
+
+
 def test_json_is_one_object_a_line(at: Set) -> None:
     at.up("json")
     structlog.get_logger("hub").info(

@@ -16,6 +16,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, 
 from hxp_enterprise_llm.event.notifications.channels.wording import Wording, plainly
 from hxp_enterprise_llm.event.notifications.model import Delivery
 from hxp_enterprise_llm.security.egress import Egress
+from hxp_enterprise_llm.security.fetch import words
 from hxp_enterprise_llm.telemetry.redaction import Redactor
 
 ANYWHERE = Egress()
@@ -153,7 +154,7 @@ def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
 
 
 def _brief(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    return words(error).splitlines()[0][:300]
 
 
 def _address(path: str, text: str) -> str:

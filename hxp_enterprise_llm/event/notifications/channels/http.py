@@ -12,6 +12,7 @@ from hxp_enterprise_llm.event.notifications.channels.model import ChannelFault, 
 from hxp_enterprise_llm.event.notifications.channels.pauses import asked_for
 from hxp_enterprise_llm.event.notifications.channels.words import one_line
 from hxp_enterprise_llm.security.egress import Egress, RedirectRefused
+from hxp_enterprise_llm.security.fetch import words
 
 BLOCKED_SECONDS = 300.0
 """Pause after a refusal that only the operator of either side can end."""
@@ -39,7 +40,7 @@ async def post(egress: Egress, who: str, url: str, body: bytes, headers: Mapping
     except TimeoutError as error:
         raise Retry(f"{who} did not answer within {timeout:g} s", failure="timeout") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise Retry(f"{who} cannot be reached: {one_line(str(error) or type(error).__name__, 300)}") from None
+        raise Retry(f"{who} cannot be reached: {one_line(words(error), 300)}") from None
 
 
 def _failure(who: str, status: int, said: str, pause: float | None) -> Retry | Dead:

@@ -28,6 +28,7 @@ from hxp_enterprise_llm.event.notifications.channels.wording import Wording, pla
 from hxp_enterprise_llm.event.notifications.channels.words import Worded
 from hxp_enterprise_llm.event.notifications.model import Delivery, Kept
 from hxp_enterprise_llm.security.egress import Egress
+from hxp_enterprise_llm.security.fetch import words
 from hxp_enterprise_llm.telemetry.redaction import Redactor
 
 ANYWHERE = Egress()
@@ -172,7 +173,7 @@ class SlackChannel:
 
     def _brief(self, error: Exception) -> str:
         # A cut through a secret would leave a part of it.
-        return self._redact(str(error) or type(error).__name__)[:300]
+        return self._redact(words(error))[:300]
 
 
 _QUIET = {"unfurl_links": False, "unfurl_media": False}

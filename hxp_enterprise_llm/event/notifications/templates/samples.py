@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hxp_enterprise_llm.config.forms import form_fault
 from hxp_enterprise_llm.event.model import parse_rfc3339
 from hxp_enterprise_llm.event.notifications.model import Alert, Notification
 
@@ -65,7 +66,9 @@ def read_sample(content: bytes) -> Notification:
         raise BadSample("it is no JSON object")
     try:
         return _of_event(data) if "data" in data else msgspec.convert(data, Notification)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
+    except msgspec.ValidationError as error:
+        raise BadSample(f"it is no event of an alert and no notification: {form_fault(error, Notification)}") from None
+    except (ValueError, TypeError) as error:
         raise BadSample(f"it is no event of an alert and no notification: {error}") from None
 
 
