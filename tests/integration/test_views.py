@@ -27,6 +27,14 @@ async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daem
         yield started
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def past(daemon: Daemon) -> int:
+    """The end of a past range with all that was published. One that has not ended is none."""
+    end = int(time.time()) + 1
+    await asyncio.sleep(end + 1.5 - time.time())
+    return end
+
+
 async def publish(daemon: Daemon, events: list[dict[str, Any]]) -> None:
     async with aiohttp.ClientSession() as session, session.post(f"{daemon.events}/events", json=events) as answer:
         assert answer.status == 202, await answer.text()
@@ -128,10 +136,8 @@ async def test_what_is_not_kept_by_time_is_said_to_be_of_now(page: Page, daemon:
     await expect(page.locator(f'[data-panel="{panel}"] .sub')).to_have_text("as now")
 
 
-async def test_the_tail_has_the_events_of_a_past_range(page: Page, daemon: Daemon) -> None:
-    to = int(time.time()) + 1
-    await asyncio.sleep(max(0.0, to + 1.5 - time.time()))  # a range that has not ended is no past one
-    await page.goto(f"{daemon.gateway}/view/streams?channel=operational_events&to={to}&span=600")
+async def test_the_tail_has_the_events_of_a_past_range(page: Page, daemon: Daemon, past: int) -> None:
+    await page.goto(f"{daemon.gateway}/view/streams?channel=operational_events&to={past}&span=600")
     tail = page.locator('[data-panel="Tail of operational_events"]')
     await expect(tail.locator(".tail-line:not([hidden])").first).to_be_visible()
     await tail.get_by_role("textbox").fill("true")
@@ -151,9 +157,9 @@ async def test_the_tail_has_the_events_of_a_past_range(page: Page, daemon: Daemo
     ],
 )
 async def test_a_past_range_is_shown_in_every_view_that_knows_it(
-    page: Page, daemon: Daemon, view: str, panel: str, words: str
+    page: Page, daemon: Daemon, past: int, view: str, panel: str, words: str
 ) -> None:
-    await page.goto(f"{daemon.gateway}/view/{view}?to={int(time.time()) - 1}&span=600")
+    await page.goto(f"{daemon.gateway}/view/{view}?to={past}&span=600")
     await expect(page.get_by_role("button", name="Back to live")).to_be_visible()
     await expect(page.locator("[data-state=past]")).to_have_count(1)
     await expect(page.locator(f'[data-panel="{panel}"]')).to_contain_text(words)
