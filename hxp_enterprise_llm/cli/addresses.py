@@ -23,7 +23,8 @@ def address(text: str) -> str:
     """
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
-        scheme = _SCHEMES.get(parts.scheme, "") if parts.hostname and parts.port != 0 else ""
+        whole = parts.hostname and parts.port != 0 and not parts.netloc.endswith(":")
+        scheme = _SCHEMES.get(parts.scheme, "") if whole else ""
     except ValueError:
         scheme = ""
     if not scheme:

@@ -14,6 +14,7 @@ from yarl import URL
 from hxp_enterprise_llm.event.views import View
 from hxp_enterprise_llm.security.described import Answer, Described, Parameter
 from hxp_enterprise_llm.security.edge import ends_with_service
+from hxp_enterprise_llm.security.fetch import words
 from hxp_enterprise_llm.security.model import Route
 from hxp_enterprise_llm.security.problems import Problem
 
@@ -48,7 +49,7 @@ class Relay:
             try:
                 return await ask(request, self._url(view, request))
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise _away(str(error) or type(error).__name__) from error
+                raise _away(words(error)) from error
 
         return handle
 

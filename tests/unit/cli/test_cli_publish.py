@@ -129,7 +129,9 @@ def test_host_and_port_alone_are_an_address(service: Any, hxp: Hxp) -> None:
     assert hxp("publish", "a", "--url", f"127.0.0.1:{service.port}/").stdout == "1\n"
 
 
-@pytest.mark.parametrize("url", ["htp://127.0.0.1:9100", "http://", "http://127.0.0.1:x", "localhost:99999"])
+@pytest.mark.parametrize(
+    "url", ["htp://127.0.0.1:9100", "http://", "http://127.0.0.1:x", "localhost:99999", "127.0.0.1:"]
+)
 def test_what_is_no_address(hxp: Hxp, url: str) -> None:
     result = hxp("publish", "a", "--url", url)
     assert result.exit_code == 2

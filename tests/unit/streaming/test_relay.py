@@ -114,7 +114,10 @@ async def test_a_peer_that_is_down_or_slow(monkeypatch: pytest.MonkeyPatch) -> N
             assert (await client.get("/api/v2/agents")).status == 503
             assert asked.is_set()
             await server.close()
-            assert (await client.get("/api/v2/agents")).status == 503
+            answer = await client.get("/api/v2/agents")
+            assert answer.status == 503
+            error = (await answer.json())["error"]
+            assert error["message"] == "event processing gives no answer: Connection refused"
 
 
 @asynccontextmanager
