@@ -8,6 +8,7 @@ import { route, type View, writeAddress } from "../../frame/view";
 import { exact } from "../../format/number";
 import { rangeName } from "../../data/moment";
 import { parsed, second, since } from "../../format/time";
+import { target } from "../../panels/commands";
 import { Mark } from "../../panels/Mark";
 import { Panel } from "../../panels/Panel";
 import { Parts } from "../../panels/Parts";
@@ -93,13 +94,14 @@ function Legend() {
 
 /** Without pollers: the ways in that are always there. */
 function Intake({ absent }: { absent: boolean }) {
+  const place = new URL(target(useApp().boot.events_in, location.hostname)).host;
   return (
     <div class="row">
       <Panel title="Parts" sub={useAsNow()("of this service")} span={7}>
         <Parts />
       </Panel>
       <Panel title="No source is asked" span={5}>
-        <p>{absent ? "This service asks no other system for its figures." : "Sources that are asked (an analytics engine, Prometheus, a page of metrics) are named in the configuration of event processing."} Events that are sent to :9100 need no source.</p>
+        <p>{absent ? "This service asks no other system for its figures." : "Sources that are asked (an analytics engine, Prometheus, a page of metrics) are named in the configuration of event processing."} Events that are sent to {place} need no source.</p>
       </Panel>
     </div>
   );
