@@ -28,7 +28,7 @@ interface Props {
   height?: number;
 }
 
-const KEY = "hxp.places.2";
+const KEY = "hxp.places.3";
 /** Room beside an agent at the edge (px), and the letters of a name that fit between two of them. */
 const ASIDE = 70;
 const LETTERS = 20;

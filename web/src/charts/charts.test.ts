@@ -126,6 +126,12 @@ describe("network", () => {
     expect([second.get("c"), second.get("d")]).toEqual([first.get("c"), first.get("d")]);
     expect(second.get("f")).toBeDefined();
   });
+
+  it("puts two who are alone side by side", () => {
+    const [a, b] = [...arranged(["a", "b"], edges, new Map()).values()];
+    expect([a?.[1], b?.[1]]).toEqual([0, 0]);
+    expect((b?.[0] ?? 0) - (a?.[0] ?? 0)).toBeGreaterThan(1);
+  });
 });
 
 describe("csv", () => {

@@ -50,8 +50,12 @@ function node(name: string, index: number, count: number, edges: readonly { sour
   return { name, x: (sum[0] / partners.length) * 250 + Math.cos(angle) * 30, y: (sum[1] / partners.length) * 250 + Math.sin(angle) * 30 };
 }
 
+/** Where two stand who are alone: far enough apart for their names on a phone. */
+const PAIR = 0.62;
+
 /** What was arranged as a whole fills the box; what joined others stays at their scale. */
 function fitted(nodes: readonly Placed[], whole: boolean): Map<string, [number, number]> {
+  if (whole && nodes.length === 2) return new Map(nodes.map((each, index) => [each.name, [index ? PAIR : -PAIR, 0]]));
   if (!whole || nodes.length < 3) return new Map(nodes.map((each) => [each.name, [bounded(each.x / 250), bounded(each.y / 250)]]));
   const [x, y] = [stretched(nodes.map((each) => each.x)), stretched(nodes.map((each) => each.y))];
   return new Map(nodes.map((each) => [each.name, [x(each.x), y(each.y)]]));

@@ -44,6 +44,9 @@ interface Collaboration {
   edges: Edge[];
 }
 
+/** A few agents need less room to stand in; until they are known it is that of many. */
+const tall = (count: number): number => (count && count < 3 ? 240 : count && count < 6 ? 420 : 620);
+
 const LEAST_OUTCOMES = 5;
 const POOR = 0.6;
 
@@ -58,11 +61,12 @@ function Agents() {
   const pick = (name: string) => writeAddress({ agent: name });
   const chosen = agents.find((agent) => agent.id === selected);
   const past = usePastRange();
+  const shown = data ? (past ? nodes([], data) : nodes(agents, data)) : [];
   const scope = past ? "all hand-offs until now, not kept by time" : "all hand-offs";
   return (
     <div class="row">
       <Panel title="Who works with whom" sub={scope} span={6} table={() => ({ columns: ["from", "to", "hand-offs", "ended well"], rows: (data?.edges ?? []).map((edge) => [edge.from, edge.to, edge.count, edge.success_ratio]) })}>
-        {data ? <Network label="Who works with whom" nodes={past ? nodes([], data) : nodes(agents, data)} links={links(data)} selected={selected} pick={pick} height={620} /> : <div style={{ height: "620px" }} />}
+        {data ? <Network label="Who works with whom" nodes={shown} links={links(data)} selected={selected} pick={pick} height={tall(shown.length)} /> : <div style={{ height: `${tall(0)}px` }} />}
         <p class="quiet small">{past ? "Open tasks are not kept by time. Line: hand-offs." : "Number and ring: open tasks and share of capacity. Line: hand-offs."} Places stay when values change.</p>
       </Panel>
       <div style={{ gridColumn: "span 6" }}>
