@@ -21,6 +21,7 @@ from hxp_enterprise_llm.config.streaming import (
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.streaming.api import StreamingApi
 from hxp_enterprise_llm.event.streaming.centrifuge.codes import BAD_CONNECTION_REQUEST, INVALID_TOKEN, SERVER_ERROR
+from hxp_enterprise_llm.runtime.clock import SystemClock
 from tests.unit.streaming.centrifuge.serving import serving
 from tests.unit.streaming.centrifuge.test_endpoint import CONNECT, SUBSCRIBE, frames, lines
 from tests.unit.streaming.gateways import Served, until
@@ -239,7 +240,7 @@ async def test_the_status_page_lists_channels_of_centrifuge_connections(http):
     async with serving() as served, http.ws_connect(served.ws("/connection/websocket")) as ws:
         await ws.send_str(CONNECT + "\n" + SUBSCRIBE + '\n{"id":3,"subscribe":{"channel":"system_alerts"}}')
         await frames(ws, 3)
-        answer = await StreamingApi(served.gateway).websocket_status(None)
+        answer = await StreamingApi(served.gateway, SystemClock()).websocket_status(None)
         status = msgspec.json.decode(answer.body)
         assert status["channels"] == {"events": 1, "system_alerts": 1}
         assert (status["connections"], status["behind"]) == (1, 0)

@@ -114,7 +114,8 @@ async def serving(
         gateway, used, who, clock=clock, metrics=ApiMetrics(registry), budget=BodyBudget(), read_json=read_json
     )
     policy = replace(Policy.of(SecurityConfig()), keys=KEYS)
-    app = build_app([*api, *streaming_api.routes(gateway)], policy=lambda: policy, metrics=ServiceMetrics(registry))
+    api += streaming_api.routes(gateway, clock)
+    app = build_app(api, policy=lambda: policy, metrics=ServiceMetrics(registry))
     listener = Listener(app, "127.0.0.1", 0, name="test", drain=0.1)
     await gateway.start(start_within)
     await listener.start()
