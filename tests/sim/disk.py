@@ -81,15 +81,23 @@ class Disk:
             if loop.world.now < self.hangs_until:
                 loop.world.at(self.hangs_until, work)
                 return
-            self._before, self._torn_until = self._wal_ends(), end
+            self._torn_until = end
+            self._keep()
+            loop.telling = self._keep
             try:
                 with self.under():
                     result, error = func(*args), None
             except Exception as raised:  # whatever the job raises is its answer
                 result, error = None, raised
+            finally:
+                loop.telling = None
             loop.world.at(max(end, loop.world.now), lambda: answer(loop, future, result, error))
 
         return work
+
+    def _keep(self) -> None:
+        """What has been written by now is not torn: whoever waited for it is told."""
+        self._before = self._wal_ends()
 
     @contextlib.contextmanager
     def under(self) -> Iterator[None]:

@@ -119,6 +119,8 @@ class SimLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.unhandled: list[dict[str, Any]] = []
         self._jobs = jobs or _plain_job
+        self.telling: Callable[[], None] | None = None
+        """Called before a job tells the loop of something; set while there is a job."""
         self._lanes: dict[int, tuple[object, float]] = {}
         self._delays = world.stream(f"{name}/jobs")
         self._lives: int | None = None
@@ -181,7 +183,11 @@ class SimLoop(asyncio.BaseEventLoop):
             self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        """From within a job: what it has done so far is told."""
+        if self.telling is not None:
+            self.telling()
+        return self.call_soon(callback, *args, context=context)
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
