@@ -52,8 +52,12 @@ def rights(failure: type[Failure] = Failure) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        place = clean(str(error.filename or error))
-        raise failure(f"{place}: no right to use it; be the user that it belongs to, or use sudo") from None
+        raise failure(no_right(error.filename or error)) from None
+
+
+def no_right(place: object) -> str:
+    """That this user may not touch a place, and what to do."""
+    return f"{clean(str(place))}: no right to use it; be the user that it belongs to, or use sudo"
 
 
 @contextmanager

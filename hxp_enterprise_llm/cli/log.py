@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hxp_enterprise_llm.cli.addresses import PROCESSING_VARIABLE, processing_url
-from hxp_enterprise_llm.cli.errors import Failure, Unavailable, failures
+from hxp_enterprise_llm.cli.errors import Failure, Unavailable, failures, no_right
 from hxp_enterprise_llm.cli.groups import Group
 from hxp_enterprise_llm.client.answers import Unreachable
 from hxp_enterprise_llm.client.asking import ask
@@ -78,7 +78,7 @@ def _owned(directory: Path) -> Iterator[None]:
 
 def _unusable(directory: Path, error: Exception) -> str:
     if isinstance(error, PermissionError):
-        return f"{directory}: no right to use it; be the user that it belongs to, or use sudo"
+        return no_right(directory)
     if segment_paths(directory):
         return str(error)
     return f"{error}\nhint: name the log's own directory: of `hxp up --data DATA` it is DATA/processing/log"
