@@ -1,20 +1,21 @@
 """A load generator for `POST /events`: requests made beforehand, a few sockets, and nothing but send and receive.
 
-Runs as a process of its own, so that its work is not the program's: `python -m tests.performance.posting PORT …`.
+Runs as a process of its own, so that its work is not the program's: `python -m tests.performance.posting PORT …`. The
+sockets are the C program's `load/postload.c`; `Poster` is one for those who post a little by themselves.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import selectors
 import socket
+import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 
 from hxp_enterprise_llm.event.model import rfc3339
+from tests.performance.harness import program
 
 DATA = {"model": "gpt-4o-mini", "latency_ms": 812.5, "input_tokens": 412, "output_tokens": 96, "total_tokens": 508}
 
@@ -70,36 +71,23 @@ class Poster:
         return True
 
 
-def post(port: int, connections: int, made: list[bytes]) -> float:
-    """Post all requests over so many connections; answers the seconds from the first to the last answer."""
-    waiting = iter(made)
-    posters = [Poster(port, waiting) for _ in range(connections)]
-    selector = selectors.DefaultSelector()
-    begun = time.perf_counter()
-    busy = 0
-    for poster in posters:
-        if poster.send():
-            selector.register(poster.sock, selectors.EVENT_READ, poster)
-            busy += 1
-    while busy:
-        for key, _ in selector.select():
-            if key.data.receive() and not key.data.send():
-                selector.unregister(key.fileobj)
-                busy -= 1
-    seconds = time.perf_counter() - begun
-    for poster in posters:
-        poster.sock.close()
-    return seconds
+def post(port: int, connections: int, made: list[bytes]) -> dict[str, float]:
+    """Post all requests over so many connections with `postload`: `seconds` from the first to the last answer, `cpu`.
+
+    Raises CalledProcessError on any status but 202, Missing without gcc.
+    """
+    records = b"".join(len(request).to_bytes(4, "little") + request for request in made)
+    words = [str(program("postload")), str(port), str(connections)]
+    found: dict[str, float] = json.loads(
+        subprocess.run(words, input=records, stdout=subprocess.PIPE, check=True).stdout
+    )
+    return found
 
 
 def main() -> None:
     port, connections, count, batch = map(int, sys.argv[1:5])
-    made = requests(count, batch)
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = post(port, connections, made)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"seconds": seconds, "events": count * batch, "generator_cpu": used}))
+    found = post(port, connections, requests(count, batch))
+    print(json.dumps({"seconds": found["seconds"], "events": count * batch, "generator_cpu": found["cpu"]}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 import zlib
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.performance.harness import Load, Window
+from tests.performance.posting import post
 from tests.performance.publishers import LANE
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
@@ -144,3 +146,32 @@ def test_a_refusal_is_counted_and_quoted():
     with serving(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") as port, Load(port, "/", 1, "ws") as load:
         found = load.connected()
     assert (found.open, found.refused, found.first_refusal) == (0, 1, "HTTP/1.1 503 Service Unavailable")
+
+
+STORED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\nServer: x\r\n\r\n" + b"12345"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+def test_each_request_follows_the_answer_to_the_last(piece):
+    with serving(STORED, STORED, STORED, piece=piece) as port:
+        assert post(port, 1, [b"one", b"two", b"three"])["seconds"] > 0
+
+
+def test_more_connections_than_requests():
+    with serving(STORED) as port:
+        assert post(port, 3, [b"one"])["cpu"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",), "HTTP/1.1 503 Service Unavailable"),
+        ((b"HTTP/1.1 202 Accepted\r\n\r\n",), "no Content-Length"),
+        ((b"HTTP/1.1 202 Accepted\r\nX: " + b"x" * 5000,), "a head of more than 4096 bytes"),
+    ],
+    ids=["refused", "no length", "a long head"],
+)
+def test_a_publisher_does_not_take_another_answer_for_stored(answers, said, capfd):
+    with serving(*answers) as port, pytest.raises(subprocess.CalledProcessError):
+        post(port, 1, [b"one", b"two"])
+    assert said in capfd.readouterr().err
