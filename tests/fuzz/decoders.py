@@ -23,6 +23,7 @@ from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.model import Stored
 from hxp_enterprise_llm.event.log.packing import Damaged, Record, identities_of, pack, unpack
 from hxp_enterprise_llm.event.log.remote.answers import read_appended, read_bounds, read_refusal
+from hxp_enterprise_llm.event.log.remote.blocks import BlockDecoder
 from hxp_enterprise_llm.event.log.remote.lines import StreamDecoder
 from hxp_enterprise_llm.event.model import Offset, identity
 from hxp_enterprise_llm.event.notifications.rules.conditions import compile_condition
@@ -224,7 +225,14 @@ def api_batch(data: bytes) -> object:
 
 
 def lines(data: bytes) -> object:
-    decoder = StreamDecoder(Offset(0), None, 10_000)
+    return _stream(StreamDecoder(Offset(0), None, 10_000), data)
+
+
+def blocks(data: bytes) -> object:
+    return _stream(BlockDecoder(Offset(0), None, 10_000), data)
+
+
+def _stream(decoder: StreamDecoder, data: bytes) -> object:
     chance, found = random.Random(len(data)), []
     while data:
         size = chance.choice((1, 7, 100, 5000))

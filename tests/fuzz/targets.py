@@ -38,6 +38,7 @@ from tests.fuzz.decoders import (
     api_batch,
     batch,
     binary,
+    blocks,
     body,
     condition,
     condition_filter,
@@ -148,6 +149,7 @@ def _clients() -> Iterable[Target]:
 
 def _ours() -> Iterable[Target]:
     yield Target("lines of a log", lines, (ProtocolError, CursorError), words.LINES, words.LINE_WORDS)
+    yield Target("blocks of a log", blocks, (ProtocolError, CursorError), words.BLOCKS, words.BLOCK_WORDS)
     known = (
         b'{"epoch":"e","first":1,"head":2,"durable":true,"status":"ok","limits":{"max_batch_events":1,'
         b'"max_batch_bytes":1,"max_event_bytes":1}}',

@@ -175,6 +175,13 @@ LINE_WORDS = (
     b"9007199254740991 {",
     b"\xc2\xb2",
 )
+BLOCKS = (
+    b'# ep 1 9 0\n= {"first":1,"count":2,"size":3,"types":["a"]}\na\nb\n# ep 1 9 2\n',
+    b'# ep 1 9 3\n4 {"type":"a"}\n= {"first":5,"count":2,"size":3,"types":["a","b"],"of":[0,1]}\na\nb\n',
+    b'# ep 1 9 0\n= {"first":1,"count":1,"size":1,"types":["a"]}\na\n7 {"type":"b"}\n',
+    *LINES,
+)
+BLOCK_WORDS = (b"= ", b"= {", b'"size":', b'"of":[', b"4611686018427387904", *LINE_WORDS)
 
 HEADS = (
     b"GET /ws/events?type=llm.* HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",

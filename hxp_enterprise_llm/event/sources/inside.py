@@ -1,6 +1,6 @@
 """The log for processes of our own, on a Unix socket: what they have encoded is stored as it is, and is not counted.
 
-They follow it with a short rest after each write, so that many small commits do not wake them as often.
+They follow it in blocks, with a short rest after each write, so that many small commits do not wake them as often.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
+from hxp_enterprise_llm.event.log.remote.blocks import events_for_ours
 from hxp_enterprise_llm.event.model import Encoded
 from hxp_enterprise_llm.event.sources.answers import accepted_json, problem_of
 from hxp_enterprise_llm.event.sources.stream import EventStream
@@ -37,7 +38,7 @@ REST_SECONDS = 0.01
 
 def routes(log: EventLog) -> list[Route]:
     """What `RemoteLog` needs beside the bounds: to follow, and to append a JSON array of whole events."""
-    stream = EventStream(log, REST_SECONDS)
+    stream = EventStream(log, REST_SECONDS, events_for_ours)
     return [Route("GET", "/events/stream", stream.get, "read", "Follow the log from an offset"), _append(log)]
 
 

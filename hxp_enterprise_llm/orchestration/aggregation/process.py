@@ -51,7 +51,7 @@ class AggregationService:
         self._context = context
         self._session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=log_socket, limit=0))
         # What is appended is counted where the log is.
-        far = RemoteLog("http://localhost", session=self._session, clock=context.clock)
+        far = RemoteLog("http://localhost", session=self._session, clock=context.clock, ours=True)
         self._mirror = Mirror(far, recent_bytes=_RECENT_BYTES)
         metrics = ProcessingMetrics(context.registry)
         self.followers = Followers(config, context, self._mirror, metrics, apart=True)

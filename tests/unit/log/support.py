@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,9 @@ from hxp_enterprise_llm.event.log.model import (
     LogClosed,
     LogFull,
     LogUnavailable,
+    Stored,
 )
+from hxp_enterprise_llm.event.log.remote.lines import event_lines
 from hxp_enterprise_llm.event.model import Encoded, Event, Offset, encode, identity
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
@@ -92,8 +94,9 @@ async def eventually(condition: Callable[[], bool], within: float = 30.0) -> Non
 class LogServer:
     """The HTTP API of a log, as small as it can be, with faults to switch on."""
 
-    def __init__(self, log: EventLog) -> None:
-        self.log = log
+    def __init__(self, log: EventLog, form: Callable[[Sequence[Stored]], bytes] = event_lines) -> None:
+        """`form`: how events are written."""
+        self.log, self.form = log, form
         self.answer_lost = 0
         """So many next appends are stored, and the connection is cut before the answer."""
         self.answers: list[web.Response] = []
@@ -169,8 +172,8 @@ class LogServer:
             await response.write(_progress(bounds, after))
             batches = self._page(after, int(query["limit"])) if query["wait"] == "0" else self.log.follow(after)
             async for batch in batches:
-                lines = b"".join(b"%d %b\n" % (stored.offset, stored.raw) for stored in batch.events)
-                await response.write(lines + _progress(await self.log.bounds(), batch.next))
+                events = self.form(batch.events) if batch.events else b""
+                await response.write(events + _progress(await self.log.bounds(), batch.next))
         except CursorError as error:
             if not response.prepared:
                 return _cursor_refusal(error)

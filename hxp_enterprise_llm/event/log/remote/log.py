@@ -36,6 +36,7 @@ from hxp_enterprise_llm.event.log.remote.answers import (
     read_bounds,
     read_refusal,
 )
+from hxp_enterprise_llm.event.log.remote.blocks import BlockDecoder
 from hxp_enterprise_llm.event.log.remote.calls import FAILURES, Calls, backoff, protocol_errors
 from hxp_enterprise_llm.event.log.remote.lines import ProtocolError, StreamDecoder, asked_types, cursor_error
 from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Encoded, Offset, TypePatterns
@@ -59,7 +60,8 @@ class RemoteLog:
 
     A cursor beyond the head is refused only when that still holds after `ahead_grace` seconds: behind one address there
     may be several members, and one that lags knows an older head. `silence` is how long a stream may say nothing
-    (seconds) until it is taken for dead. The session stays the caller's.
+    (seconds) until it is taken for dead. The session stays the caller's. `ours`: it is a process of ours that answers,
+    and it may send blocks.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class RemoteLog:
         metrics: LogMetrics | None = None,
         ahead_grace: float = 10.0,
         silence: float = 30.0,
+        ours: bool = False,
     ) -> None:
         self._url = base_url.rstrip("/") + "/events"
         self._session, self._clock, self._metrics = session, clock, metrics
         self._ahead_grace = ahead_grace
+        self._decoding = BlockDecoder if ours else StreamDecoder
         # No total: a stream lasts for ever.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=silence)
         self._limits = Limits()
@@ -232,7 +236,7 @@ class RemoteLog:
                     yield batch, _Cursor(decoder.next, decoder.epoch)
 
     def _decoder(self, cursor: _Cursor) -> StreamDecoder:
-        return StreamDecoder(cursor.after, cursor.epoch, self._limits.max_event_bytes)
+        return self._decoding(cursor.after, cursor.epoch, self._limits.max_event_bytes)
 
     async def _chunks(
         self,

@@ -15,6 +15,8 @@ import pytest
 
 from hxp_enterprise_llm.event.log import MemoryLog, RemoteLog, SqliteLog
 from hxp_enterprise_llm.event.log.model import EventLog, Limits, LogFull, LogUnavailable
+from hxp_enterprise_llm.event.log.remote.blocks import events_for_ours
+from hxp_enterprise_llm.event.log.remote.lines import event_lines
 from hxp_enterprise_llm.event.log.sqlite.segment import SegmentWriter
 from tests.unit.log.support import LogServer, ShiftedClock, sqlite_log
 
@@ -183,20 +185,21 @@ class SqliteBackend:
 class RemoteBackend:
     trims = False
 
-    def __init__(self) -> None:
-        self.memory = MemoryBackend(3)
+    def __init__(self, ours: bool = False) -> None:
+        # In blocks there are no holes between offsets.
+        self.memory, self.ours = MemoryBackend(1 if ours else 3), ours
         self.clock = self.memory.clock
         self.server: LogServer
         self.session = aiohttp.ClientSession()
         self.logs: list[RemoteLog] = []
 
     async def start(self, **options: Any) -> EventLog:
-        self.server = LogServer(await self.memory.start(**options))
+        self.server = LogServer(await self.memory.start(**options), events_for_ours if self.ours else event_lines)
         await self.server.start()
         return await self.second()
 
     async def second(self) -> EventLog:
-        log = RemoteLog(self.server.url, session=self.session, clock=self.clock, ahead_grace=0.2)
+        log = RemoteLog(self.server.url, session=self.session, clock=self.clock, ahead_grace=0.2, ours=self.ours)
         await log.open()
         self.logs.append(log)
         return log
@@ -239,13 +242,13 @@ class RemoteBackend:
         await self.memory.stop()
 
 
-@pytest.fixture(params=["memory", "memory with holes", "sqlite", "remote"])
+@pytest.fixture(params=["memory", "memory with holes", "sqlite", "remote", "remote, ours"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     made: Backend
     if request.param == "sqlite":
         made = SqliteBackend(tmp_path / "log")
-    elif request.param == "remote":
-        made = RemoteBackend()
+    elif request.param.startswith("remote"):
+        made = RemoteBackend(request.param == "remote, ours")
     else:
         made = MemoryBackend(1 if request.param == "memory" else 7)
     yield made
