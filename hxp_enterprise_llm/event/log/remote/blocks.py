@@ -79,47 +79,49 @@ class BlockDecoder(StreamDecoder):
     def _take(self, data: bytes, types: TypePatterns | None) -> list[Batch]:
         """The batches of what is complete; the rest waits."""
         found: list[Batch] = []
-        at = wanted = 0
+        at = self._wanted = 0
         while at < len(data):
-            end, wanted = self._block_end(data, at) if data.startswith(_MARK, at) else self._lines_end(data, at)
+            take = self._take_block if data.startswith(_MARK, at) else self._take_lines
+            end, batch = take(data, at, types)
             if not end:
                 break
-            part = data[at:end]
-            batch = self._block(part, types) if part.startswith(_MARK) else super().feed(part, types)
             found += [batch] if batch is not None else []
-            at, wanted = end, 0
-        self._pieces, self._got, self._wanted = [data[at:]], len(data) - at, wanted
+            at = end
+        self._pieces, self._got = [data[at:]], len(data) - at
         return found
 
-    def _lines_end(self, data: bytes, at: int) -> tuple[int, int]:
-        """Where the lines end that are complete, before the next block; 0 when none is."""
+    def _take_lines(self, data: bytes, at: int, types: TypePatterns | None) -> tuple[int, Batch | None]:
+        """Where the lines end that are complete, before the next block, and what they say; 0 when none is."""
         block = data.find(_END + _MARK, at)
         end = (block if block >= 0 else data.rfind(_END, at)) + 1
         if not end and len(data) - at > self.max_line:
             raise ProtocolError(f"a line of more than {self.max_line:,} bytes")
-        return end, 0
+        return end, super().feed(data[at:end], types) if end else None
 
-    def _block_end(self, data: bytes, at: int) -> tuple[int, int]:
-        """Where a block ends; 0 when it is not complete, and how many bytes it needs if that is known."""
+    def _take_block(self, data: bytes, at: int, types: TypePatterns | None) -> tuple[int, Batch | None]:
+        """Where a block ends, and what it holds; 0 when it is not complete."""
         line = data.find(_END, at)
         if line < 0:
             if len(data) - at > self._max_block:
                 raise ProtocolError(f"a head of a block of more than {self._max_block:,} bytes")
-            return 0, 0
-        size = _head_of(data[at:line]).size
-        if not 0 <= size <= self._max_block:
-            raise ProtocolError(f"a block of {size:,} bytes")
-        end = line + 1 + size + 1
-        return (end, 0) if end <= len(data) else (0, end - at)
+            return 0, None
+        head = _head_of(data[at:line])
+        if not 0 <= head.size <= self._max_block:
+            raise ProtocolError(f"a block of {head.size:,} bytes")
+        end = line + 1 + head.size + 1
+        if end > len(data):
+            self._wanted = end - at
+            return 0, None
+        if not data.startswith(_END, end - 1):
+            raise ProtocolError(f"a block goes on behind its end, {head}")
+        return end, self._block(head, data[line + 1 : end - 1].split(_END), types)
 
-    def _block(self, data: bytes, types: TypePatterns | None) -> Batch:
-        line, _, body = data.partition(_END)
-        head, raws = _head_of(line), body[:-1].split(_END)
+    def _block(self, head: _Head, raws: list[bytes], types: TypePatterns | None) -> Batch:
         last = head.first + head.count - 1
         if self.bounds is None:
-            raise ProtocolError(f"the stream begins with {line[:80]!r}")
-        if not (body.endswith(_END) and len(raws) == head.count and self.next < head.first and last <= MAX_OFFSET):
-            raise ProtocolError(f"a block of {len(raws)} events after {self.next}, but its head is {line[:200]!r}")
+            raise ProtocolError(f"the stream begins with {head}")
+        if not (len(raws) == head.count and self.next < head.first and last <= MAX_OFFSET):
+            raise ProtocolError(f"a block of {len(raws)} events after {self.next}, but its head is {head}")
         offsets: Sequence[Offset] = range(head.first, last + 1)  # type: ignore[assignment]
         events = StoredColumns(offsets, _types_of(head), raws)
         self.next, self.progressed = Offset(last), False
