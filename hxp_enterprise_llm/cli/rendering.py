@@ -9,7 +9,7 @@ import click
 
 from hxp_enterprise_llm.cli.errors import EX_CONFIG, Failure
 from hxp_enterprise_llm.event.notifications.templates.data import data_of
-from hxp_enterprise_llm.event.notifications.templates.loading import TemplateFaults, load
+from hxp_enterprise_llm.event.notifications.templates.loading import TemplateFaults, load, unused
 from hxp_enterprise_llm.event.notifications.templates.renderer import ProcessRenderer, RendererLost
 from hxp_enterprise_llm.event.notifications.templates.samples import BadSample, read_sample, sample
 from hxp_enterprise_llm.event.notifications.templates.sandbox import PARTS, Rendered
@@ -34,6 +34,8 @@ def render(template: str | None, event: BinaryIO | None, directory: str) -> None
         sources = load(directory)
     except TemplateFaults as error:
         raise BadTemplates(str(error)) from None
+    for fault in unused(directory):
+        click.echo(f"WARNING {fault}", err=True)
     try:
         notification = read_sample(event.read()) if event else sample()
     except BadSample as error:

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.notifications.rules.compiled import check_rules
 from hxp_enterprise_llm.event.notifications.rules.vocabulary import vocabulary
 from hxp_enterprise_llm.event.notifications.templates.loading import TemplateFaults
 from hxp_enterprise_llm.event.notifications.templates.loading import load as load_templates
+from hxp_enterprise_llm.event.notifications.templates.loading import unused as unused_templates
 from hxp_enterprise_llm.event.sources.schema_files import SchemaError
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
 from hxp_enterprise_llm.security.keys import KeysError, load_keys
@@ -95,4 +96,5 @@ def check_streaming(loaded: Loaded[StreamingConfig], analytics: AnalyticsConfig)
         "rules": len(placed_rules(notifications)),
         "dashboards": len(definitions),
     }
-    return CheckReport(loaded, found, (*loaded.warnings, *broken))
+    idle = map(str, unused_templates(notifications.templates))
+    return CheckReport(loaded, found, (*loaded.warnings, *broken, *idle))

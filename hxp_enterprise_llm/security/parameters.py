@@ -11,12 +11,13 @@ from hxp_enterprise_llm.security.problems import Problem
 from hxp_enterprise_llm.telemetry.text import clean
 
 
-def known(query: MultiMapping[str], route: str, allowed: Collection[str]) -> None:
-    """Refuse what is no parameter of a route. Raises Problem."""
+def known(query: MultiMapping[str], route: str, allowed: Collection[str], hint: str = "") -> None:
+    """Refuse what is no parameter of a route, with a hint of its own if it has one. Raises Problem."""
     for name in query:
         if name not in allowed:
             text = f"{clean(name, 60)!r} is no parameter of {route}{suggestion(name[:60], allowed)}"
-            raise Problem(400, "unknown_parameter", text, f"it takes {', '.join(allowed)}", allowed=list(allowed))
+            hint = hint or f"it takes {', '.join(allowed)}"
+            raise Problem(400, "unknown_parameter", text, hint, allowed=list(allowed))
 
 
 def only(query: MultiMapping[str], route: str, allowed: Collection[str]) -> None:

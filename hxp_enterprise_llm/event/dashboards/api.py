@@ -31,6 +31,7 @@ from hxp_enterprise_llm.event.log.model import LogError
 from hxp_enterprise_llm.security.body import BodyBudget, read_body
 from hxp_enterprise_llm.security.gate import PRINCIPAL
 from hxp_enterprise_llm.security.model import JSON_BODY, Route
+from hxp_enterprise_llm.security.parameters import known
 from hxp_enterprise_llm.security.problems import Problem, json_response
 
 MOST_BODY_BYTES = 4096
@@ -164,6 +165,9 @@ class _Api:
         return json_response(self._dashboards.status())
 
     async def refresh(self, request: web.Request) -> web.StreamResponse:
+        # A name in the address would be passed over, and all be sent.
+        hint = 'name a dashboard in the body: {"dashboard": "system_health"}'
+        known(request.query, "/dashboards/refresh", (), hint)
         body = await read_body(request, limit=MOST_BODY_BYTES, budget=self.budget)
         wanted = _refresh_request(body).dashboard
         self._require_enabled()

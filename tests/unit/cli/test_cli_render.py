@@ -39,3 +39,17 @@ def test_faults_are_told(hxp: Hxp, tmp_path: Path) -> None:
     result = hxp("notify", "render", "--event", str(tmp_path / "e.json"))
     assert result.exit_code == 2
     assert "it is no event of an alert and no notification" in result.stderr
+
+
+def test_a_file_that_no_message_uses_is_told(hxp: Hxp, tmp_path: Path) -> None:
+    (tmp_path / "text.j2").write_text("{% include 'footer.j2' %}")
+    (tmp_path / "footer.j2").write_text("on call: 7")
+    assert hxp("notify", "render", "--directory", str(tmp_path), "--template", "text").stderr == ""
+    (tmp_path / "slak.j2").write_text("x")
+    (tmp_path / "title.txt").write_text("x")
+    result = hxp("notify", "render", "--directory", str(tmp_path), "--template", "text")
+    assert (result.exit_code, result.stdout) == (0, "on call: 7\n")
+    assert result.stderr.splitlines() == [
+        f"WARNING {tmp_path}/slak.j2: no message uses it (did you mean slack.j2?)",
+        f"WARNING {tmp_path}/title.txt: no message uses it (did you mean title.j2?)",
+    ]

@@ -232,6 +232,15 @@ def test_the_configuration_of_the_gateway_is_read_as_well(hxp: Hxp) -> None:
     assert result.stderr == f"{place}: column 1: unknown metric 'latncy' (did you mean latency?)\n"
 
 
+def test_a_file_without_rules_says_which_are_looked_at(hxp: Hxp) -> None:
+    Path("none.yaml").write_text("# nothing yet\n")
+    result = hxp("rules", "lint", "none.yaml")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("none.yaml has no rules: the shipped ones hold, and are looked at\nWARNING ")
+    Path("one.yaml").write_text(RULES)
+    assert "has no rules" not in hxp("rules", "lint", "one.yaml").stderr
+
+
 def test_a_dry_run_without_a_service_says_what_to_do(hxp: Hxp) -> None:
     result = hxp("rules", "dry-run", "--url", "http://127.0.0.1:9")
     assert result.exit_code == 69

@@ -131,6 +131,15 @@ async def test_refresh_with_a_wrong_body(body: str, status: int, code: str, mess
     assert (got, answer["error"]["code"], answer["error"]["message"]) == (status, code, message)
 
 
+async def test_refresh_with_a_name_in_the_address() -> None:
+    """It would be passed over, and all dashboards be sent."""
+    async with serving(running=False) as site:
+        status, answer, _ = await ask(site, "POST", "/dashboards/refresh?dashboard=system_health")
+    assert (status, answer["error"]["code"]) == (400, "unknown_parameter")
+    assert answer["error"]["message"] == "'dashboard' is no parameter of /dashboards/refresh"
+    assert answer["error"]["hint"] == 'name a dashboard in the body: {"dashboard": "system_health"}'
+
+
 async def test_refresh_that_cannot_be_stored() -> None:
     log = await log_with()
     async with serving(log=log, running=False) as site:

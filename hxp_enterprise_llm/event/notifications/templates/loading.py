@@ -70,6 +70,51 @@ def load(directory: str) -> dict[str, str]:
     return sources
 
 
+def unused(directory: str) -> list[Fault]:
+    """Files of the directory that no message is made with. One that cannot be read has none: `load` says why."""
+    if not directory:
+        return []
+    own, _ = _read(Path(directory))
+    used, parts = _reached(shipped() | own), [part + SUFFIX for part in PARTS]
+    try:
+        names = sorted(entry.name for entry in Path(directory).iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return []
+    return [
+        Fault(os.path.join(directory, name), 0, f"no message uses it{suggestion(name, parts)}")
+        for name in names
+        if name not in used
+    ]
+
+
+def _reached(sources: Mapping[str, str]) -> set[str]:
+    """The templates that messages are made with, and what these name."""
+    used: set[str] = set()
+    waiting = [part + SUFFIX for part in PARTS]
+    while waiting:
+        name = waiting.pop()
+        if name not in used and name in sources:
+            used.add(name)
+            waiting += _named(sources[name])
+    return used
+
+
+def _named(source: str) -> Iterator[str]:
+    try:
+        tree = environment({}, "text").parse(source)
+    except (TemplateSyntaxError, RecursionError):
+        return
+    yield from (other for _, other in _others(tree) if other is not None)
+
+
+def _others(tree: nodes.Template) -> Iterator[tuple[int, str | None]]:
+    """Where a template names another, and which; None when it is not a plain text that says so."""
+    for each in tree.find_all((nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)):
+        named = getattr(each, "template", None)
+        other = named.value if isinstance(named, nodes.Const) else None
+        yield each.lineno, other if isinstance(other, str) else None
+
+
 def _read(directory: Path) -> tuple[dict[str, str], list[Fault]]:
     found: dict[str, str] = {}
     faults: list[Fault] = []
@@ -120,13 +165,11 @@ def _unknown(name: str, tree: nodes.Template, made: Environment, sources: Mappin
         table, word = (made.filters, "filter") if isinstance(node, nodes.Filter) else (made.tests, "test")
         if node.name not in table:
             yield Fault(name, node.lineno, f"unknown {word} {node.name!r}{suggestion(node.name, table)}")
-    for each in tree.find_all((nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)):
-        named = getattr(each, "template", None)
-        other = named.value if isinstance(named, nodes.Const) else None
-        if not isinstance(other, str):
-            yield Fault(name, each.lineno, "another template must be named by a plain text")
+    for line, other in _others(tree):
+        if other is None:
+            yield Fault(name, line, "another template must be named by a plain text")
         elif other not in sources:
-            yield Fault(name, each.lineno, f"there is no template {other!r}{suggestion(other, sources)}")
+            yield Fault(name, line, f"there is no template {other!r}{suggestion(other, sources)}")
     for scoped in tree.find_all(nodes.ScopedEvalContextModifier):
         yield Fault(name, scoped.lineno, "escaping cannot be switched")
     yield from _unknown_names(name, tree)
