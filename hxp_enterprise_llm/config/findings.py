@@ -16,7 +16,7 @@ from hxp_enterprise_llm.config.types import seconds
 MAX_DURATION_DAYS = 3650
 
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
-_ALL_OF_IPV4 = "::ffff:0:0/96"  # peers in mapped form are compared as IPv4
+_ALL_OF_IPV4 = ipaddress.ip_network("::ffff:0:0/96")  # peers in mapped form are compared as IPv4
 
 Given = Callable[[str], bool]
 """Whether the operator set the value at a dotted path, or one inside it; else it is a default."""
@@ -77,7 +77,7 @@ def _networks(key: str, texts: list[str]) -> Iterator[Finding]:
         except ValueError:
             yield Finding(path, f"must be a network such as 192.168.10.0/24, is {shown(text)}")
             continue
-        if network.prefixlen == 0 or str(network) == _ALL_OF_IPV4:
+        if network.prefixlen == 0 or network == _ALL_OF_IPV4:
             yield Finding(path, f"{text} would let every address in without a credential; name the networks you mean")
         elif network.network_address != ipaddress.ip_interface(text).ip:
             yield Finding(path, f"{text} has bits set behind the prefix; write {network} for the network")

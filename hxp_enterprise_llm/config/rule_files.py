@@ -13,6 +13,7 @@ from hxp_enterprise_llm.config.loader import Loaded, load
 from hxp_enterprise_llm.config.notifications import NotificationsConfig
 from hxp_enterprise_llm.config.rules import RuleConfig, RuleFile
 from hxp_enterprise_llm.config.streaming import StreamingConfig
+from hxp_enterprise_llm.runtime.files import listed
 
 _RULES = re.compile(r"^(rules|\{\s*\"?rules\"?)\s*:", re.MULTILINE)
 _INLINE = "real_time_notifications.notification_rules"
@@ -44,7 +45,11 @@ def placed_rules(config: NotificationsConfig) -> list[PlacedRule]:
 def read_rule_files(directory: Path) -> list[Loaded[RuleFile]]:
     """The files `*.yaml` of a directory; one that is not there has none. Raises ConfigFaults with all faults of all."""
     found, faults = [], list[Fault]()
-    for path in sorted(directory.glob("*.yaml")):
+    try:
+        paths = listed(directory, ".yaml")
+    except OSError as error:
+        raise ConfigFaults([Fault("file", str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from error
+    for path in paths:
         try:
             found.append(load(RuleFile, path, {}))
         except ConfigFaults as refused:

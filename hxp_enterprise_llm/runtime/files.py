@@ -1,4 +1,4 @@
-"""Files that are whole after a crash at any moment."""
+"""Files that are whole after a crash at any moment, and directories that are not taken for empty."""
 
 from __future__ import annotations
 
@@ -30,6 +30,18 @@ def put(path: Path, content: bytes) -> None:
         making.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def listed(directory: Path, suffix: str) -> list[Path]:
+    """The files of a directory whose names end so, by name; one that is not there has none. Raises OSError.
+
+    `Path.glob` passes over what goes wrong, all of it since Python 3.13: a directory that cannot be read seems empty.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    return [directory / name for name in sorted(names) if name.endswith(suffix)]
 
 
 def leave_to_owner(path: Path) -> None:

@@ -16,6 +16,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,14 +160,13 @@ class World:
         path = self._data / "streaming" / "state.db"
         if not path.exists():
             return []
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             connection.row_factory = sqlite3.Row
             try:
                 found = connection.execute("SELECT * FROM outbox WHERE kind IN ('firing', 'resolved') ORDER BY id")
             except sqlite3.OperationalError:
                 return []  # killed before its first migration
             rows = [dict(row) for row in found]
-        connection.close()
         return [row | {"payload": json.loads(row["payload"])} for row in rows if row["channel"] in PEOPLE]
 
     async def _peace(self) -> Verdict:

@@ -13,6 +13,7 @@ import jsonschema
 import jsonschema.validators
 
 from hxp_enterprise_llm.config.faults import ConfigError
+from hxp_enterprise_llm.runtime.files import listed
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -53,7 +54,11 @@ def shipped_files() -> Iterator[tuple[str, bytes]]:
 
 def operator_files(directory: Path) -> Iterator[tuple[Path, bytes]]:
     """The operator's schema files; none when there is no such directory. Raises SchemaError."""
-    for path in sorted(directory.glob("*.json")):
+    try:
+        paths = listed(directory, ".json")
+    except OSError as error:
+        raise SchemaError((SchemaFault(str(directory), "", f"cannot be read: {error.strerror}"),)) from error
+    for path in paths:
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise SchemaError((SchemaFault(str(path), "", f"is larger than {MAX_FILE_BYTES:,} bytes"),))

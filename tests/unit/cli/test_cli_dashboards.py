@@ -40,7 +40,7 @@ def test_a_file_of_another_kind_is_named_as_it_is(tmp_path: Path) -> None:
     [
         ('{"title": "A",\n  "title": "B"}', ":2:12: not valid JSON: the key 'title' is given twice"),
         ('{"panels": [\n {"limit": NaN}]}', ":2:12: not valid JSON: NaN is no JSON number"),
-        ('{"title": "NaN",\n}', ":2:1: not valid JSON"),
+        ('{"title": "NaN",\n7}', ":2:1: not valid JSON"),
         ('{\n"update_frequency": 61}', ":2:21: update_frequency"),
         ('{"title": 7}', ":1:1: dashboard_id"),
         ("[" * 9999, "nested too deeply"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -187,6 +188,25 @@ async def test_all_segments_gone(tmp_path: Path) -> None:
     assert (await log.health()).findings == (
         "opened under a new epoch: its segments are gone, it had reached offset 40",
     )
+    await log.close()
+
+
+async def test_a_directory_that_cannot_be_listed_is_not_taken_for_empty(tmp_path: Path, monkeypatch) -> None:
+    """A log that seems to have no segments is begun anew, over those that there are."""
+    log = sqlite_log(tmp_path / "log")
+    before = await log.open()
+    await log.append(events(0, 3))
+    await log.close()
+
+    def fails(path: object = ".") -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "listdir", fails)
+        with pytest.raises(LogUnavailable, match="Input/output error"):
+            await log.open()
+    assert (await log.open()).epoch == before.epoch
+    assert len(await read_all(log, BEGINNING, 100)) == 3
     await log.close()
 
 

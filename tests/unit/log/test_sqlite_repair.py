@@ -295,10 +295,13 @@ async def test_a_repair_that_fails_leaves_everything_as_it_was(
     flip_body(_second(directory))
     before = {path: path.read_bytes() for path in directory.iterdir()}
     monkeypatch.setattr(SegmentWriter, "seal", _fail)
+    closed, close = [], SegmentWriter.close
+    monkeypatch.setattr(SegmentWriter, "close", lambda writer: closed.append(writer.path.name) or close(writer))
     with files.owned(directory):
         summary = files.check(directory)
         with pytest.raises(LogFull, match="make room"):
             repair(directory, summary, "now", lambda: "new-epoch")
+        assert closed == ["0001.db"]
         shutil.copytree(directory, directory.with_name("log.damaged-now"))
         with pytest.raises(LogUnavailable, match="is there already"):
             repair(directory, summary, "now", lambda: "new-epoch")

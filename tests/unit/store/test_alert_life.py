@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
@@ -30,9 +31,11 @@ def older(path: Path) -> None:
     """A store as the first release wrote it: one alert fires, one is pending, one rule is at rest."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with create_engine(f"sqlite:///{path}").begin() as connection:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
+    engine.dispose()
     told = Notification(
         id="old-1.firing", episode="old-1", seq=1, kind="firing", priority="critical", title="errors", text="t", at=NOW
     )
@@ -42,7 +45,7 @@ def older(path: Path) -> None:
         ("waits", "e" * 16, digest("w > 1", "1m"), "pending", NOW, NOW, None, "old-2", "{}", note, NOW + 20),
         ("rests", "d" * 16, digest("r > 1"), "ok", NOW, None, None, "", "{}", None, NOW + 5),
     ]
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.executemany(f"INSERT INTO alert_state VALUES ({', '.join('?' * 11)})", rows)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,12 +70,13 @@ def _explained(error: sqlite3.Error | OSError, new: Path, size: int) -> LogError
 
 def _salvaged(directory: Path, new: Path, original: Path, before: Summary, epoch: str, progress: Progress) -> Repaired:
     note = log_directory.noted(directory)
-    salvage = _Salvage(new)
-    for header in log_directory.segments_of(directory):
-        salvage.take(header, progress)
-    reached = max(before.head, salvage.reached, note.head if note else 0, *(damage.last for damage in before.damages))
-    salvage.begin(epoch, Offset(reached + 1))
-    salvage.finish()
+    with closing(_Salvage(new)) as salvage:
+        for header in log_directory.segments_of(directory):
+            salvage.take(header, progress)
+        noted = note.head if note else 0
+        reached = max(before.head, salvage.reached, noted, *(damage.last for damage in before.damages))
+        salvage.begin(epoch, Offset(reached + 1))
+        salvage.finish()
     sync(new)
     directory.rename(original)
     new.rename(directory)
@@ -133,6 +135,11 @@ class _Salvage:
             self._writer.seal()
             sync(self._writer.path)
             self._writer = None
+
+    def close(self) -> None:
+        """Let go of the segment that is written, when it could not be finished."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _groups(parts: Iterable[Record | Damage]) -> Iterator[list[Record]]:

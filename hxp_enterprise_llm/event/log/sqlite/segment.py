@@ -16,7 +16,7 @@ from hxp_enterprise_llm.event.log.model import LogCorrupt, LogUnavailable
 from hxp_enterprise_llm.event.log.packing import Damaged, Record, unpack
 from hxp_enterprise_llm.event.log.sqlite.files import fill_ahead
 from hxp_enterprise_llm.event.model import Offset
-from hxp_enterprise_llm.runtime.files import leave_to_owner
+from hxp_enterprise_llm.runtime.files import leave_to_owner, listed
 
 APPLICATION_ID = 0x48585045
 FORMAT = 1
@@ -67,8 +67,8 @@ class Header(NamedTuple):
 
 
 def segment_paths(directory: Path) -> list[Path]:
-    """The segments of a directory, oldest first."""
-    return sorted((p for p in directory.glob("*.db") if p.stem.isdecimal()), key=lambda path: int(path.stem))
+    """The segments of a directory, oldest first. Raises OSError."""
+    return sorted((p for p in listed(directory, ".db") if p.stem.isdecimal()), key=lambda path: int(path.stem))
 
 
 def size_on_disk(path: Path) -> int:
@@ -222,9 +222,13 @@ class SegmentReader:
         uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if sealed else "")
         self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
         self._latest: Chunk | None = None
-        self._connection.execute("PRAGMA query_only=ON")
-        self._connection.execute("PRAGMA wal_autocheckpoint=0")
-        self._connection.execute("PRAGMA cell_size_check=ON")
+        try:
+            self._connection.execute("PRAGMA query_only=ON")
+            self._connection.execute("PRAGMA wal_autocheckpoint=0")
+            self._connection.execute("PRAGMA cell_size_check=ON")
+        except BaseException:
+            self.close()
+            raise
 
     def header(self) -> Header:
         """What the segment says about itself."""

@@ -23,6 +23,7 @@ from hxp_enterprise_llm.event.log.sqlite.segments import Segments
 from hxp_enterprise_llm.event.log.window import IdentityWindow
 from hxp_enterprise_llm.event.model import Encoded, Offset, TypePatterns
 from hxp_enterprise_llm.runtime.clock import Clock
+from hxp_enterprise_llm.runtime.files import listed
 
 log = structlog.get_logger("log")
 
@@ -109,7 +110,7 @@ class Store:
 
     def _open_files(self) -> None:
         witnessed = self._witness.open()
-        if witnessed is None and not any(self.directory.glob("*.db")):
+        if witnessed is None and not listed(self.directory, ".db"):
             self._witness.note("-", 0)
         doubt = self._segments.open(witnessed, self._clock.new_id)
         self._doubt = doubt

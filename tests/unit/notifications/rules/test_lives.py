@@ -97,6 +97,10 @@ class Lives(RuleBasedStateMachine):
         for name, model in self.models.items():
             model.see(self.values[name] > self.threshold, self.now().mono)
 
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            self.database.dispose()
+
     @rule(seconds=st.integers(1, 25), a=st.sampled_from([0.1, 0.3]), b=st.sampled_from([0.1, 0.3]))
     def tick(self, seconds: int, a: float, b: float) -> None:
         self.pass_time(seconds)
