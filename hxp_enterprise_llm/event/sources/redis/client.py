@@ -92,6 +92,7 @@ class Client:
     def __init__(self, connection: Connection, reader: Reader, wanted: Wanted, marks: Marks) -> None:
         self._connection, self._reader, self._secret = connection, reader, wanted.password
         self._address, self.place, self.marks = wanted.address, wanted.address.text, marks
+        self._known = False
 
     async def log_in(self) -> None:
         """Raises FetchError."""
@@ -99,7 +100,7 @@ class Client:
         try:
             await self._connection.connect()  # type: ignore[no-untyped-call]
         except (exceptions.RedisError, *_NO_REDIS) as error:
-            self._tell(error, new=True)
+            self._tell(error)
 
     async def ask(self, *words: str | int, seconds: float = PATIENCE) -> Any:
         """The answer. Raises FetchError: the connection is lost; ServerSaid."""
@@ -107,17 +108,19 @@ class Client:
         try:
             async with asyncio.timeout(seconds):
                 await self._connection.send_command(*words, check_health=False)
-                return await self._connection.read_response(disable_decoding=True, timeout=math.inf)
+                answer = await self._connection.read_response(disable_decoding=True, timeout=math.inf)
         except TimeoutError as error:
             raise self._lost(f"nothing has come within {seconds:g} s") from error
         except (exceptions.RedisError, OSError, *_NO_REDIS) as error:
             self._tell(error)
+        self._known = True
+        return answer
 
     async def close(self) -> None:
         """End it at once."""
         await self._connection.disconnect(nowait=True)
 
-    def _tell(self, error: Exception, *, new: bool = False) -> NoReturn:
+    def _tell(self, error: Exception) -> NoReturn:
         """Raises what an error means."""
         words = self._words(error)
         if isinstance(error, _DENIED):
@@ -133,7 +136,7 @@ class Client:
             raise ServerSaid(words) from error
         if isinstance(error, _NO_REDIS):
             raise FetchError(f"{self.place} is no Redis server: {words}") from error
-        if new:
+        if not self._known:
             raise FetchError(f"{self.place} ended the connection at once{_hint(self._address)}: {words}") from error
         raise self._lost(words) from error
 
