@@ -15,6 +15,7 @@ EventType = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9._-]{1,128})?$")]
 Subject = Annotated[str, msgspec.Meta(pattern=r"^([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?$|^>$")]
 
 Key = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
+KeyOrNone = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{0,128}$")]
 
 Interval = Annotated[float, about("Seconds between two questions", live=True, ge=0.1, le=3600)]
 Timeout = Annotated[Seconds, about("Seconds that an answer may take", live=True)]
@@ -174,8 +175,7 @@ class RedisConfig(Section, frozen=True, kw_only=True):
     streams: Annotated[list[RedisStreamConfig], about("What is read", live=True)] = []
     group: Annotated[Key, about("The consumer group, made where it is missing", live=True)] = "citadel"
     consumer: Annotated[
-        str,
-        about("Our name in the group, of nobody else; empty: that of the host", live=True, pattern="^[!-~]{0,128}$"),
+        KeyOrNone, about("Our name in the group, and nobody else's; empty: that of the host", live=True)
     ] = ""
     start: Annotated[
         Literal["new", "beginning"],
