@@ -114,5 +114,5 @@ def connecting(place: str, timeout: float) -> Iterator[None]:
 
 
 def _words(error: OSError) -> str:
-    number = error.errno
-    return os.strerror(number) if number is not None and number > 0 else str(error)
+    number: object = error.errno  # of an address that is not allowed, the address
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(error)

@@ -177,9 +177,5 @@ async def _opened(reader: Reader, wanted: Wanted, egress: Egress) -> asyncio.Str
     sock = await egress.connect(address.host, address.port)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     name = address.host if context else None
-    try:
-        transport, _ = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
-    except BaseException:
-        sock.close()
-        raise
+    transport, _ = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
     return asyncio.StreamWriter(transport, protocol, reader, loop)
