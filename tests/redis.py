@@ -90,23 +90,27 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
         back, forth = await asyncio.open_connection("127.0.0.1", self._port)
-        with suppress(OSError, asyncio.CancelledError):
-            await asyncio.gather(self._forth(reader, forth), self._back(back, writer))
-        forth.close()
-        writer.close()
+        with suppress(OSError):
+            await asyncio.gather(self._forth(reader, forth), _pass(back, writer))
+        for each in (writer, forth):
+            with suppress(OSError):
+                await each.wait_closed()
 
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        through = True
         while data := await reader.read(65536):
             if self.until and self.until in data:
                 self.held.set()
-                return
-            writer.write(data)
+                through = False
+            if through:
+                writer.write(data)
         writer.close()
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
 
 
 @asynccontextmanager
@@ -114,8 +118,13 @@ async def relayed(
     port: int, until: bytes = b"", context: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[Relay, int]]:
     """A relay, with TLS if there is a context, and its port."""
-    relay = Relay(port, until)
-    listener = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=context)
+    relay, serving = Relay(port, until), set[asyncio.Task]()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.ensure_future(relay.serve(reader, writer)))
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
     async with listener:
         yield relay, listener.sockets[0].getsockname()[1]
-        listener.close()
+    async with asyncio.timeout(30):
+        await asyncio.gather(*serving, return_exceptions=True)

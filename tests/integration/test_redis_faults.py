@@ -17,11 +17,10 @@ from tests.redis import redis_server, relayed
 ENTRIES = 300
 
 
-def configured(tmp_path: Path, port: int) -> list[str]:
+def configured(tmp_path: Path, port: int, more: str = "") -> list[str]:
     file = tmp_path / "event-processing.yaml"
-    file.write_text(
-        f"sources: {{redis: {{endpoint: 'redis://127.0.0.1:{port}', streams: [{{stream: '{STREAM}'}}]}}}}\n"
-    )
+    redis = f"{{endpoint: 'redis://127.0.0.1:{port}', streams: [{{stream: '{STREAM}'}}]}}"
+    file.write_text(f"sources: {{redis: {redis}}}\n{more}")
     return ["--processing-config", str(file)]
 
 
@@ -67,6 +66,39 @@ async def test_a_kill_between_storing_and_acknowledging_loses_and_doubles_nothin
             found = await numbers(session, daemon.events, 3 * ENTRIES)
             await until_acknowledged(client)
             assert found == list(range(3 * ENTRIES))
+
+
+async def test_it_may_take_longer_than_the_log_knows_repeats(tmp_path: Path) -> None:
+    """Ours dies, then Redis is out of reach, each between storing and acknowledging."""
+    async with (
+        redis_server(tmp_path / "redis") as server,
+        relayed(server.port, b"XACK") as (relay, port),
+        server.client() as client,
+        aiohttp.ClientSession() as session,
+    ):
+        daemon = Daemon(tmp_path / "data", *configured(tmp_path, port, "log: {window_age: 1ms}\n"))
+        await daemon.start()
+        await until_state(session, daemon.events, "redis", "ok")
+        await add(client, 0, ENTRIES)
+        async with asyncio.timeout(30):
+            await relay.held.wait()
+        await daemon.end(signal.SIGKILL)
+        async with daemon:
+            # It has got them again, knows them, and cannot acknowledge them.
+            await until_reason(session, daemon.events, "is lost: nothing has come within 3 s")
+            relay.until = b""
+            await until_acknowledged(client)
+            await until_state(session, daemon.events, "redis", "ok")
+            relay.held.clear()
+            relay.until = b"XACK"
+            await add(client, ENTRIES, ENTRIES)
+            async with asyncio.timeout(30):
+                await relay.held.wait()
+            await until_reason(session, daemon.events, "is lost: nothing has come within 3 s")
+            relay.until = b""
+            assert await numbers(session, daemon.events, 2 * ENTRIES) == list(range(2 * ENTRIES))
+            await until_acknowledged(client)
+            assert await numbers(session, daemon.events, 2 * ENTRIES) == list(range(2 * ENTRIES))
 
 
 async def test_entries_wait_while_the_disk_is_full(tmp_path: Path) -> None:

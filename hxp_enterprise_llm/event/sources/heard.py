@@ -31,6 +31,8 @@ class Connection(Protocol[M]):
 
     problem: str
     """What is wrong with a part."""
+    again: bool
+    """Whether what has come last may have come before."""
 
     async def receive(self) -> Sequence[M] | None:
         """The messages that have come, at least one; None: all that was there when we left has been given.

@@ -62,6 +62,7 @@ class Connection:
         self._asked = self._leaving = self._left = False
         self.problem = ""
         """What is wrong with a part: a subject that may not be listened to, a message that was too large."""
+        self.again = False
 
     async def receive(self) -> list[Message] | None:
         """The messages that have come, at least one; None: all that was there when we left has been given.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from hxp_enterprise_llm.event.log.model import EventTooLarge, LogError
 from hxp_enterprise_llm.event.model import rfc3339
@@ -16,6 +16,7 @@ from hxp_enterprise_llm.event.sources.heard import PATIENCE, Connection, M, Mean
 from hxp_enterprise_llm.event.sources.pollers.model import Item, PollError, Settings
 from hxp_enterprise_llm.event.sources.pollers.tended import Tended, log
 from hxp_enterprise_llm.event.sources.strict_json import JsonFault
+from hxp_enterprise_llm.event.sources.tail import Identity
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.outage import Outage
 from hxp_enterprise_llm.telemetry.source_metrics import SourceMetrics
@@ -24,12 +25,17 @@ from hxp_enterprise_llm.telemetry.text import clean
 Take = Callable[[list[dict[str, Any]]], Awaitable[object]]
 """Stores events in order, none of them twice. Raises Rejected, OwnTypes, Interrupted, LogError."""
 
+Find = Callable[[Collection[Identity]], Awaitable[set[Identity]]]
+"""Those of the events that are stored already, however long ago. Raises LogError."""
+
 _PAUSE = 1.0
 """Seconds until what the log did not take is offered again."""
 _TOLD = 60.0
 """Seconds that a drop is told at least."""
 _PLACES = 100
 """Subjects or streams whose messages are counted apart."""
+A = TypeVar("A")
+B = TypeVar("B")
 _UNUSABLE = (Rejected, OwnTypes, EventTooLarge)
 
 
@@ -52,6 +58,7 @@ class Listener(Tended, Generic[M]):
         connect: Callable[[], Awaitable[Connection[M]]],
         meaning: Meaning[M],
         take: Take,
+        find: Find,
         failures: int,
         *,
         clock: Clock,
@@ -60,7 +67,9 @@ class Listener(Tended, Generic[M]):
     ) -> None:
         """`connect` raises PollError."""
         super().__init__(name, 0.0, failures, clock=clock, metrics=metrics, jitter=jitter)
-        self._connect, self._meaning, self._take = connect, meaning, take
+        self._connect, self._meaning, self._take, self._find = connect, meaning, take, find
+        self._stored: set[Identity] = set()
+        self._searched = False
         self._connection: Connection[M] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -97,7 +106,8 @@ class Listener(Tended, Generic[M]):
         try:
             await self._listen(self._connection)
         except PollError as error:
-            self._failed(str(error))
+            if self.breaker.settings.live:
+                self._failed(str(error))
         finally:
             await self._connection.close()
             self._connection = None
@@ -113,10 +123,16 @@ class Listener(Tended, Generic[M]):
         while (messages := await connection.receive()) is not None:
             if connection.problem or self._clock.monotonic() >= self._told_until:
                 self._note(connection.problem)
-            await self._store(messages)
-            await connection.taken(messages)
+            offered = self._events(messages)
+            await self._take_all(await self._not_stored(offered) if connection.again else offered)
+            self._told(messages)
+            try:
+                await connection.taken(messages)
+            except PollError:
+                self._stored |= {self._identity(each) for each in offered}
+                raise
 
-    async def _store(self, messages: Sequence[M]) -> None:
+    def _events(self, messages: Sequence[M]) -> list[_Offered]:
         offered: list[_Offered] = []
         for message in messages:
             name = self._meaning.name_of(message)
@@ -124,7 +140,23 @@ class Listener(Tended, Generic[M]):
                 offered.append(_Offered(self._meaning.of(message), name))
             except (Invalid, JsonFault) as error:
                 self._drop(name, str(error))
-        await self._take_all(offered)
+        return offered
+
+    def _identity(self, offered: _Offered) -> Identity:
+        event = offered.event
+        return str(event.get("source", f"/sources/{self.name}")), str(event["id"])
+
+    async def _not_stored(self, offered: Sequence[_Offered]) -> list[_Offered]:
+        """Those that are not stored. The log knows repeats for some minutes; a server may be away for longer.
+
+        What is stored and not acknowledged is one batch at most: ours of just now, or that of the process before.
+        """
+        if not self._searched:
+            self._stored |= await self._patiently(self._find, [self._identity(each) for each in offered])
+            self._searched = True
+        return [each for each in offered if self._identity(each) not in self._stored]
+
+    def _told(self, messages: Sequence[M]) -> None:
         self.last_at = self._clock.time()
         self._metrics.last_success.labels(self.name).set(self.last_at)
         self._count(messages)
@@ -143,9 +175,13 @@ class Listener(Tended, Generic[M]):
             await self._take_all(offered[half:])
 
     async def _taken(self, events: list[dict[str, Any]]) -> None:
+        await self._patiently(self._take, events)
+
+    async def _patiently(self, ask: Callable[[A], Awaitable[B]], about: A) -> B:
+        """The log's answer, once it can give one. Raises Rejected, OwnTypes, EventTooLarge."""
         while True:
             try:
-                await self._take(events)
+                answer = await ask(about)
                 break
             except (LogError, Interrupted) as error:
                 cause = error.cause if isinstance(error, Interrupted) else error
@@ -157,6 +193,7 @@ class Listener(Tended, Generic[M]):
         if self._storing.reason:
             self._storing.worked()
             self.problem = ""
+        return answer
 
     def _drop(self, name: str, why: str) -> None:
         self._metrics.dropped.labels(self.name).inc()

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.sources.nats.events import Meaning as NatsMeaning
 from hxp_enterprise_llm.event.sources.nats.server import NatsServer
 from hxp_enterprise_llm.event.sources.pollers.configured import Sources
 from hxp_enterprise_llm.event.sources.pollers.kept import read_settings, write_settings
-from hxp_enterprise_llm.event.sources.pollers.listener import Listener
+from hxp_enterprise_llm.event.sources.pollers.listener import Find, Listener
 from hxp_enterprise_llm.event.sources.pollers.model import Settings, Source, State
 from hxp_enterprise_llm.event.sources.pollers.poller import Append, Poller
 from hxp_enterprise_llm.event.sources.pollers.tended import Tended
@@ -34,6 +34,7 @@ class Listening(NamedTuple):
 
     take: Callable[[str, list[dict[str, Any]]], Awaitable[object]]
     """`Take` of a source by name."""
+    find: Find
     read_secret: SecretReader
     max_message_bytes: int
     node: str
@@ -104,6 +105,7 @@ class Pollers:
             partial(_connected, connect, tuple(self._closing)),
             meaning,
             partial(self._listening.take, name),
+            self._listening.find,
             failures,
             clock=self._clock,
             metrics=self._metrics,

@@ -70,6 +70,8 @@ class Consumer:
         self._waiting: asyncio.Timeout | None = None
         self.problem = ""
         """What is wrong with a part."""
+        self.again = False
+        """Whether what has come last was given to somebody before."""
 
     async def begin(self) -> None:
         """Make the group where it is missing. Raises FetchError."""
@@ -124,6 +126,7 @@ class Consumer:
         if not self._pending and self._claims and self._clock.monotonic() >= self._claim_at:
             self._pending = await self._claim()
         new = not self._pending
+        self.again = self._pending
         reply = await (self._wait() if new else self._read("0"))
         entries, more = entries_of(reply, self._keys, self._client.marks)
         self._pending = more or (bool(entries) and not new)
