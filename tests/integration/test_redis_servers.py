@@ -214,6 +214,18 @@ async def test_a_value_that_is_too_large_is_passed_over_as_it_comes(tmp_path):
         assert (await client.xpending("s", "citadel"))["pending"] == 0
 
 
+async def test_it_leaves_in_the_middle_of_a_question(tmp_path):
+    async with redis_server(tmp_path) as server, server.client() as client, consuming(server.address) as consumer:
+        reading = asyncio.create_task(consumer.receive())
+        async with asyncio.timeout(30):
+            while not (await client.info("clients"))["blocked_clients"]:
+                await asyncio.sleep(0.02)
+        consumer.leave()
+        consumer.leave()
+        assert await reading is None
+        assert await consumer.receive() is None
+
+
 async def test_two_consumers_share_a_group(tmp_path):
     async with (
         redis_server(tmp_path) as server,

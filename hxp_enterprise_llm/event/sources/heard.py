@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from hxp_enterprise_llm.event.sources.strict_json import JsonFault, read
 from hxp_enterprise_llm.security.fetch import FetchError
 from hxp_enterprise_llm.telemetry.text import clean
 
+_OTHER = re.compile(r"[^A-Za-z0-9._-]")
 PATIENCE = 3.0
 """Seconds of silence after which a server is asked whether it is there, and after which one that was asked is not.
 Leaving takes no longer either."""
@@ -85,7 +87,7 @@ def is_cloudevent(value: object) -> TypeGuard[dict[str, Any]]:
 
 def fitting_type(name: str) -> str:
     """A name as the type of an event: other characters than a type may have become `_`."""
-    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "_" for sign in name)[:MAX_TYPE]
+    return _OTHER.sub("_", name[:MAX_TYPE])
 
 
 def as_data(body: bytes) -> dict[str, Any]:

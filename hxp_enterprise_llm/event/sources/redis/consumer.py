@@ -24,8 +24,8 @@ from hxp_enterprise_llm.event.sources.redis.replies import (
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.security.fetch import FetchError
 
-COUNT = 256
-"""Most entries of one stream in one answer."""
+COUNT, LEAST = 256, 16
+"""Most entries of one answer, shared among the streams; and how many each of them may have at least."""
 _CLAIMED = 1000
 _ROUNDS = 1000
 """Most questions in one search for what others have left."""
@@ -146,7 +146,7 @@ class Consumer:
 
     async def _read(self, behind: str, *options: str | int, seconds: float = PATIENCE) -> Any:
         role, streams = self._role, self._role.streams
-        who = ("XREADGROUP", "GROUP", role.group, role.consumer, "COUNT", COUNT)
+        who = ("XREADGROUP", "GROUP", role.group, role.consumer, "COUNT", max(LEAST, COUNT // len(streams)))
         return await self._client.ask(*who, *options, "STREAMS", *streams, *(behind for _ in streams), seconds=seconds)
 
     async def _claim(self) -> bool:
@@ -187,9 +187,9 @@ class Consumer:
 
     def leave(self) -> None:
         """Read no more."""
-        self._leaving = True
-        if self._waiting is not None:
+        if self._waiting is not None and not self._leaving:
             self._waiting.reschedule(0)
+        self._leaving = True
 
     async def close(self) -> None:
         """End the connection at once."""

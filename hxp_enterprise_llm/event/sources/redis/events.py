@@ -27,6 +27,7 @@ class Meaning:
 
     def __init__(self, streams: Sequence[RedisStreamConfig], clock: Clock) -> None:
         self._streams, self._clock = {each.stream: each for each in streams}, clock
+        self._types = {each.stream: each.type or fitting_type(each.stream.replace(":", ".")) for each in streams}
 
     def of(self, entry: Entry) -> dict[str, Any]:
         """An event of this entry, with an id that it has each time. Raises Invalid."""
@@ -55,7 +56,7 @@ class Meaning:
 
     def type_of(self, place: str) -> str:
         """The type of events of a stream, where its entries do not say theirs."""
-        return self._streams[place].type or fitting_type(place.replace(":", "."))
+        return self._types[place]
 
     def name_of(self, entry: Entry) -> str:
         """Its id and stream."""
