@@ -142,7 +142,9 @@ class Client:
 
     def _words(self, error: Exception) -> str:
         """What an error says, without the password, that some servers repeat."""
-        text = str(error).removeprefix("Protocol Error: ")
+        inner = error.__context__  # what the operating system said
+        plain = inner.strerror if isinstance(inner, OSError) else None
+        text = plain or str(error).removeprefix("Protocol Error: ")
         return clean(text.replace(self._secret, "***") if self._secret else text, 200)
 
     def _lost(self, why: str) -> FetchError:
