@@ -26,6 +26,7 @@ from hxp_enterprise_llm.config.processing import (
     label_fields,
     label_names,
 )
+from hxp_enterprise_llm.config.sources import RedisConfig
 from hxp_enterprise_llm.config.types import seconds
 
 ATTRIBUTES = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
@@ -77,8 +78,20 @@ def sources(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:
             yield from endpoint(f"sources.{name}.endpoint", text)
     yield from unique("sources.prometheus.queries", [query.name for query in section.prometheus.queries], "name")
     if section.nats.endpoint:
-        yield from server("sources.nats.endpoint", section.nats.endpoint, ("nats", "tls"))
+        yield from server("sources.nats.endpoint", section.nats.endpoint, ("nats", "tls"), "192.168.10.29:4222")
     yield from _subjects([each.subject for each in section.nats.subjects])
+    yield from _redis(section.redis)
+
+
+def _redis(section: RedisConfig) -> Iterator[Finding]:
+    """A server, streams that are there once, a name for what is read in a field once."""
+    if section.endpoint:
+        address = "192.168.10.29:6379/0"
+        yield from server("sources.redis.endpoint", section.endpoint, ("redis", "rediss"), address, numbered=True)
+        if not section.streams:
+            yield Finding("sources.redis.streams", "names no stream; write e.g. - {stream: agents:events}")
+    yield from duration("sources.redis.claim_after", section.claim_after, least=-1)
+    yield from unique("sources.redis.streams", [each.stream for each in section.streams], "stream")
 
 
 def activity(config: ProcessingConfig, _given: Given) -> Iterator[Finding]:

@@ -110,12 +110,16 @@ def page(path: str, text: str) -> Iterator[Finding]:
         yield Finding(path, f"must be a URL such as {example}, is {shown(masked(text))}")
 
 
-def server(path: str, text: str, schemes: tuple[str, ...]) -> Iterator[Finding]:
-    """A scheme of these, a host, and perhaps a port; who logs in stands elsewhere."""
+def server(
+    path: str, text: str, schemes: tuple[str, ...], example: str, *, numbered: bool = False
+) -> Iterator[Finding]:
+    """A scheme of these, a host, and perhaps a port; who logs in stands elsewhere. `numbered`: `/NUMBER` may follow."""
     scheme, _, place = text.partition("://")
     url = _url(f"http://{place}")
-    if scheme not in schemes or url is None or url.path.strip("/") or url.query or url.fragment or "@" in place:
-        example = f"{schemes[0]}://192.168.10.29:4222"
+    behind = url.path.strip("/") if url else ""
+    number = numbered and behind.isascii() and behind.isdigit() and len(behind) < 6
+    if scheme not in schemes or url is None or (behind and not number) or url.query or url.fragment or "@" in place:
+        example = f"{schemes[0]}://{example}"
         yield Finding(path, f"must be an address such as {example}, without a user, is {shown(masked(text))}")
 
 

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.config.sources import (
     GatewaySourceConfig,
     NatsConfig,
     PrometheusSourceConfig,
+    RedisConfig,
     ScrapeConfig,
 )
 from hxp_enterprise_llm.config.types import Duration, Port, Positive, Seconds, Section, TypePattern, about
@@ -254,6 +255,7 @@ class SourcesConfig(Section, frozen=True, kw_only=True):
     scrape: ScrapeConfig = msgspec.field(default_factory=ScrapeConfig)
     gateway: GatewaySourceConfig = msgspec.field(default_factory=GatewaySourceConfig)
     nats: NatsConfig = msgspec.field(default_factory=NatsConfig)
+    redis: RedisConfig = msgspec.field(default_factory=RedisConfig)
     activity: ActivityConfig = msgspec.field(default_factory=ActivityConfig)
     otlp: OtlpSourceConfig = msgspec.field(default_factory=OtlpSourceConfig)
 

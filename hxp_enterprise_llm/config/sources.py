@@ -1,18 +1,21 @@
 """What event processing gets on its own: from an analytics engine, Prometheus, a page of metrics, a gateway, a NATS
-server, and from files."""
+server, Redis Streams, and from files."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
-from hxp_enterprise_llm.config.types import Positive, Seconds, Section, about
+from hxp_enterprise_llm.config.types import Duration, Positive, Seconds, Section, about
 
 MetricName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$")]
 UrlPath = Annotated[str, msgspec.Meta(pattern=r"^/[^\s?#]*$")]
 EventType = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9._-]{1,128})?$")]
 Subject = Annotated[str, msgspec.Meta(pattern=r"^([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?$|^>$")]
+
+Key = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
+KeyOrNone = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{0,128}$")]
 
 Interval = Annotated[float, about("Seconds between two questions", live=True, ge=0.1, le=3600)]
 Timeout = Annotated[Seconds, about("Seconds that an answer may take", live=True)]
@@ -144,6 +147,49 @@ class NatsConfig(Section, frozen=True, kw_only=True):
     ] = ""
     token_file: Annotated[
         str, about("File with a token, without a user; empty: $CREDENTIALS_DIRECTORY/nats-token", live=True)
+    ] = ""
+    ca_file: Annotated[
+        str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)
+    ] = ""
+    timeout: Annotated[Seconds, about("Seconds that a connection may take to come about", live=True)] = 5
+    failures: Failures = 3
+
+
+class RedisStreamConfig(Section, frozen=True, kw_only=True):
+    """A stream that is read, and what its entries are."""
+
+    stream: Annotated[Key, about("Its key", live=True)]
+    type: Annotated[EventType, about("Type of the events; empty: the key, with dots for its colons", live=True)] = ""
+    type_field: Annotated[
+        str, about("Field whose value is the type, where an entry has it; empty: none", live=True, max_length=128)
+    ] = ""
+    numbers: Annotated[list[str], about("Fields whose values are numbers; all others are text or JSON", live=True)] = []
+
+
+class RedisConfig(Section, frozen=True, kw_only=True):
+    """Streams of a Redis server, read in a consumer group; each entry becomes an event."""
+
+    endpoint: Annotated[
+        str, about("Its address, such as redis://127.0.0.1:6379/0, with TLS rediss://…; empty: none is read", live=True)
+    ] = ""
+    streams: Annotated[list[RedisStreamConfig], about("What is read", live=True)] = []
+    group: Annotated[Key, about("The consumer group, made where it is missing", live=True)] = "citadel"
+    consumer: Annotated[
+        KeyOrNone, about("Our name in the group, and nobody else's; empty: that of the host", live=True)
+    ] = ""
+    start: Annotated[
+        Literal["new", "beginning"],
+        about("Where a group begins that we make: at the entries to come, or the first", live=True),
+    ] = "new"
+    claim_after: Annotated[
+        Duration,
+        about(
+            "Time after which entries are taken over that another consumer of the group has left; 0s: never", live=True
+        ),
+    ] = "1m"
+    username: Annotated[str, about("User to log in as; empty: the default user", live=True)] = ""
+    password_file: Annotated[
+        str, about("File with the password; empty: $CREDENTIALS_DIRECTORY/redis-password", live=True)
     ] = ""
     ca_file: Annotated[
         str, about("PEM file with the authority of the server's certificate; empty: the system's", live=True)

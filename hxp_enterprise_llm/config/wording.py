@@ -12,7 +12,7 @@ from jsonschema.exceptions import ValidationError
 from hxp_enterprise_llm.config.faults import shown
 from hxp_enterprise_llm.config.paths import KeyPath, suggestion
 from hxp_enterprise_llm.config.rules import Label
-from hxp_enterprise_llm.config.sources import EventType, MetricName, Subject, UrlPath
+from hxp_enterprise_llm.config.sources import EventType, Key, KeyOrNone, MetricName, Subject, UrlPath
 from hxp_enterprise_llm.config.types import Duration, DurationOrNone, Name, TypePattern, seconds
 
 _TYPES = {
@@ -38,6 +38,8 @@ PATTERNS = {
     "^/": "an absolute path such as /srv/documents",
     get_args(EventType)[1].pattern: "an event type such as llm.request.completed, or empty",
     get_args(Subject)[1].pattern: "a subject such as egos.llm.logs, egos.*.logs or egos.>",
+    get_args(Key)[1].pattern: "1 to 128 characters of ASCII without a space, such as agents:events",
+    get_args(KeyOrNone)[1].pattern: "at most 128 characters of ASCII without a space",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of at most 64 letters, digits, '_', '.' and '-'",
 }
 """What the patterns of the types mean."""

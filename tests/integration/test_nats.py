@@ -297,3 +297,10 @@ async def test_what_is_no_nats_server_is_told(tmp_path, session):
 def test_what_is_no_address(endpoint):
     with pytest.raises(ValueError):
         address_of(endpoint)
+
+
+async def test_an_address_that_is_not_allowed_is_told(tmp_path, session):
+    config = NatsConfig(endpoint="nats://169.254.169.254")
+    async with running(settings(tmp_path, nats=config)) as program:
+        away = await until_state(session, url(program, "processing"), "nats", "away")
+        assert "no connection to 169.254.169.254 is made: it is link-local" in away["reason"]

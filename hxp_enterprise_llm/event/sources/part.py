@@ -22,6 +22,7 @@ from hxp_enterprise_llm.event.sources.otlp.traces import Traces
 from hxp_enterprise_llm.event.sources.pollers import api as pollers_api
 from hxp_enterprise_llm.event.sources.pollers.running import Listening, Pollers
 from hxp_enterprise_llm.event.sources.schemas import SchemaCatalogue
+from hxp_enterprise_llm.event.sources.tail import found_in
 from hxp_enterprise_llm.runtime.cleanup import CleanupStack
 from hxp_enterprise_llm.runtime.context import Context
 from hxp_enterprise_llm.runtime.tasks import cancel
@@ -71,7 +72,13 @@ class WaysIn:
         return Pollers(
             Egress(deny_private=self._config.security.egress.deny_private),
             self._log.append,
-            Listening(self._take_messages, self._read_secret, self._config.log.limits.max_event_bytes),
+            Listening(
+                self._take_messages,
+                partial(found_in, self._log),
+                self._read_secret,
+                self._config.log.limits.max_event_bytes,
+                context.node,
+            ),
             self._directory / "sources.json",
             clock=context.clock,
             metrics=SourceMetrics(context.registry),
@@ -79,8 +86,8 @@ class WaysIn:
             spawn=context.supervisor.spawn,
         )
 
-    async def _take_messages(self, events: list[dict[str, Any]]) -> object:
-        return await self._ingest.accept(events, source="/sources/nats", partial=True, way="nats")
+    async def _take_messages(self, name: str, events: list[dict[str, Any]]) -> object:
+        return await self._ingest.accept(events, source=f"/sources/{name}", partial=True, way=name)
 
     def _read_secret(self, file: str, credential: str) -> Secret | None:
         secret = read_secret(file, credential, self._context.environ)

@@ -20,6 +20,7 @@ CREDENTIALS = {
     "event-log-api-key",
     "nats-password",
     "nats-token",
+    "redis-password",
     "slack-bot-token",
     "slack-webhook-url",
     "smtp-password",

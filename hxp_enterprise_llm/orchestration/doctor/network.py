@@ -19,7 +19,7 @@ _SECONDS = 3.0
 _LARGEST = 1 << 20
 _NOT_NEEDED = "peers.unreachable"
 """Without it something is missing, but nobody waits for it in vain."""
-_PORTS = {"https": 443, "nats": 4222, "tls": 4222}
+_PORTS = {"https": 443, "nats": 4222, "tls": 4222, "redis": 6379, "rediss": 6379}
 
 
 def reachable(host: str) -> str:
@@ -186,7 +186,7 @@ def _told(config: NotificationsConfig) -> Iterator[Peer]:
 
 
 def _sources(config: ProcessingConfig) -> Iterator[Peer]:
-    for name in ("analytics_engine", "prometheus", "scrape", "gateway", "nats"):
+    for name in ("analytics_engine", "prometheus", "scrape", "gateway", "nats", "redis"):
         yield Peer(f"sources.{name}.endpoint", getattr(config.sources, name).endpoint)
 
 

@@ -41,7 +41,7 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
         return st.sampled_from(described["enum"]).map(lambda value: (value, value))
     if path.endswith(("_endpoint", ".endpoint")):
         hosts = st.text(string.ascii_lowercase, min_size=1, max_size=9)
-        scheme = "nats" if ".nats." in path else "http"
+        scheme = next((name for name in ("nats", "redis") if f".{name}." in path), "http")
         return hosts.map(lambda host: (f"{scheme}://{host}:1", f"{scheme}://{host}:1"))
     if described.get("pattern", "").startswith("^/"):
         paths = st.text(string.ascii_lowercase + "/", max_size=9)
@@ -65,11 +65,11 @@ def _values(schema: dict[str, Any], path: str) -> st.SearchStrategy[tuple[Any, s
 
 def _settings(config: Any, table: dict[str, str]) -> st.SearchStrategy[dict[str, tuple[Any, str]]]:
     schema = json_schema(config)
-    # Sizes that must fit each other are not free: see the checks.
+    # Sizes that must fit each other are not free, nor is an address that is nothing without streams: see the checks.
     free = {
         name: path
         for name, path in table.items()
-        if not path.startswith(("log.", "analytics.", "history.", "forecast."))
+        if not path.startswith(("log.", "analytics.", "history.", "forecast.", "sources.redis.endpoint"))
     }
     return st.fixed_dictionaries({}, optional={name: _values(schema, path) for name, path in free.items()})
 

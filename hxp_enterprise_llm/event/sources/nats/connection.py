@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from hxp_enterprise_llm.event.sources.heard import PATIENCE, connecting
 from hxp_enterprise_llm.event.sources.nats.protocol import (
     PING,
     PONG,
@@ -30,9 +30,6 @@ from hxp_enterprise_llm.security.fetch import FetchError
 from hxp_enterprise_llm.telemetry.text import clean
 
 PORT = 4222
-PATIENCE = 3.0
-"""Seconds of silence after which the server is asked whether it is there, and after which one that was asked is not.
-Leaving takes no longer either."""
 _READ_BYTES = 64 * 1024
 
 
@@ -65,6 +62,7 @@ class Connection:
         self._asked = self._leaving = self._left = False
         self.problem = ""
         """What is wrong with a part: a subject that may not be listened to, a message that was too large."""
+        self.again = False
 
     async def receive(self) -> list[Message] | None:
         """The messages that have come, at least one; None: all that was there when we left has been given.
@@ -127,6 +125,9 @@ class Connection:
     def _lost(self, why: str) -> FetchError:
         return FetchError(f"the connection to {self._address.text} is lost: {why}")
 
+    async def taken(self, messages: Sequence[Message]) -> None:
+        """NATS does not ask."""
+
     def leave(self) -> None:
         """Listen no more; `receive` still gives what was sent before the server knew."""
         if not self._leaving and not self._writer.is_closing():
@@ -158,28 +159,18 @@ class Wanted(NamedTuple):
 async def connect(wanted: Wanted, egress: Egress) -> Connection:
     """A connection on which the server has taken the log-in; subscriptions are under way. Raises FetchError."""
     place = wanted.address.text
-    try:
+    with connecting(place, wanted.timeout):
         async with asyncio.timeout(wanted.timeout):
             sock = await egress.connect(wanted.address.host, wanted.address.port)
             reader, writer = await asyncio.open_connection(sock=sock)
             try:
                 return await _connected(reader, writer, wanted)
+            except WireError as error:
+                writer.close()
+                raise FetchError(f"{place} is no NATS server: {error}") from error
             except BaseException:
                 writer.close()
                 raise
-    except TimeoutError as error:
-        raise FetchError(f"{place} has not answered within {wanted.timeout:g} s") from error
-    except WireError as error:
-        raise FetchError(f"{place} is no NATS server: {error}") from error
-    except ssl.SSLError as error:
-        raise FetchError(f"{place}: TLS fails: {clean(str(error), 200)}") from error
-    except OSError as error:
-        raise FetchError(f"{place} does not answer: {clean(_words(error), 200)}") from error
-
-
-def _words(error: OSError) -> str:
-    number = error.errno
-    return os.strerror(number) if number is not None and number > 0 else str(error)
 
 
 async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wanted: Wanted) -> Connection:

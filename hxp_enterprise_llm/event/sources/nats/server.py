@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hxp_enterprise_llm.config.secrets import Secret, SecretError
+from hxp_enterprise_llm.config.secrets import SecretError
 from hxp_enterprise_llm.config.sources import NatsConfig
+from hxp_enterprise_llm.event.sources.heard import SecretReader
 from hxp_enterprise_llm.event.sources.nats.connection import Connection, Wanted, address_of, connect
 from hxp_enterprise_llm.security.egress import Egress
 from hxp_enterprise_llm.security.fetch import FetchError
-
-SecretReader = Callable[[str, str], Secret | None]
-"""Reads a secret from a file, or, when that is empty, the credential of a name. Raises SecretError."""
 
 
 class NatsServer:

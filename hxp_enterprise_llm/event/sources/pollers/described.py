@@ -27,8 +27,8 @@ class SourceSettings(TypedDict):
 
 
 class SourceState(TypedDict):
-    """A source now. `data`: the first 20 of the `items` of its last good answer, or what was heard on each subject;
-    `stale`: they are old; `next_try` is null while it is off, and while it is connected and listened to."""
+    """A source now. `data`: the first 20 of the `items` of its last good answer, or what was heard on each subject
+    or stream; `stale`: they are old; `next_try` is null while it is off, and while it is connected and listened to."""
 
     state: State
     since: str

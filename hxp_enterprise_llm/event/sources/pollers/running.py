@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hxp_enterprise_llm.config.processing import SourcesConfig
-from hxp_enterprise_llm.config.sources import NatsConfig
-from hxp_enterprise_llm.event.sources.nats.connection import Connection
-from hxp_enterprise_llm.event.sources.nats.events import Meaning
-from hxp_enterprise_llm.event.sources.nats.server import NatsServer, SecretReader
+from hxp_enterprise_llm.event.sources.heard import Connection, M, Meaning, SecretReader
+from hxp_enterprise_llm.event.sources.nats.events import Meaning as NatsMeaning
+from hxp_enterprise_llm.event.sources.nats.server import NatsServer
 from hxp_enterprise_llm.event.sources.pollers.configured import Sources
 from hxp_enterprise_llm.event.sources.pollers.kept import read_settings, write_settings
-from hxp_enterprise_llm.event.sources.pollers.listener import NAME as NATS
-from hxp_enterprise_llm.event.sources.pollers.listener import Listener, Take
+from hxp_enterprise_llm.event.sources.pollers.listener import Find, Listener
 from hxp_enterprise_llm.event.sources.pollers.model import Settings, Source, State
 from hxp_enterprise_llm.event.sources.pollers.poller import Append, Poller
 from hxp_enterprise_llm.event.sources.pollers.tended import Tended
+from hxp_enterprise_llm.event.sources.redis.events import Meaning as RedisMeaning
+from hxp_enterprise_llm.event.sources.redis.server import RedisServer
 from hxp_enterprise_llm.runtime.clock import Clock
 from hxp_enterprise_llm.runtime.tasks import cancel
 from hxp_enterprise_llm.security.egress import Egress
@@ -32,9 +32,13 @@ Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[Any]]
 class Listening(NamedTuple):
     """What messages need on their way into the log."""
 
-    take: Take
+    take: Callable[[str, list[dict[str, Any]]], Awaitable[object]]
+    """`Take` of a source by name."""
+    find: Find
     read_secret: SecretReader
     max_message_bytes: int
+    node: str
+    """What this host is called."""
 
 
 class Pollers:
@@ -73,9 +77,8 @@ class Pollers:
         self._config = config
         self._set = read_settings(self._path)
         self._sources = Sources(config, self._egress, self._clock)
-        self.running = {source.name: self._poller(source) for source in self._sources.make()}
-        if config.nats.endpoint:
-            self.running[NATS] = self._listener(config.nats)
+        pollers = (self._poller(source) for source in self._sources.make())
+        self.running = {source.name: source for source in (*pollers, *self._listeners(config))}
         for name, source in self.running.items():
             if found := self._set.get(name):
                 source.apply(found)
@@ -84,14 +87,26 @@ class Pollers:
     def _poller(self, source: Source) -> Poller:
         return Poller(source, self._append, clock=self._clock, metrics=self._metrics, jitter=self._jitter)
 
-    def _listener(self, config: NatsConfig) -> Listener:
-        read, limit = self._listening.read_secret, self._listening.max_message_bytes
-        server = NatsServer(config, self._egress, read, limit)
+    def _listeners(self, config: SourcesConfig) -> Iterator[Tended]:
+        listening, nats, redis = self._listening, config.nats, config.redis
+        read, limit = listening.read_secret, listening.max_message_bytes
+        if nats.endpoint:
+            connect = NatsServer(nats, self._egress, read, limit).connect
+            yield self._listener("nats", connect, NatsMeaning(nats.subjects, self._clock.new_id), nats.failures)
+        if redis.endpoint:
+            server = RedisServer(redis, self._egress, read, limit, listening.node, self._clock)
+            yield self._listener("redis", server.connect, RedisMeaning(redis.streams, self._clock), redis.failures)
+
+    def _listener(
+        self, name: str, connect: Callable[[], Awaitable[Connection[M]]], meaning: Meaning[M], failures: int
+    ) -> Listener[M]:
         return Listener(
-            partial(_connected, server, tuple(self._closing)),
-            Meaning(config.subjects, self._clock.new_id),
-            self._listening.take,
-            config.failures,
+            name,
+            partial(_connected, connect, tuple(self._closing)),
+            meaning,
+            partial(self._listening.take, name),
+            self._listening.find,
+            failures,
             clock=self._clock,
             metrics=self._metrics,
             jitter=self._jitter,
@@ -132,13 +147,16 @@ class Pollers:
 
 
 def _asked(config: SourcesConfig) -> tuple[object, ...]:
-    return config.analytics_engine, config.prometheus, config.scrape, config.gateway, config.nats, config.activity
+    asked = config.analytics_engine, config.prometheus, config.scrape, config.gateway, config.activity
+    return *asked, config.nats, config.redis
 
 
-async def _connected(server: NatsServer, former: tuple[asyncio.Task[None], ...]) -> Connection:
+async def _connected(
+    connect: Callable[[], Awaitable[Connection[M]]], former: Sequence[asyncio.Task[None]]
+) -> Connection[M]:
     """Connected once the former connections have been left: a message on two of them would be two events."""
     await asyncio.gather(*former)
-    return await server.connect()
+    return await connect()
 
 
 async def _closed(running: list[Tended], tasks: list[asyncio.Task[Any]], sources: Sources) -> None:

@@ -594,6 +594,7 @@ class TestServices:
             ('heartbeats: {a: {every: 1m, url: "http://127.0.0.1:PORT/x"}}', "", {"peers.told"}),
             ('webhook: {endpoints: [{name: w, url: "http://127.0.0.1:PORT"}]}', "", {"peers.told"}),
             ("", "nats: {endpoint: nats://127.0.0.1:PORT}", {"peers.unreachable"}),
+            ("", "redis: {endpoint: redis://127.0.0.1:PORT/0, streams: [{stream: s}]}", {"peers.unreachable"}),
         ],
     )
     def test_a_peer_that_is_away(self, notifications: str, processing: str | None, found: set[str]) -> None:

@@ -74,7 +74,7 @@ function columns(app: App, ask: () => void): Column<Source>[] {
   ];
 }
 
-const KINDS: Record<string, string> = { prometheus: "PromQL", scrape: "page of metrics", gateway: "health check", nats: "subscription", activity: "files" };
+const KINDS: Record<string, string> = { prometheus: "PromQL", scrape: "page of metrics", gateway: "health check", nats: "subscription", redis: "streams", activity: "files" };
 
 function kindOf(name: string): string {
   return KINDS[name] ?? (name.startsWith("engine_") ? "analytics engine" : "asked");
