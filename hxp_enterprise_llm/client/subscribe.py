@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from hxp_enterprise_llm import __version__
@@ -20,6 +20,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.25, 10.0
 _MAX_MESSAGE = 16 * 1024 * 1024
 # A service in the middle of sending answers a goodbye only behind what is still unread.
 _FAREWELL = 0.5
+_QUIET = 20.0
 
 
 class Position(NamedTuple):
@@ -69,9 +70,12 @@ class _Message(msgspec.Struct):
 class Subscription:
     """An endless iterator over a channel of the gateway at `base_url`, e.g. `ws://127.0.0.1:9102`.
 
-    `after` is a position (`epoch.offset` or an offset of the current epoch), `last` a number of recent events to
-    begin with; `headers` go with each connection, such as an API key. Iterating raises Unreachable when the first
-    connection fails, Refused when the service says no, BadAnswer when it is no such service.
+    `after` is a position (`epoch.offset`, an offset of the current epoch, or `earliest`), `last` a number of recent
+    events to begin with, `types` one pattern or several; `headers` go with each connection, such as an API key.
+    After `quiet` seconds without a message the gateway is asked for a sign of life, and has as long for it.
+
+    Iterating raises Unreachable when the first connection fails, Refused when the service says no, BadAnswer when it
+    is no such service. `position` is that of the last event: whoever left the loop and iterates again goes on there.
     """
 
     def __init__(
@@ -79,11 +83,12 @@ class Subscription:
         base_url: str,
         channel: str,
         *,
-        after: str = "",
+        after: str | int | Position = "",
         last: int | None = None,
-        types: Sequence[str] = (),
+        types: str | Sequence[str] = (),
         filter: str = "",
         headers: Mapping[str, str] | None = None,
+        quiet: float = _QUIET,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -91,9 +96,9 @@ class Subscription:
         self._base = (
             {"http": "ws", "https": "wss"}.get(scheme, scheme) + colon + rest + "/ws/" + quote(channel, safe="")
         )
-        self._begin = {"after": after, "last": "" if last is None else str(last)}
-        self._narrow = {"type": ",".join(types), "filter": filter}
-        self._headers = dict(headers or {})
+        self._begin = {"after": str(after), "last": "" if last is None else str(last)}
+        self._narrow = {"type": types if isinstance(types, str) else ",".join(types), "filter": filter}
+        self._headers, self._quiet = dict(headers or {}), quiet
         self._sleep, self._jitter = sleep, jitter
         self._connected, self._delay = False, _FIRST_DELAY
         self.position: Position | None = None
@@ -128,6 +133,9 @@ class Subscription:
                 self.url,
                 max_size=_MAX_MESSAGE,
                 close_timeout=_FAREWELL,
+                # They tell the gateway that we live. Their answers may wait behind events that nobody has taken yet.
+                ping_interval=self._quiet,
+                ping_timeout=None,
                 user_agent_header=agent,
                 additional_headers=self._headers,
                 proxy=None,
@@ -135,12 +143,24 @@ class Subscription:
             async with opened as socket:
                 self._connected = True
                 while True:
-                    item = self._item(await socket.recv())
+                    item = self._item(await self._heard(socket))
                     self._delay = _FIRST_DELAY
                     if item is not None:
                         yield item
         except InvalidURI as error:
             raise Unreachable(self._base, "this is no address; it begins with ws:// or wss://") from error
+
+    async def _heard(self, socket: ClientConnection) -> str | bytes:
+        """The next message. Raises TimeoutError when the gateway gives no sign of life while it is waited for."""
+        pong: asyncio.Future[float] | None = None
+        while True:
+            try:
+                async with asyncio.timeout(self._quiet):
+                    return await socket.recv()
+            except TimeoutError:
+                if pong is not None and not pong.done():
+                    raise TimeoutError("it gives no sign of life") from None
+            pong = asyncio.ensure_future(await socket.ping())
 
     def _failed(self, error: Exception) -> str:
         """Why there is no connection, when another try makes sense. Raises otherwise."""

@@ -16,7 +16,6 @@ from hxp_enterprise_llm.client.answers import Refused, Unreachable, found, refus
 
 _MAX_ANSWER = 8 * 1024 * 1024
 _MAX_PAUSE = 60.0
-_FAULTS_SHOWN = 3
 _WITHOUT_RIGHT = frozenset({401, 403, 407})
 _NO_RIGHT_PAUSE = 15.0
 
@@ -58,18 +57,10 @@ def outcome(status: int, retry_after: str, body: bytes, count: int) -> Outcome:
         return _stored(body, count)
     refused = refusal(status, body)
     if status in (400, 413, 422):
-        return Unwanted(_indices(refused, count), _why(refused))
+        return Unwanted(_indices(refused, count), str(refused))
     if status in _WITHOUT_RIGHT:
         return Later(str(refused), _NO_RIGHT_PAUSE)
     return Later(str(refused), _pause(retry_after))
-
-
-def _why(refused: Refused) -> str:
-    """The refusal with the first faults, so that whoever reads the log line finds the line of code."""
-    items: Any = refused.details.get("items")
-    told = [each for each in items if isinstance(each, dict) and each.get("message")] if isinstance(items, list) else []
-    faults = [f"{each.get('path') or 'event'}: {each['message']}"[:200] for each in told[:_FAULTS_SHOWN]]
-    return "; ".join([str(refused), *faults])
 
 
 def _stored(body: bytes, count: int) -> Outcome:
