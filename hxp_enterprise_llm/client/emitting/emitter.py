@@ -28,6 +28,7 @@ log = logging.getLogger("hxp.client")
 
 _MAX_LINE = 1024 * 1024
 _SHOWN = 200
+_REASONS_TOLD = 100
 
 
 class Stats(NamedTuple):
@@ -89,6 +90,7 @@ class Emitter:
         self._memory, self._changed = Memory(*self._room), threading.Condition()
         self._courier: Courier | None = None
         self._emitted = self._dropped = 0
+        self._told: set[str] = set()
         self._closing = False
         self._end: float | None = None
         self._thread: threading.Thread | None = None
@@ -114,14 +116,21 @@ class Emitter:
 
     def _line(self, event: Mapping[str, Any]) -> bytes:
         base = {"specversion": "1.0", "id": self._clock.new_id(), "source": self._source}
-        line = self._encode({**base, "time": rfc3339(self._clock.time()), **event})
+        whole = {**base, "time": rfc3339(self._clock.time()), **event}
+        try:
+            line = self._encode(whole)
+        except UnicodeEncodeError:
+            line = self._encode(_without_halves(whole))
         if len(line) > _MAX_LINE:
             raise ValueError(f"it has {len(line):,} bytes, {_MAX_LINE:,} are taken")
         return line
 
     def _drop(self, what: str) -> bool:
-        if not self._dropped:
-            log.error("dropped: %s", what[:_SHOWN])
+        """Each reason is logged once: a program that goes wrong does so for each of its events."""
+        what = what[:_SHOWN]
+        if what not in self._told and len(self._told) < _REASONS_TOLD:
+            self._told.add(what)
+            log.error("dropped: %s", what)
         self._dropped += 1
         return False
 
@@ -275,7 +284,19 @@ class Emitter:
 
 
 def _as_text(value: Any) -> str:
-    return str(value)[:_SHOWN]
+    text: str = _without_halves(str(value)[:_SHOWN])
+    return text
+
+
+def _without_halves(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair, as cut text has them: there is no JSON for it."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_without_halves(key): _without_halves(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_without_halves(each) for each in value]
+    return value
 
 
 def _forked(emitter: weakref.ref[Emitter]) -> None:

@@ -91,11 +91,11 @@ class Poster:
     def __init__(self, base_url: str, headers: Mapping[str, str], timeout: float) -> None:
         """Raises Unreachable when `base_url` is no address of HTTP."""
         self.url = base_url.rstrip("/") + "/events"
-        parts = urlsplit(self.url)
         try:
+            parts = urlsplit(self.url)
             self._host, self._port = parts.hostname or "", parts.port
-        except ValueError:
-            self._host = ""
+        except ValueError:  # of an IPv6 address without its end, or a port that is none
+            self._host, parts = "", urlsplit("")
         if parts.scheme not in ("http", "https") or not self._host:
             raise Unreachable(self.url, "this is no address; it begins with http:// or https://")
         self._secure, self._path, self._timeout = parts.scheme == "https", parts.path, timeout
