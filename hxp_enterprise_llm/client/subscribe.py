@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -101,6 +101,8 @@ class Subscription:
         self._headers, self._quiet = dict(headers or {}), quiet
         self._sleep, self._jitter = sleep, jitter
         self._connected, self._delay = False, _FIRST_DELAY
+        self._waiting = self._silent = False
+        self._heard = 0
         self.position: Position | None = None
 
     @property
@@ -117,7 +119,7 @@ class Subscription:
                     async for item in items:
                         yield item
             except ConnectionClosed as closed:
-                reason = f"closed with {closed.rcvd.code} {closed.rcvd.reason}".strip() if closed.rcvd else "cut off"
+                reason = self._ended(closed)
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 reason = self._failed(error)
             delay = self._delay * (0.5 + 0.5 * self._jitter())
@@ -141,26 +143,43 @@ class Subscription:
                 proxy=None,
             )
             async with opened as socket:
-                self._connected = True
-                while True:
-                    item = self._item(await self._heard(socket))
-                    self._delay = _FIRST_DELAY
-                    if item is not None:
-                        yield item
+                self._connected, self._silent = True, False
+                watch = asyncio.create_task(self._watch(socket))
+                try:
+                    while True:
+                        self._waiting = True
+                        text = await socket.recv()
+                        self._waiting, self._heard = False, self._heard + 1
+                        item = self._item(text)
+                        self._delay = _FIRST_DELAY
+                        if item is not None:
+                            yield item
+                finally:
+                    watch.cancel()
         except InvalidURI as error:
             raise Unreachable(self._base, "this is no address; it begins with ws:// or wss://") from error
 
-    async def _heard(self, socket: ClientConnection) -> str | bytes:
-        """The next message. Raises TimeoutError when the gateway gives no sign of life while it is waited for."""
+    async def _watch(self, socket: ClientConnection) -> None:
+        """End a connection whose gateway gives no sign of life while a message is waited for."""
         pong: asyncio.Future[float] | None = None
-        while True:
-            try:
-                async with asyncio.timeout(self._quiet):
-                    return await socket.recv()
-            except TimeoutError:
-                if pong is not None and not pong.done():
-                    raise TimeoutError("it gives no sign of life") from None
-            pong = asyncio.ensure_future(await socket.ping())
+        with suppress(ConnectionClosed):
+            while True:
+                heard = self._heard
+                await asyncio.sleep(self._quiet)
+                if not self._waiting or self._heard > heard:
+                    pong = None
+                elif pong is None or pong.done():
+                    pong = asyncio.ensure_future(await socket.ping())
+                else:
+                    self._silent = True
+                    socket.transport.abort()
+                    return
+
+    def _ended(self, closed: ConnectionClosed) -> str:
+        """Why a connection is over."""
+        if closed.rcvd:
+            return f"closed with {closed.rcvd.code} {closed.rcvd.reason}".strip()
+        return "it gives no sign of life" if self._silent else "cut off"
 
     def _failed(self, error: Exception) -> str:
         """Why there is no connection, when another try makes sense. Raises otherwise."""
