@@ -12,6 +12,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, refusal, words
@@ -142,22 +144,23 @@ class Subscription:
                 additional_headers=self._headers,
                 proxy=None,
             )
-            async with opened as socket:
-                self._connected, self._silent = True, False
-                watch = asyncio.create_task(self._watch(socket))
-                try:
-                    while True:
-                        self._waiting = True
-                        text = await socket.recv()
-                        self._waiting, self._heard = False, self._heard + 1
-                        item = self._item(text)
-                        self._delay = _FIRST_DELAY
-                        if item is not None:
-                            yield item
-                finally:
-                    watch.cancel()
+            socket = await opened
         except InvalidURI as error:
             raise Unreachable(self._base, "this is no address; it begins with ws:// or wss://") from error
+        self._connected, self._silent = True, False
+        watch = asyncio.create_task(self._watch(socket))
+        try:
+            while True:
+                self._waiting = True
+                text = await socket.recv()
+                self._waiting, self._heard = False, self._heard + 1
+                item = self._item(text)
+                self._delay = _FIRST_DELAY
+                if item is not None:
+                    yield item
+        finally:
+            watch.cancel()
+            _leave(socket)
 
     async def _watch(self, socket: ClientConnection) -> None:
         """End a connection whose gateway gives no sign of life while a message is waited for."""
@@ -218,3 +221,11 @@ class Subscription:
             # The service goes on behind `after`; a connection lost before the next event must, too.
             self.position = Position(epoch, after)
         return Control(str(kind), fields)
+
+
+def _leave(socket: ClientConnection) -> None:
+    """Say goodbye and wait for no answer: a program that drops the iterator at its end has no loop to wait in."""
+    if socket.state is State.OPEN:
+        socket.protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        socket.send_data()
+    socket.transport.close()

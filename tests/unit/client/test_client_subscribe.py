@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -331,6 +332,31 @@ async def test_a_handshake_that_fails_later_is_a_lost_connection(gateway: Gatewa
     gateway.next = [talk(event(1)), web.Response(status=200, text="a page"), talk(event(2))]
     with pytest.raises(Refused):
         await take(quick(url), 5)
+
+
+async def test_a_program_that_ends_with_a_break_ends_in_peace(gateway: Gateway, url: str) -> None:
+    left: list[int | None] = []
+
+    async def listen(socket: web.WebSocketResponse) -> None:
+        await socket.send_str(event(1))
+        await socket.receive()
+        left.append(socket.close_code)
+
+    gateway.next = [listen]
+    program = f"""
+import asyncio
+from hxp_enterprise_llm.client import Subscription
+
+async def main():
+    async for item in Subscription({url!r}, "events"):
+        break
+
+asyncio.run(main())
+"""
+    command = (sys.executable, "-W", "error", "-c", program)
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, said, left) == (0, b"", [1000])
 
 
 async def test_leaving_in_the_middle_of_a_flood_is_quick(gateway: Gateway, url: str) -> None:
