@@ -3,7 +3,8 @@
 ClientError
 ├── Unreachable     nobody answers at the address
 ├── Refused         the service says no, with its own words
-└── BadAnswer       somebody answers, but not as this service does
+├── BadAnswer       somebody answers, but not as this service does
+└── BadHeader       a header that was given along cannot be sent (`headers.py`)
 """
 
 from __future__ import annotations

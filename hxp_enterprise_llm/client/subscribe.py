@@ -17,6 +17,7 @@ from websockets.protocol import State
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, refusal, words
+from hxp_enterprise_llm.client.headers import sendable
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 10.0
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -76,8 +77,9 @@ class Subscription:
     events to begin with, `types` one pattern or several; `headers` go with each connection, such as an API key.
     After `quiet` seconds without a message the gateway is asked for a sign of life, and has as long for it.
 
-    Iterating raises Unreachable when the first connection fails, Refused when the service says no, BadAnswer when it
-    is no such service. `position` is that of the last event: whoever left the loop and iterates again goes on there.
+    Raises BadHeader. Iterating raises Unreachable when the first connection fails, Refused when the service says no,
+    BadAnswer when it is no such service. `position` is that of the last event: whoever left the loop and iterates again
+    goes on there.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Subscription:
         )
         self._begin = {"after": str(after), "last": "" if last is None else str(last)}
         self._narrow = {"type": types if isinstance(types, str) else ",".join(types), "filter": filter}
-        self._headers, self._quiet = dict(headers or {}), quiet
+        self._headers, self._quiet = sendable(headers), quiet
         self._sleep, self._jitter = sleep, jitter
         self._connected, self._delay = False, _FIRST_DELAY
         self._waiting = self._silent = False

@@ -19,7 +19,7 @@ import msgspec
 
 from hxp_enterprise_llm.client.emitting.courier import Courier
 from hxp_enterprise_llm.client.emitting.memory import Memory
-from hxp_enterprise_llm.client.emitting.post import Outcome, Poster
+from hxp_enterprise_llm.client.emitting.post import Later, Outcome, Poster
 from hxp_enterprise_llm.client.emitting.spool import Spool
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
@@ -70,7 +70,8 @@ class Emitter:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`source` of events that name none; `linger`: seconds in which events are joined; `timeout` of one request in
-        seconds; `headers` go with each request, such as an API key. Raises Unreachable when `base_url` is no address.
+        seconds; `headers` go with each request, such as an API key. Raises Unreachable when `base_url` is no address,
+        and BadHeader.
         """
         self._source = source or f"/client/{socket.gethostname()}"
         self._peer = (base_url, headers or {}, timeout)
@@ -177,6 +178,9 @@ class Emitter:
     def _send(self, lines: Sequence[bytes]) -> Outcome:
         try:
             return self._post(lines)
+        except Exception as error:  # whatever it is: without this thread nothing would ever be sent again
+            log.exception("events cannot be posted")
+            return Later(f"{type(error).__name__}: {error}")
         finally:
             with self._changed:
                 self._changed.notify_all()

@@ -13,6 +13,7 @@ import msgspec
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.client.answers import Refused, Unreachable, found, refusal, words
+from hxp_enterprise_llm.client.headers import sendable
 
 _MAX_ANSWER = 8 * 1024 * 1024
 _MAX_PAUSE = 60.0
@@ -89,21 +90,22 @@ class Poster:
     for the connection and for each piece of an answer."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str], timeout: float) -> None:
-        """Raises Unreachable when `base_url` is no address of HTTP."""
+        """Raises Unreachable when `base_url` is no address of HTTP, and BadHeader."""
         self.url = base_url.rstrip("/") + "/events"
         try:
             parts = urlsplit(self.url)
             self._host, self._port = parts.hostname or "", parts.port
         except ValueError:  # of an IPv6 address without its end, or a port that is none
             self._host, parts = "", urlsplit("")
-        if parts.scheme not in ("http", "https") or not self._host:
+        printable = parts.path.isascii() and not any(character <= " " for character in self.url)
+        if parts.scheme not in ("http", "https") or not self._host or not printable:
             raise Unreachable(self.url, "this is no address; it begins with http:// or https://")
         self._secure, self._path, self._timeout = parts.scheme == "https", parts.path, timeout
         self._headers = {
             "Content-Type": "application/x-ndjson",
             "Accept-Encoding": "identity",
             "User-Agent": f"hxp/{__version__}",
-            **headers,
+            **sendable(headers),
         }
         self._connection: http.client.HTTPConnection | None = None
 

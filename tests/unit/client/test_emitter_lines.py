@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.client import Emitter, Unreachable
+from hxp_enterprise_llm.client import BadHeader, Emitter, Subscription, Unreachable
+from hxp_enterprise_llm.client.emitting.post import Outcome, Poster
 from tests.ports import free_port
 from tests.unit.client.fake_service import FakeService, serving
 
@@ -60,8 +61,60 @@ def test_reasons_without_end_do_not_fill_the_log(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "address", ["", "http://", "http://[::1", "http://host:99999", "http://host:port", "ftp://host"]
+    "address",
+    [
+        "",
+        "http://",
+        "http://host/a b",
+        "http://host/ü",
+        "http://ho\nst",
+        "http://[::1",
+        "http://host:99999",
+        "http://host:port",
+        "ftp://host",
+    ],
 )
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(Unreachable, match="this is no address; it begins with http:// or https://"):
         Emitter(address)
+
+
+def test_a_key_from_a_file_may_end_with_a_line_feed(service: FakeService) -> None:
+    with Emitter(service.url, headers={"Authorization": "Bearer hxk_a_b\n"}) as emitter:
+        emitter.emit({"type": "x"})
+        assert emitter.flush()
+    assert service.headers[0]["Authorization"] == "Bearer hxk_a_b"
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X": "a\r\nY: b"}, r"^headers: 'X' has a value that no header can carry: '\\r' at 2$"),
+        ({"X": "kéy"}, r"^headers: 'X' has a value that no header can carry: 'é' at 2$"),
+        ({"X Y": "a"}, r"^headers: 'X Y' is no name of a header: letters, digits and - are taken, e.g. 'X-API-Key'$"),
+        ({"": "a"}, r"^headers: '' is no name of a header"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_said_at_once(headers: dict[str, str], said: str) -> None:
+    with pytest.raises(BadHeader, match=said):
+        Emitter("http://127.0.0.1:9100", headers=headers)
+    with pytest.raises(ValueError, match=said):
+        Subscription("ws://127.0.0.1:9102", "events", headers=headers)
+
+
+def test_the_thread_survives_what_nobody_has_thought_of(
+    service: FakeService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post, fails = Poster.__call__, [RuntimeError("new")]
+
+    def faulty(poster: Poster, lines: Sequence[bytes]) -> Outcome:
+        if fails:
+            raise fails.pop()
+        return post(poster, lines)
+
+    monkeypatch.setattr(Poster, "__call__", faulty)
+    with Emitter(service.url, jitter=lambda: 0.0) as emitter:
+        emitter.emit({"type": "x"})
+        assert emitter.flush()
+    assert len(service.events) == 1
+    assert "events cannot be posted" in caplog.text
