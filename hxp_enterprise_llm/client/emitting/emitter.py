@@ -39,7 +39,7 @@ class Stats(NamedTuple):
     repeats: int
     refused: int
     dropped: int
-    """Events for which neither memory nor disk had room, or that cannot be written as JSON."""
+    """Events for which neither memory nor disk had room, that cannot be written as JSON, or were removed on disk."""
     waiting: int
     spooled_bytes: int
     reason: str
@@ -235,7 +235,7 @@ class Emitter:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout + 15.0)
-        return self._dropped == 0
+        return self.stats.dropped == 0
 
     async def flush_async(self, timeout: float = 10.0) -> bool:
         """`flush` for a program with an event loop, which goes on meanwhile."""
@@ -257,7 +257,7 @@ class Emitter:
             counts.stored,
             counts.repeats,
             counts.refused,
-            self._dropped,
+            self._dropped + counts.lost,
             courier.waiting,
             courier.spooled_bytes,
             courier.reason,
