@@ -102,18 +102,23 @@ class Emitter:
             line = self._line(event)
         except Exception as error:  # whatever is in the event: the program that reports it goes on
             return self._drop(f"an event that cannot be written as JSON: {error}")
+        refused = self._put(line)
+        return self._drop(refused) if refused else True
+
+    def _put(self, line: bytes) -> str:
+        """Take the event; answers why not, else nothing."""
         with self._changed:
             if self._closing:
-                return self._drop("an event that came after close()")
+                return "an event that came after close()"
             was_half_full = self._memory.half_full
             if not self._memory.put(line):
-                return self._drop("an event for which there is no room")
+                return "an event for which there is no room"
             self._emitted += 1
             if self._thread is None:
                 self._start()
             elif len(self._memory) == 1 or self._memory.half_full is not was_half_full:
                 self._changed.notify_all()
-        return True
+        return ""
 
     def _line(self, event: Mapping[str, Any]) -> bytes:
         base = {"specversion": "1.0", "id": self._clock.new_id(), "source": self._source}
@@ -129,10 +134,13 @@ class Emitter:
     def _drop(self, what: str) -> bool:
         """Each reason is logged once: a program that goes wrong does so for each of its events."""
         what = what[:_SHOWN]
-        if what not in self._told and len(self._told) < _REASONS_TOLD:
-            self._told.add(what)
+        with self._changed:
+            self._dropped += 1
+            is_new = what not in self._told and len(self._told) < _REASONS_TOLD
+            if is_new:
+                self._told.add(what)
+        if is_new:  # without the lock: a handler of the log may emit, too
             log.error("dropped: %s", what)
-        self._dropped += 1
         return False
 
     def start(self) -> Emitter:
@@ -206,10 +214,11 @@ class Emitter:
     def _leave(self, courier: Courier) -> None:
         courier.keep()
         with self._changed:
-            self._dropped += courier.waiting
-            if courier.waiting:
-                log.error("dropped: %d events that could not be sent before the end", courier.waiting)
+            waiting = courier.waiting
+            self._dropped += waiting
             self._changed.notify_all()
+        if waiting:
+            log.error("dropped: %d events that could not be sent before the end", waiting)
         courier.release()
         self._post.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -118,3 +120,36 @@ def test_the_thread_survives_what_nobody_has_thought_of(
         assert emitter.flush()
     assert len(service.events) == 1
     assert "events cannot be posted" in caplog.text
+
+
+class Reports(logging.Handler):
+    """A handler that emits what is logged, from a thread of its own while the one that logs waits."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        super().__init__()
+        self.emitter, self.done = emitter, 0
+
+    def createLock(self) -> None:
+        self.lock = None  # what the thread drops is logged as well
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = {"type": "log.line", "data": record.getMessage()}
+        thread = threading.Thread(target=self.emitter.emit, args=(event,), daemon=True)
+        thread.start()
+        thread.join(10)
+        self.done += not thread.is_alive()
+
+
+def test_a_handler_of_the_log_may_emit() -> None:
+    emitter = Emitter(f"http://127.0.0.1:{free_port()}", memory_events=1, linger=0.0)
+    reports, log = Reports(emitter), logging.getLogger("hxp.client")
+    log.addHandler(reports)
+    try:
+        emitter.emit("text")  # type: ignore[arg-type]
+        while emitter.emit({"type": "x"}):
+            pass
+        assert not emitter.close(0.0)
+        emitter.emit({"type": "x"})
+    finally:
+        log.removeHandler(reports)
+    assert reports.done >= 4
