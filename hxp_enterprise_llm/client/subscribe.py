@@ -24,6 +24,8 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 # A service in the middle of sending answers a goodbye only behind what is still unread.
 _FAREWELL = 0.5
 _QUIET = 20.0
+_FOR_NOW = frozenset({408, 429})
+"""Refusals of a proxy that another try may not meet."""
 
 
 class Position(NamedTuple):
@@ -190,7 +192,7 @@ class Subscription:
         """Why there is no connection, when another try makes sense. Raises otherwise."""
         if isinstance(error, InvalidStatus):
             refused = refusal(error.response.status_code, bytes(error.response.body or b""))
-            if not self._connected or refused.status < 500:
+            if not self._connected or (refused.status < 500 and refused.status not in _FOR_NOW):
                 raise refused from None
             return str(refused)
         if isinstance(error, InvalidHandshake):

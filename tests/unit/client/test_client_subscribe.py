@@ -171,17 +171,18 @@ async def test_a_refusal_at_first_has_the_services_words(gateway: Gateway, url: 
     assert (caught.value.status, caught.value.hint) == (404, "did you mean events?")
 
 
-async def test_a_service_that_is_full_is_tried_again_once_it_was_there(gateway: Gateway, url: str) -> None:
+@pytest.mark.parametrize("status", [503, 502, 429, 408])
+async def test_a_service_that_is_full_is_tried_again_once_it_was_there(gateway: Gateway, url: str, status: int) -> None:
     busy = {"error": {"code": "connection_limit", "message": "200 connections are open"}}
     gateway.next = [
         talk(event(1)),
-        web.json_response(busy, status=503),
+        web.json_response(busy, status=status),
         talk(event(2)),
         web.json_response(busy, status=403),
     ]
     items = await take(quick(url), 5)
     assert isinstance(items[2], Lost)
-    assert items[2].reason == "200 connections are open (503 connection_limit)"
+    assert items[2].reason == f"200 connections are open ({status} connection_limit)"
     gateway.next = [talk(event(1)), web.json_response(busy, status=403)]
     with pytest.raises(Refused):
         await take(quick(url), 9)
