@@ -75,7 +75,7 @@ def failures(start: str) -> Iterator[None]:
 
 
 def _refusal(error: Refused) -> Iterator[str]:
-    yield f"refused: {clean(str(error), MESSAGE_LIMIT)}"
+    yield f"refused: {clean(error.summary, MESSAGE_LIMIT)}"
     items = error.details.get("items")
     for item in items[:_ITEMS_SHOWN] if isinstance(items, list) else []:
         if isinstance(item, dict):

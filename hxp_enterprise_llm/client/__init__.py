@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hxp_enterprise_llm.client.answers import BadAnswer, ClientError, Refused, Unreachable
     from hxp_enterprise_llm.client.emitting.emitter import Emitter, Stats
+    from hxp_enterprise_llm.client.headers import BadHeader
     from hxp_enterprise_llm.client.instrument.instrument import Instrument
     from hxp_enterprise_llm.client.notify import notification_log, send_notification
     from hxp_enterprise_llm.client.publish import Accepted, Publisher, Receipt
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "answers": ("BadAnswer", "ClientError", "Refused", "Unreachable"),
     "emitting.emitter": ("Emitter", "Stats"),
+    "headers": ("BadHeader",),
     "instrument.instrument": ("Instrument",),
     "notify": ("notification_log", "send_notification"),
     "publish": ("Accepted", "Publisher", "Receipt"),
@@ -29,6 +31,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "Accepted",
     "BadAnswer",
+    "BadHeader",
     "ClientError",
     "Control",
     "Emitter",

@@ -3,7 +3,8 @@
 ClientError
 ├── Unreachable     nobody answers at the address
 ├── Refused         the service says no, with its own words
-└── BadAnswer       somebody answers, but not as this service does
+├── BadAnswer       somebody answers, but not as this service does
+└── BadHeader       a header that was given along cannot be sent (`headers.py`)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 _SHOWN = 200
+_FAULTS_SHOWN = 3
 
 
 class ClientError(Exception):
@@ -22,6 +24,8 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
+    """Nobody answers at `url`; `reason` says why, in the system's words."""
+
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
         self.url, self.reason = url, reason
@@ -31,23 +35,42 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """`details` are the further members of the service's answer, such as `items` of a batch."""
+    """The service says no. `details` are the further members of its answer, such as `items` of a batch."""
 
     def __init__(self, status: int, code: str, message: str, hint: str, details: dict[str, Any]) -> None:
-        super().__init__(status, code, message)
+        super().__init__(status, code, message, hint, details)
         self.status, self.code, self.message, self.hint, self.details = status, code, message, hint, details
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """The refusal without the faults of single events."""
         return f"{self.message} ({self.status} {self.code})" if self.code else f"{self.message} ({self.status})"
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with each event of a batch that was refused: `event 3, data.value: "3" is not a number`."""
+        items = self.details.get("items")
+        found = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        return [f"{_place(item)}: {item['message']}" for item in found if item.get("message")]
+
+    def __str__(self) -> str:
+        return "; ".join([self.summary, *(fault[:_SHOWN] for fault in self.faults[:_FAULTS_SHOWN])])
 
 
 class BadAnswer(ClientError):
+    """Somebody answers at `url`, but not as this service does; `found` is what came instead."""
+
     def __init__(self, url: str, found: str) -> None:
         super().__init__(url, found)
         self.url, self.found = url, found
 
     def __str__(self) -> str:
         return f"{self.url} does not answer as this service does: {self.found}"
+
+
+def _place(item: dict[str, Any]) -> str:
+    """Where a fault is: the event by its place in the batch, then the member."""
+    return ", ".join([f"event {item.get('index', '')}".strip(), *filter(None, [str(item.get("path") or "")])])
 
 
 class _Error(msgspec.Struct):

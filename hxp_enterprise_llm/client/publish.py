@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import io
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,9 @@ from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, found, ref
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 5.0
+_AGAIN = frozenset({429, 502, 503, 504})
+"""The service, or a proxy in front of it, cannot take the batch now."""
+_LARGE = 512 * 1024
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -38,7 +42,10 @@ class _Again(Exception):
 
 
 class Publisher:
-    """Sends events to event processing at `base_url`, e.g. `http://127.0.0.1:9100`."""
+    """Sends events to event processing at `base_url`, e.g. `http://127.0.0.1:9100`.
+
+    `session` is the caller's, with its headers (such as an API key) and time-outs; it stays open.
+    """
 
     def __init__(
         self,
@@ -49,16 +56,21 @@ class Publisher:
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`deadline`: seconds for which an overloaded or vanished service is asked again."""
+        """`deadline`: seconds for which an overloaded or vanished service is asked again, and for which one that says
+        nothing is waited for. A service that was never there is not: an address may be wrong."""
         self._url = base_url.rstrip("/") + "/events"
         self._session, self._deadline = session, deadline
         self._clock, self._sleep = clock or SystemClock(), sleep
+        self._reached = False
 
-    async def publish(self, events: Sequence[Mapping[str, Any]]) -> Receipt:
+    async def publish(self, events: Iterable[Mapping[str, Any]]) -> Receipt:
         """Store events, each `{type, source?, subject?, time?, data?, id?}` or a CloudEvent: all or none.
 
-        Raises Unreachable, Refused, BadAnswer.
+        At most 4,096 events and 20 MiB, as shipped. Raises Unreachable, Refused, BadAnswer; TypeError or ValueError for
+        what cannot be written as JSON.
         """
+        if isinstance(events, Mapping):
+            raise TypeError("publish takes a list of events; put the one into a list: publish([event])")
         return await self.publish_lines([msgspec.json.encode(self.with_id(event)) for event in events])
 
     def with_id(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,6 +85,7 @@ class Publisher:
             try:
                 return await self._send(lines)
             except _Again as again:
+                self._reached = True
                 wait = delay if again.delay is None else again.delay
                 if self._clock.monotonic() + wait > end:
                     raise again.cause from None
@@ -80,21 +93,42 @@ class Publisher:
                 delay = min(2 * delay, _LONGEST_DELAY)
 
     async def _send(self, lines: Sequence[bytes]) -> Receipt:
-        headers = {"Content-Type": "application/x-ndjson"}
+        status, retry_after, body = await self._exchange(lines)
+        if status in _AGAIN:
+            raise _Again(refusal(status, body), _retry_after(retry_after))
+        if status != 202:
+            raise refusal(status, body)
+        return self._receipt(body, len(lines))
+
+    async def _exchange(self, lines: Sequence[bytes]) -> tuple[int, str, bytes]:
+        body = b"\n".join(lines) + b"\n" if lines else b"[]"
+        # A file is sent piece by piece, so that a large body does not hold the event loop up.
+        data = io.BytesIO(body) if len(body) > _LARGE else body
+        headers = {"Content-Type": "application/x-ndjson" if lines else "application/json"}
         try:
-            async with self._session.post(self._url, data=b"\n".join(lines) + b"\n", headers=headers) as answer:
-                body = await answer.read()
+            async with self._session.post(self._url, data=data, headers=headers, timeout=self._timeout()) as answer:
+                self._reached = True
+                return answer.status, answer.headers.get("Retry-After", ""), await answer.read()
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(self._url, words(error)) from error
+            raise self._gone(Unreachable(self._url, words(error))) from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise Unreachable(self._url, "this is no address; it begins with http:// or https://") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Again(Unreachable(self._url, words(error))) from error
-        if answer.status == 503:
-            raise _Again(refusal(503, body), _retry_after(answer.headers.get("Retry-After", "")))
-        if answer.status != 202:
-            raise refusal(answer.status, body)
-        return self._receipt(body, len(lines))
+
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        """The session's, with bounds for a service that says nothing: aiohttp waits for it five minutes."""
+        own = self._session.timeout
+        return aiohttp.ClientTimeout(
+            total=own.total,
+            connect=own.connect,
+            sock_connect=own.sock_connect or self._deadline,
+            sock_read=own.sock_read or self._deadline,
+        )
+
+    def _gone(self, error: Unreachable) -> Exception:
+        """Nobody is there: a service that was is being started again."""
+        return _Again(error) if self._reached else error
 
     def _receipt(self, body: bytes, sent: int) -> Receipt:
         try:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, refusal, words
+from hxp_enterprise_llm.client.headers import sendable
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 10.0
 _MAX_MESSAGE = 16 * 1024 * 1024
 # A service in the middle of sending answers a goodbye only behind what is still unread.
 _FAREWELL = 0.5
+_QUIET = 20.0
+_FOR_NOW = frozenset({408, 429})
+"""Refusals of a proxy that another try may not meet."""
 
 
 class Position(NamedTuple):
@@ -69,9 +75,13 @@ class _Message(msgspec.Struct):
 class Subscription:
     """An endless iterator over a channel of the gateway at `base_url`, e.g. `ws://127.0.0.1:9102`.
 
-    `after` is a position (`epoch.offset` or an offset of the current epoch), `last` a number of recent events to
-    begin with; `headers` go with each connection, such as an API key. Iterating raises Unreachable when the first
-    connection fails, Refused when the service says no, BadAnswer when it is no such service.
+    `after` is a position (`epoch.offset`, an offset of the current epoch, or `earliest`), `last` a number of recent
+    events to begin with, `types` one pattern or several; `headers` go with each connection, such as an API key.
+    After `quiet` seconds without a message the gateway is asked for a sign of life, and has as long for it.
+
+    Raises BadHeader. Iterating raises Unreachable when the first connection fails, Refused when the service says no,
+    BadAnswer when it is no such service. `position` is that of the last event: whoever left the loop and iterates again
+    goes on there.
     """
 
     def __init__(
@@ -79,11 +89,12 @@ class Subscription:
         base_url: str,
         channel: str,
         *,
-        after: str = "",
+        after: str | int | Position = "",
         last: int | None = None,
-        types: Sequence[str] = (),
+        types: str | Sequence[str] = (),
         filter: str = "",
         headers: Mapping[str, str] | None = None,
+        quiet: float = _QUIET,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -91,11 +102,13 @@ class Subscription:
         self._base = (
             {"http": "ws", "https": "wss"}.get(scheme, scheme) + colon + rest + "/ws/" + quote(channel, safe="")
         )
-        self._begin = {"after": after, "last": "" if last is None else str(last)}
-        self._narrow = {"type": ",".join(types), "filter": filter}
-        self._headers = dict(headers or {})
+        self._begin = {"after": str(after), "last": "" if last is None else str(last)}
+        self._narrow = {"type": types if isinstance(types, str) else ",".join(types), "filter": filter}
+        self._headers, self._quiet = sendable(headers), quiet
         self._sleep, self._jitter = sleep, jitter
         self._connected, self._delay = False, _FIRST_DELAY
+        self._waiting = self._silent = False
+        self._heard = 0
         self.position: Position | None = None
 
     @property
@@ -112,7 +125,7 @@ class Subscription:
                     async for item in items:
                         yield item
             except ConnectionClosed as closed:
-                reason = f"closed with {closed.rcvd.code} {closed.rcvd.reason}".strip() if closed.rcvd else "cut off"
+                reason = self._ended(closed)
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 reason = self._failed(error)
             delay = self._delay * (0.5 + 0.5 * self._jitter())
@@ -128,25 +141,58 @@ class Subscription:
                 self.url,
                 max_size=_MAX_MESSAGE,
                 close_timeout=_FAREWELL,
+                # They tell the gateway that we live. Their answers may wait behind events that nobody has taken yet.
+                ping_interval=self._quiet,
+                ping_timeout=None,
                 user_agent_header=agent,
                 additional_headers=self._headers,
                 proxy=None,
             )
-            async with opened as socket:
-                self._connected = True
-                while True:
-                    item = self._item(await socket.recv())
-                    self._delay = _FIRST_DELAY
-                    if item is not None:
-                        yield item
+            socket = await opened
         except InvalidURI as error:
             raise Unreachable(self._base, "this is no address; it begins with ws:// or wss://") from error
+        self._connected, self._silent = True, False
+        watch = asyncio.create_task(self._watch(socket))
+        try:
+            while True:
+                self._waiting = True
+                text = await socket.recv()
+                self._waiting, self._heard = False, self._heard + 1
+                item = self._item(text)
+                self._delay = _FIRST_DELAY
+                if item is not None:
+                    yield item
+        finally:
+            watch.cancel()
+            _leave(socket)
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        """End a connection whose gateway gives no sign of life while a message is waited for."""
+        pong: asyncio.Future[float] | None = None
+        with suppress(ConnectionClosed):
+            while True:
+                heard = self._heard
+                await asyncio.sleep(self._quiet)
+                if not self._waiting or self._heard > heard:
+                    pong = None
+                elif pong is None or pong.done():
+                    pong = asyncio.ensure_future(await socket.ping())
+                else:
+                    self._silent = True
+                    socket.transport.abort()
+                    return
+
+    def _ended(self, closed: ConnectionClosed) -> str:
+        """Why a connection is over."""
+        if closed.rcvd:
+            return f"closed with {closed.rcvd.code} {closed.rcvd.reason}".strip()
+        return "it gives no sign of life" if self._silent else "cut off"
 
     def _failed(self, error: Exception) -> str:
         """Why there is no connection, when another try makes sense. Raises otherwise."""
         if isinstance(error, InvalidStatus):
             refused = refusal(error.response.status_code, bytes(error.response.body or b""))
-            if not self._connected or refused.status < 500:
+            if not self._connected or (refused.status < 500 and refused.status not in _FOR_NOW):
                 raise refused from None
             return str(refused)
         if isinstance(error, InvalidHandshake):
@@ -179,3 +225,11 @@ class Subscription:
             # The service goes on behind `after`; a connection lost before the next event must, too.
             self.position = Position(epoch, after)
         return Control(str(kind), fields)
+
+
+def _leave(socket: ClientConnection) -> None:
+    """Say goodbye and wait for no answer: a program that drops the iterator at its end has no loop to wait in."""
+    if socket.state is State.OPEN:
+        socket.protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        socket.send_data()
+    socket.transport.close()

@@ -21,6 +21,8 @@ from hxp_enterprise_llm.runtime.clock import Clock
 log = logging.getLogger("hxp.client")
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 5.0
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+"""Errors of a spool whose files were removed or changed: no other try will find them."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,9 @@ class Counts:
     refused: int = 0
     """Events that the service will never take; each reason is logged."""
     settled: int = 0
-    """Events of this process that need no further work: stored or refused."""
+    """Events of this process that need no further work: stored, refused or lost."""
+    lost: int = 0
+    """Events of this process that were on disk until somebody removed them there."""
 
 
 class Courier:
@@ -58,6 +62,7 @@ class Courier:
         self._clock, self._jitter = clock, jitter
         self._batch_events, self._batch_bytes = batch_events, batch_bytes
         self._pending: list[bytes] = []
+        self._spooled = 0
         self._delay, self._not_before = _FIRST_DELAY, 0.0
         self.counts = Counts()
         self.reason = ""
@@ -93,8 +98,9 @@ class Courier:
         try:
             lines = spool.peek(self._batch_events, self._batch_bytes)
             if not lines:
-                raise OSError(errno.EIO, "somebody else has changed it")
+                raise OSError(errno.ESTALE, "somebody else has changed it")
             if self._deliver(lines, own=spool is self._own):
+                self._spooled -= len(lines) if spool is self._own else 0
                 spool.advance(lines)
         except OSError as error:
             self._unreadable(spool, error)
@@ -110,8 +116,21 @@ class Courier:
             log.error("the spool %s is left alone: %s", spool.directory, error)
             self._left.remove(spool)
             spool.forget()
+        elif error.errno in _GONE:
+            self._lose(spool, error)
         else:
             self._fail(f"the spool {spool.directory} cannot be read: {error.strerror or error}", None)
+
+    def _lose(self, spool: Spool, error: OSError) -> None:
+        """Our own is gone, as after a cleaning of temporary files: what follows must not wait for it."""
+        why = error.strerror or error
+        log.error(
+            "%d events are lost with the spool %s, the next wait in memory: %s", self._spooled, spool.directory, why
+        )
+        self.counts.lost += self._spooled
+        self.counts.settled += self._spooled
+        self._spooled, self._own, self.spool_full = 0, None, False
+        spool.forget()
 
     def _send_from_memory(self) -> float | None:
         if not self._pending:
@@ -135,6 +154,7 @@ class Courier:
                 return True
             try:
                 self._own.append(self._pending)
+                self._spooled += len(self._pending)
             except (SpoolFull, OSError) as error:
                 if not self.spool_full:
                     log.error("%s", error)

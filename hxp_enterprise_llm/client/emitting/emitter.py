@@ -19,7 +19,7 @@ import msgspec
 
 from hxp_enterprise_llm.client.emitting.courier import Courier
 from hxp_enterprise_llm.client.emitting.memory import Memory
-from hxp_enterprise_llm.client.emitting.post import Outcome, Poster
+from hxp_enterprise_llm.client.emitting.post import Later, Outcome, Poster
 from hxp_enterprise_llm.client.emitting.spool import Spool
 from hxp_enterprise_llm.event.model import rfc3339
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
@@ -28,6 +28,7 @@ log = logging.getLogger("hxp.client")
 
 _MAX_LINE = 1024 * 1024
 _SHOWN = 200
+_REASONS_TOLD = 100
 
 
 class Stats(NamedTuple):
@@ -38,7 +39,7 @@ class Stats(NamedTuple):
     repeats: int
     refused: int
     dropped: int
-    """Events for which neither memory nor disk had room, or that cannot be written as JSON."""
+    """Events for which neither memory nor disk had room, that cannot be written as JSON, or were removed on disk."""
     waiting: int
     spooled_bytes: int
     reason: str
@@ -69,7 +70,8 @@ class Emitter:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`source` of events that name none; `linger`: seconds in which events are joined; `timeout` of one request in
-        seconds; `headers` go with each request, such as an API key. Raises Unreachable when `base_url` is no address.
+        seconds; `headers` go with each request, such as an API key. Raises Unreachable when `base_url` is no address,
+        and BadHeader.
         """
         self._source = source or f"/client/{socket.gethostname()}"
         self._peer = (base_url, headers or {}, timeout)
@@ -89,6 +91,7 @@ class Emitter:
         self._memory, self._changed = Memory(*self._room), threading.Condition()
         self._courier: Courier | None = None
         self._emitted = self._dropped = 0
+        self._told: set[str] = set()
         self._closing = False
         self._end: float | None = None
         self._thread: threading.Thread | None = None
@@ -99,30 +102,45 @@ class Emitter:
             line = self._line(event)
         except Exception as error:  # whatever is in the event: the program that reports it goes on
             return self._drop(f"an event that cannot be written as JSON: {error}")
+        refused = self._put(line)
+        return self._drop(refused) if refused else True
+
+    def _put(self, line: bytes) -> str:
+        """Take the event; answers why not, else nothing."""
         with self._changed:
             if self._closing:
-                return self._drop("an event that came after close()")
+                return "an event that came after close()"
             was_half_full = self._memory.half_full
             if not self._memory.put(line):
-                return self._drop("an event for which there is no room")
+                return "an event for which there is no room"
             self._emitted += 1
             if self._thread is None:
                 self._start()
             elif len(self._memory) == 1 or self._memory.half_full is not was_half_full:
                 self._changed.notify_all()
-        return True
+        return ""
 
     def _line(self, event: Mapping[str, Any]) -> bytes:
         base = {"specversion": "1.0", "id": self._clock.new_id(), "source": self._source}
-        line = self._encode({**base, "time": rfc3339(self._clock.time()), **event})
+        whole = {**base, "time": rfc3339(self._clock.time()), **event}
+        try:
+            line = self._encode(whole)
+        except UnicodeEncodeError:
+            line = self._encode(_without_halves(whole))
         if len(line) > _MAX_LINE:
             raise ValueError(f"it has {len(line):,} bytes, {_MAX_LINE:,} are taken")
         return line
 
     def _drop(self, what: str) -> bool:
-        if not self._dropped:
-            log.error("dropped: %s", what[:_SHOWN])
-        self._dropped += 1
+        """Each reason is logged once: a program that goes wrong does so for each of its events."""
+        what = what[:_SHOWN]
+        with self._changed:
+            self._dropped += 1
+            is_new = what not in self._told and len(self._told) < _REASONS_TOLD
+            if is_new:
+                self._told.add(what)
+        if is_new:  # without the lock: a handler of the log may emit, too
+            log.error("dropped: %s", what)
         return False
 
     def start(self) -> Emitter:
@@ -168,6 +186,9 @@ class Emitter:
     def _send(self, lines: Sequence[bytes]) -> Outcome:
         try:
             return self._post(lines)
+        except Exception as error:  # whatever it is: without this thread nothing would ever be sent again
+            log.exception("events cannot be posted")
+            return Later(f"{type(error).__name__}: {error}")
         finally:
             with self._changed:
                 self._changed.notify_all()
@@ -193,10 +214,11 @@ class Emitter:
     def _leave(self, courier: Courier) -> None:
         courier.keep()
         with self._changed:
-            self._dropped += courier.waiting
-            if courier.waiting:
-                log.error("dropped: %d events that could not be sent before the end", courier.waiting)
+            waiting = courier.waiting
+            self._dropped += waiting
             self._changed.notify_all()
+        if waiting:
+            log.error("dropped: %d events that could not be sent before the end", waiting)
         courier.release()
         self._post.close()
 
@@ -222,7 +244,7 @@ class Emitter:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout + 15.0)
-        return self._dropped == 0
+        return self.stats.dropped == 0
 
     async def flush_async(self, timeout: float = 10.0) -> bool:
         """`flush` for a program with an event loop, which goes on meanwhile."""
@@ -244,7 +266,7 @@ class Emitter:
             counts.stored,
             counts.repeats,
             counts.refused,
-            self._dropped,
+            self._dropped + counts.lost,
             courier.waiting,
             courier.spooled_bytes,
             courier.reason,
@@ -275,7 +297,19 @@ class Emitter:
 
 
 def _as_text(value: Any) -> str:
-    return str(value)[:_SHOWN]
+    text: str = _without_halves(str(value)[:_SHOWN])
+    return text
+
+
+def _without_halves(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair, as cut text has them: there is no JSON for it."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_without_halves(key): _without_halves(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_without_halves(each) for each in value]
+    return value
 
 
 def _forked(emitter: weakref.ref[Emitter]) -> None:

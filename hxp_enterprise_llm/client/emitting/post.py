@@ -13,10 +13,10 @@ import msgspec
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.client.answers import Refused, Unreachable, found, refusal, words
+from hxp_enterprise_llm.client.headers import sendable
 
 _MAX_ANSWER = 8 * 1024 * 1024
 _MAX_PAUSE = 60.0
-_FAULTS_SHOWN = 3
 _WITHOUT_RIGHT = frozenset({401, 403, 407})
 _NO_RIGHT_PAUSE = 15.0
 
@@ -58,18 +58,10 @@ def outcome(status: int, retry_after: str, body: bytes, count: int) -> Outcome:
         return _stored(body, count)
     refused = refusal(status, body)
     if status in (400, 413, 422):
-        return Unwanted(_indices(refused, count), _why(refused))
+        return Unwanted(_indices(refused, count), str(refused))
     if status in _WITHOUT_RIGHT:
         return Later(str(refused), _NO_RIGHT_PAUSE)
     return Later(str(refused), _pause(retry_after))
-
-
-def _why(refused: Refused) -> str:
-    """The refusal with the first faults, so that whoever reads the log line finds the line of code."""
-    items: Any = refused.details.get("items")
-    told = [each for each in items if isinstance(each, dict) and each.get("message")] if isinstance(items, list) else []
-    faults = [f"{each.get('path') or 'event'}: {each['message']}"[:200] for each in told[:_FAULTS_SHOWN]]
-    return "; ".join([str(refused), *faults])
 
 
 def _stored(body: bytes, count: int) -> Outcome:
@@ -98,21 +90,22 @@ class Poster:
     for the connection and for each piece of an answer."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str], timeout: float) -> None:
-        """Raises Unreachable when `base_url` is no address of HTTP."""
+        """Raises Unreachable when `base_url` is no address of HTTP, and BadHeader."""
         self.url = base_url.rstrip("/") + "/events"
-        parts = urlsplit(self.url)
         try:
+            parts = urlsplit(self.url)
             self._host, self._port = parts.hostname or "", parts.port
-        except ValueError:
-            self._host = ""
-        if parts.scheme not in ("http", "https") or not self._host:
+        except ValueError:  # of an IPv6 address without its end, or a port that is none
+            self._host, parts = "", urlsplit("")
+        printable = parts.path.isascii() and not any(character <= " " for character in self.url)
+        if parts.scheme not in ("http", "https") or not self._host or not printable:
             raise Unreachable(self.url, "this is no address; it begins with http:// or https://")
         self._secure, self._path, self._timeout = parts.scheme == "https", parts.path, timeout
         self._headers = {
             "Content-Type": "application/x-ndjson",
             "Accept-Encoding": "identity",
             "User-Agent": f"hxp/{__version__}",
-            **headers,
+            **sendable(headers),
         }
         self._connection: http.client.HTTPConnection | None = None
 

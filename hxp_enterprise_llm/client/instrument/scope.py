@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from hxp_enterprise_llm.client.instrument.context import Work, current, enter, leave, within
+from hxp_enterprise_llm.client.instrument.streams import async_stream, stream
 from hxp_enterprise_llm.runtime.clock import Clock
 
 log = logging.getLogger("hxp.client")
@@ -97,9 +98,18 @@ class Scope(Reporter):
             self._safely(self._completed)
         else:
             self._safely(lambda: self._failed(error))
+        self.pause()
+
+    def pause(self) -> None:
+        """Until `resume`, what runs is no part of the work."""
         if self._token is not None:
             leave(self._token)
             self._token = None
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.work is not None:
+            self._token = enter(self.work)
 
     async def __aenter__(self: S) -> S:
         return self.__enter__()
@@ -110,7 +120,12 @@ class Scope(Reporter):
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate a function, plain or `async`: each call of it is a piece of work of its own."""
+        """Decorate a function or generator, plain or `async`: each call of it is a piece of work of its own."""
+        decorated: Any = function
+        if inspect.isgeneratorfunction(function):
+            return stream(lambda: copy.copy(self), decorated)  # type: ignore[return-value]
+        if inspect.isasyncgenfunction(function):
+            return async_stream(lambda: copy.copy(self), decorated)  # type: ignore[return-value]
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm.event.log.model import Appended, Batch, BeginsAppends, Bounds, EventLog, LogError, Stored
-from hxp_enterprise_llm.event.model import EARLIEST
+from hxp_enterprise_llm.event.model import EARLIEST, Offset
 from hxp_enterprise_llm.event.sources import described, query
 from hxp_enterprise_llm.event.sources.answers import accepted_json, problem_of
 from hxp_enterprise_llm.event.sources.faults import Fault, IngestError, Invalid, Rejected
@@ -28,6 +28,8 @@ from hxp_enterprise_llm.security.problems import Problem, json_response
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
+LOOKS = 16
+"""Reads of one request, each about a megabyte of the log, while none has found an event of the types asked for."""
 
 
 def routes(ingest: Ingest, log: EventLog, budget: BodyBudget) -> list[Route]:
@@ -131,13 +133,22 @@ class _Api:
         after = query.after(asked)
         limit = query.limit(asked, MAX_LIMIT) or DEFAULT_LIMIT
         try:
-            batch = await self._log.read(
+            batch = await self._look(
                 EARLIEST if after is None else after, limit, types=query.types(asked), epoch=query.epoch(asked)
             )
             bounds = await self._log.bounds()
         except LogError as error:
             raise problem_of(error) from error
         return web.Response(body=_page(batch, bounds), content_type="application/json")
+
+    async def _look(self, after: Offset, limit: int, **narrow: Any) -> Batch:
+        """A read that finds something, or has come to the head, or has looked for long enough."""
+        batch = await self._log.read(after, limit, **narrow)
+        for _ in range(LOOKS - 1):
+            if batch.events or batch.next >= batch.head:
+                break
+            batch = await self._log.read(batch.next, limit, **narrow)
+        return batch
 
     async def bounds(self, request: web.Request) -> web.Response:
         """What the log holds, what one append may carry, and how the log is."""

@@ -65,7 +65,7 @@ class Accepted(TypedDict):
 
 
 class Page(TypedDict):
-    """Events, and `next`, where the scan ended."""
+    """Events, and `next`, where the scan ended: go on with `after=next` until it is `head`, even without events."""
 
     events: list[StoredEvent]
     next: int
@@ -96,7 +96,9 @@ class LogState(TypedDict):
 
 
 _ONE, _ALL = SentEvent, list[SentEvent]
-_AFTER = Parameter("after", "Offset to go on after; -1: whatever is still there", _Offset)
+_AFTER = Parameter(
+    "after", "Offset to go on after; earliest or -1: whatever is still there", _Offset | Literal["earliest"]
+)
 _WHERE = (
     _AFTER,
     Parameter("epoch", "Epoch that the offset belongs to", _Epoch),

@@ -16,6 +16,7 @@ MAX_PATTERNS = 100
 
 Query = MultiMapping[str]
 _INTEGER = re.compile(r"[0-9]{1,16}")
+_OF_A_STREAM = re.compile(r"[0-9a-zA-Z-]+\.[0-9]{1,16}")
 
 
 def after(query: Query) -> Offset | None:
@@ -26,6 +27,8 @@ def after(query: Query) -> Offset | None:
     if text in ("earliest", "-1"):
         return EARLIEST
     if not _INTEGER.fullmatch(text) or int(text) > MAX_OFFSET:
+        if _OF_A_STREAM.fullmatch(text):
+            raise _bad("after", text, "the EPOCH.OFFSET of a stream is epoch=EPOCH&after=OFFSET here")
         raise _bad("after", text, f"send an offset from 0 to {MAX_OFFSET}, or earliest")
     return Offset(int(text))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -122,7 +123,14 @@ async def test_each_event_gets_an_id_and_an_offset(service: Service, url: str, s
     assert again.events[0].duplicate
 
 
-@pytest.mark.parametrize("first", [hang_up, status(503, {"error": {"code": "log_unavailable", "message": "wait"}})])
+@pytest.mark.parametrize(
+    "first",
+    [
+        hang_up,
+        status(503, {"error": {"code": "log_unavailable", "message": "wait"}}),
+        *(status(code, "<h1>a proxy</h1>") for code in (429, 502, 504)),
+    ],
+)
 async def test_a_lost_answer_is_asked_for_again_with_the_same_ids(
     service: Service, url: str, session: aiohttp.ClientSession, first: Handler
 ) -> None:
@@ -169,6 +177,66 @@ async def test_a_service_that_always_hangs_up_is_given_up(
     with pytest.raises(Unreachable, match="Server disconnected"):
         await Publisher(url, session, clock=waits, sleep=waits.sleep, deadline=3).publish([{"type": "a"}])
     assert waits.taken == [0.25, 0.5, 1.0]
+
+
+async def test_a_service_that_was_there_is_waited_for_while_it_is_started_again(
+    service: Service, session: aiohttp.ClientSession
+) -> None:
+    app = web.Application()
+    app.router.add_post("/events", service.events)
+    port = free_port()
+    await (first := TestServer(app, port=port)).start_server()
+    tries = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            await second.start_server()
+
+    publisher = Publisher(f"http://127.0.0.1:{port}", session, sleep=sleep)
+    await publisher.publish([{"type": "a", "id": "one"}])
+    await first.close()
+    again = web.Application()
+    again.router.add_post("/events", service.events)
+    second = TestServer(again, port=port)
+    receipt = await publisher.publish([{"type": "a", "id": "two"}])
+    assert (receipt.events[0].offset, tries) == (2, 3)
+    await second.close()
+
+
+async def test_a_service_that_hangs_is_not_waited_for_beyond_the_deadline(
+    service: Service, url: str, session: aiohttp.ClientSession
+) -> None:
+    release = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await release.wait()
+        return web.Response()
+
+    service.next = [hang] * 9
+    with pytest.raises(Unreachable, match=r"does not answer: Timeout on reading"):
+        await asyncio.wait_for(Publisher(url, session, deadline=0.2).publish([{"type": "a"}]), 30)
+    release.set()
+
+
+async def test_no_events_are_a_batch_as_well(service: Service, url: str, session: aiohttp.ClientSession) -> None:
+    service.next = [status(202, {"events": [], "epoch": "e1"})]
+    receipt = await Publisher(url, session).publish([])
+    assert (receipt.events, receipt.epoch) == ((), "e1")
+    assert [*service.bodies, *service.types] == [[[]], "application/json"]
+
+
+async def test_one_event_in_place_of_a_list_is_said(url: str, session: aiohttp.ClientSession) -> None:
+    event: Any = {"type": "a"}
+    with pytest.raises(TypeError, match=r"publish takes a list of events; put the one into a list: publish\(\[event"):
+        await Publisher(url, session).publish(event)
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_large_batch_does_not_hold_the_loop_up(url: str, session: aiohttp.ClientSession) -> None:
+    receipt = await Publisher(url, session).publish([{"type": "a", "data": "x" * 1_000_000}] * 3)
+    assert len(receipt.events) == 3
 
 
 async def test_a_service_that_never_answers_is_given_up(service: Service, url: str) -> None:
@@ -233,6 +301,30 @@ async def test_a_notification(service: Service, url: str, session: aiohttp.Clien
     service.next = [hang_up]
     with pytest.raises(Unreachable, match="disconnected"):
         await send_notification(session, url, {})
+
+
+def test_a_refusal_says_what_is_wrong_with_which_event() -> None:
+    items = [{"index": at, "path": "data.value", "message": f"is {at}"} for at in range(5)]
+    items[1] = {"index": 1, "path": "", "message": "the JSON is cut off"}
+    error = {"code": "invalid_events", "message": "5 of 9 events are not valid", "hint": "h", "items": items}
+    refused = refusal(400, json.dumps({"error": error}).encode())
+    assert refused.summary == "5 of 9 events are not valid (400 invalid_events)"
+    assert refused.faults[:2] == ["event 0, data.value: is 0", "event 1: the JSON is cut off"]
+    assert len(refused.faults) == 5
+    assert str(refused) == "; ".join([refused.summary, *refused.faults[:3]])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused(400, "c", "m", "h", {"items": [{"index": 0, "message": "x"}]}),
+        Unreachable("http://127.0.0.1:1", "Connection refused"),
+        BadAnswer("http://127.0.0.1:1", "'x'"),
+    ],
+)
+def test_errors_reach_other_processes_whole(error: ClientError) -> None:
+    copied = pickle.loads(pickle.dumps(error))
+    assert (str(copied), vars(copied)) == (str(error), vars(error))
 
 
 def test_a_refusal_in_another_form_is_quoted() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -169,17 +171,18 @@ async def test_a_refusal_at_first_has_the_services_words(gateway: Gateway, url: 
     assert (caught.value.status, caught.value.hint) == (404, "did you mean events?")
 
 
-async def test_a_service_that_is_full_is_tried_again_once_it_was_there(gateway: Gateway, url: str) -> None:
+@pytest.mark.parametrize("status", [503, 502, 429, 408])
+async def test_a_service_that_is_full_is_tried_again_once_it_was_there(gateway: Gateway, url: str, status: int) -> None:
     busy = {"error": {"code": "connection_limit", "message": "200 connections are open"}}
     gateway.next = [
         talk(event(1)),
-        web.json_response(busy, status=503),
+        web.json_response(busy, status=status),
         talk(event(2)),
         web.json_response(busy, status=403),
     ]
     items = await take(quick(url), 5)
     assert isinstance(items[2], Lost)
-    assert items[2].reason == "200 connections are open (503 connection_limit)"
+    assert items[2].reason == f"200 connections are open ({status} connection_limit)"
     gateway.next = [talk(event(1)), web.json_response(busy, status=403)]
     with pytest.raises(Refused):
         await take(quick(url), 9)
@@ -223,6 +226,94 @@ async def test_a_gateway_that_goes_away_is_waited_for(gateway: Gateway) -> None:
         assert await anext(items) == Lost("Connection refused", 0.5, Position("e1", 1))
 
 
+async def test_a_gateway_that_hangs_is_left(gateway: Gateway, url: str) -> None:
+    release = asyncio.Event()
+
+    async def hang(socket: web.WebSocketResponse) -> None:
+        await socket.send_str(event(1))
+        await release.wait()
+
+    gateway.next = [hang, talk(event(2))]
+    items = await take(quick(url, quiet=0.05), 3)
+    release.set()
+    assert [item.position for item in items if isinstance(item, Received)] == [Position("e1", 1), Position("e1", 2)]
+    assert items[1] == Lost("it gives no sign of life", 0.25, Position("e1", 1))
+
+
+@asynccontextmanager
+async def pinged(talk: Talk) -> AsyncIterator[str]:
+    """A gateway that leaves the answers to pings to its talk."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        await talk(socket)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws/events", handle)
+    async with asyncio.timeout(10), TestServer(app) as server:
+        yield f"ws://127.0.0.1:{server.port}"
+
+
+async def test_a_quiet_channel_is_not_left() -> None:
+    async def answer(socket: web.WebSocketResponse) -> None:
+        await socket.send_str(event(1))
+        for _ in range(5):
+            ping = await socket.receive()
+            await socket.pong(ping.data)
+        await socket.send_str(event(2))
+        await socket.receive()
+
+    async with pinged(answer) as url:
+        assert [type(item) for item in await take(quick(url, quiet=0.1), 2)] == [Received, Received]
+
+
+async def test_who_takes_long_over_an_event_is_not_cut_off() -> None:
+    asked = asyncio.Event()
+
+    async def wait(socket: web.WebSocketResponse) -> None:
+        for offset in (1, 2, 3):
+            await socket.send_str(event(offset))
+        for _ in range(4):  # their answers wait behind what was not read
+            assert (await socket.receive()).type is web.WSMsgType.PING
+        asked.set()
+        await socket.receive()
+
+    async with pinged(wait) as url, aclosing(aiter(quick(url, quiet=0.05))) as items:
+        assert isinstance(await anext(items), Received)
+        await asked.wait()
+        assert [type(await anext(items)) for _ in range(2)] == [Received, Received]
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ({"after": 0}, {"after": "0"}),
+        ({"after": 7}, {"after": "7"}),
+        ({"after": Position("e1", 7)}, {"after": "e1.7"}),
+        ({"after": "earliest", "types": ["llm.*", "host.cpu"]}, {"after": "earliest", "type": "llm.*,host.cpu"}),
+        ({"types": "llm.*"}, {"type": "llm.*"}),
+        ({}, {}),
+    ],
+)
+async def test_where_it_begins_and_what_it_asks_for(
+    gateway: Gateway, url: str, options: dict[str, Any], query: dict[str, str]
+) -> None:
+    gateway.next = [talk(event(8))]
+    await take(quick(url, **options), 1)
+    assert gateway.queries == [query]
+
+
+async def test_who_leaves_and_iterates_again_goes_on(gateway: Gateway, url: str) -> None:
+    gateway.next = [talk(event(1), event(2)), talk(event(2), event(3))]
+    subscription = quick(url)
+    await take(subscription, 1)
+    (item,) = await take(subscription, 1)
+    assert isinstance(item, Received)
+    assert (item.position, gateway.queries[1]) == (Position("e1", 2), {"after": "e1.1"})
+
+
 async def speak_no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readline()
     writer.write(b"220 mail.example.org ESMTP\r\n")
@@ -242,6 +333,31 @@ async def test_a_handshake_that_fails_later_is_a_lost_connection(gateway: Gatewa
     gateway.next = [talk(event(1)), web.Response(status=200, text="a page"), talk(event(2))]
     with pytest.raises(Refused):
         await take(quick(url), 5)
+
+
+async def test_a_program_that_ends_with_a_break_ends_in_peace(gateway: Gateway, url: str) -> None:
+    left: list[int | None] = []
+
+    async def listen(socket: web.WebSocketResponse) -> None:
+        await socket.send_str(event(1))
+        await socket.receive()
+        left.append(socket.close_code)
+
+    gateway.next = [listen]
+    program = f"""
+import asyncio
+from hxp_enterprise_llm.client import Subscription
+
+async def main():
+    async for item in Subscription({url!r}, "events"):
+        break
+
+asyncio.run(main())
+"""
+    command = (sys.executable, "-W", "error", "-c", program)
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, said, left) == (0, b"", [1000])
 
 
 async def test_leaving_in_the_middle_of_a_flood_is_quick(gateway: Gateway, url: str) -> None:

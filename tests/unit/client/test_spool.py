@@ -5,17 +5,23 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hxp_enterprise_llm.client import Emitter
 from hxp_enterprise_llm.client.emitting import spool as module
 from hxp_enterprise_llm.client.emitting.memory import Memory
 from hxp_enterprise_llm.client.emitting.spool import Spool, SpoolFull
+from tests.ports import free_port
+from tests.unit.client.fake_service import serving
+from tests.unit.client.test_emitter import until
 
 LARGE = 1 << 20
 
@@ -233,3 +239,28 @@ def test_memory_is_bounded_in_events_and_bytes() -> None:
     assert not memory.put(b"")
     assert memory.take(10, 1) == [b"x" * 8]
     assert (len(memory), memory.bytes) == (2, 12)
+
+
+def empty_segments(base: Path) -> None:
+    for segment in base.rglob("*.ndjson"):
+        os.truncate(segment, 0)
+
+
+@pytest.mark.parametrize("harm", [shutil.rmtree, empty_segments])
+def test_a_spool_that_somebody_removes_does_not_hold_up_what_follows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], None]
+) -> None:
+    port, base = free_port(), tmp_path / "spool"
+    emitter = Emitter(f"http://127.0.0.1:{port}", spool=base, linger=0.0, jitter=lambda: 0.0)
+    for number in range(3):
+        assert emitter.emit({"type": "x", "data": {"n": number}})
+    until(lambda: emitter.stats.spooled_bytes > 0 and not emitter.stats.waiting)
+    harm(base)
+    until(lambda: emitter.stats.dropped == 3)
+    assert emitter.emit({"type": "x", "data": {"n": 3}})
+    with serving(port) as service:
+        assert emitter.flush()
+        assert service.numbers == [3]
+    assert emitter.stats.stored == 1
+    assert not emitter.close()
+    assert "3 events are lost with the spool" in caplog.text

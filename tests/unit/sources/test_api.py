@@ -265,6 +265,31 @@ async def test_the_log_is_read_page_by_page(served: Served, log: MemoryLog) -> N
     assert (await served.ask("GET", f"/events?after={head}")).json["events"] == []
 
 
+async def fill_megabytes(served: Served, count: int) -> None:
+    line = json.dumps({"type": "demo.large", "data": "x" * 90_000}).encode()
+    for _ in range(12 * count):
+        assert (await post(served, line)).status == 202
+
+
+async def test_a_rare_type_is_found_beyond_what_one_read_looks_through(served: Served) -> None:
+    await fill_megabytes(served, 3)
+    await post(served, b'{"type": "demo.rare"}')
+    page = (await served.ask("GET", "/events?type=demo.rare&limit=1")).json
+    assert [event["type"] for event in page["events"]] == ["demo.rare"]
+
+
+async def test_a_search_ends_and_says_where(served: Served, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hxp_enterprise_llm.event.sources.api.LOOKS", 2)
+    await fill_megabytes(served, 5)
+    head = (await log.bounds()).head
+    page = (await served.ask("GET", "/events?type=demo.rare")).json
+    assert page["events"] == []
+    assert 0 < page["next"] < page["head"] == head
+    while page["next"] < head:
+        page = (await served.ask("GET", f"/events?type=demo.rare&after={page['next']}")).json
+    assert page["events"] == []
+
+
 async def test_cursors_that_the_log_cannot_serve(served: Served, log: MemoryLog) -> None:
     epoch = await fill(log, 5)
     await log.trim(Offset((await log.bounds()).head - 3))

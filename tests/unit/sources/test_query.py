@@ -32,6 +32,12 @@ def test_what_is_given_is_read() -> None:
     assert query.after(MultiDict(after="0")) == 0
 
 
+def test_a_place_in_a_stream_is_told_how_it_is_written_here() -> None:
+    with pytest.raises(Problem) as caught:
+        query.after(MultiDict(after="5f0c.7"))
+    assert caught.value.hint == "the EPOCH.OFFSET of a stream is epoch=EPOCH&after=OFFSET here"
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -85,9 +85,12 @@ class Ended(Exception):
 
 
 def end_of(error: Error) -> End:
-    """How a unidirectional connection ends where a command would have been answered with an error."""
+    """How a unidirectional connection ends where a command would have been answered with an error.
+
+    The code of an error that has none of its own is the server's; the reason is the error's all the same.
+    """
     return {
         TOKEN_EXPIRED: CONNECTION_EXPIRED,
         EXPIRED: CONNECTION_EXPIRED,
         PERMISSION_DENIED: CONNECTION_DENIED,
-    }.get(error, SERVER_ERROR)
+    }.get(error, End(SERVER_ERROR.code, error.message))

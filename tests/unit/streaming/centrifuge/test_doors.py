@@ -20,7 +20,12 @@ from hxp_enterprise_llm.config.streaming import (
 )
 from hxp_enterprise_llm.event.log.memory import MemoryLog
 from hxp_enterprise_llm.event.streaming.api import StreamingApi
-from hxp_enterprise_llm.event.streaming.centrifuge.codes import BAD_CONNECTION_REQUEST, INVALID_TOKEN, SERVER_ERROR
+from hxp_enterprise_llm.event.streaming.centrifuge.codes import (
+    BAD_CONNECTION_REQUEST,
+    INVALID_TOKEN,
+    UNKNOWN_CHANNEL,
+    end_of,
+)
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from tests.unit.streaming.centrifuge.serving import serving
 from tests.unit.streaming.centrifuge.test_endpoint import CONNECT, SUBSCRIBE, frames, lines
@@ -115,7 +120,7 @@ async def test_a_unidirectional_http_stream_recovers_and_is_told_of_the_end(http
 @pytest.mark.parametrize(
     ("path", "body", "expected"),
     [
-        ("uni_http_stream", '{"subs":{"nowhere":{}}}', SERVER_ERROR),
+        ("uni_http_stream", '{"subs":{"nowhere":{}}}', end_of(UNKNOWN_CHANNEL)),
         ("uni_http_stream", "[", BAD_CONNECTION_REQUEST),
         ("uni_sse", '{"token":"x"}', INVALID_TOKEN),
         ("http_stream", "", BAD_CONNECTION_REQUEST),

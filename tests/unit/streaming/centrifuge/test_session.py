@@ -464,14 +464,18 @@ def test_a_unidirectional_client_reads_bare_pushes():
 
 
 @pytest.mark.parametrize(
-    ("message", "code"),
-    [(b"{", 3501), (b'{"subs":{"nowhere":{}}}', 3004), (b'{"token":"x"}', 3500)],
+    ("message", "code", "reason"),
+    [
+        (b"{", 3501, "bad request"),
+        (b'{"subs":{"nowhere":{}}}', 3004, "unknown channel"),
+        (b'{"token":"x"}', 3500, "invalid token"),
+    ],
 )
-def test_a_unidirectional_client_is_told_by_the_end(message, code):
+def test_a_unidirectional_client_is_told_by_the_end(message, code, reason):
     table = Table(bare=True, connected=False)
     table.session.receive(message)
     assert table.code == code
-    assert table.port.sent[-1]["disconnect"]["code"] == code
+    assert table.port.sent[-1]["disconnect"] == {"code": code, "reason": reason}
 
 
 def test_a_unidirectional_client_has_nothing_more_to_say():
