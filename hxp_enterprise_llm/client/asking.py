@@ -12,6 +12,20 @@ from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, found, ref
 
 T = TypeVar("T")
 
+_PATIENCE = 60.0
+"""Seconds. A drill of notifications takes as long as an attempt of a delivery may, ten unless configured."""
+
+
+def patience(session: aiohttp.ClientSession, seconds: float) -> aiohttp.ClientTimeout:
+    """The session's time-outs, with bounds for a service that says nothing: aiohttp waits for it five minutes."""
+    own = session.timeout
+    return aiohttp.ClientTimeout(
+        total=own.total,
+        connect=own.connect,
+        sock_connect=own.sock_connect or seconds,
+        sock_read=own.sock_read or seconds,
+    )
+
 
 async def ask(
     session: aiohttp.ClientSession,
@@ -36,8 +50,9 @@ async def _exchange(
 ) -> tuple[int, bytes]:
     method, data = ("GET", None) if body is None else ("POST", msgspec.json.encode(body))
     headers = {} if body is None else {"Content-Type": "application/json"}
+    timeout = patience(session, _PATIENCE)
     try:
-        async with session.request(method, url, data=data, headers=headers, params=query) as answer:
+        async with session.request(method, url, data=data, headers=headers, params=query, timeout=timeout) as answer:
             return answer.status, await answer.read()
     except aiohttp.ClientConnectorError as error:
         raise Unreachable(url, words(error)) from error

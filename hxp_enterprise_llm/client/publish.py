@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from hxp_enterprise_llm.client.answers import BadAnswer, Unreachable, found, refusal, words
+from hxp_enterprise_llm.client.asking import patience
 from hxp_enterprise_llm.runtime.clock import Clock, SystemClock
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 5.0
@@ -104,9 +105,10 @@ class Publisher:
         body = b"\n".join(lines) + b"\n" if lines else b"[]"
         # A file is sent piece by piece, so that a large body does not hold the event loop up.
         data = io.BytesIO(body) if len(body) > _LARGE else body
+        timeout = patience(self._session, self._deadline)
         headers = {"Content-Type": "application/x-ndjson" if lines else "application/json"}
         try:
-            async with self._session.post(self._url, data=data, headers=headers, timeout=self._timeout()) as answer:
+            async with self._session.post(self._url, data=data, headers=headers, timeout=timeout) as answer:
                 self._reached = True
                 return answer.status, answer.headers.get("Retry-After", ""), await answer.read()
         except aiohttp.ClientConnectorError as error:
@@ -115,16 +117,6 @@ class Publisher:
             raise Unreachable(self._url, "this is no address; it begins with http:// or https://") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Again(Unreachable(self._url, words(error))) from error
-
-    def _timeout(self) -> aiohttp.ClientTimeout:
-        """The session's, with bounds for a service that says nothing: aiohttp waits for it five minutes."""
-        own = self._session.timeout
-        return aiohttp.ClientTimeout(
-            total=own.total,
-            connect=own.connect,
-            sock_connect=own.sock_connect or self._deadline,
-            sock_read=own.sock_read or self._deadline,
-        )
 
     def _gone(self, error: Unreachable) -> Exception:
         """Nobody is there: a service that was is being started again."""
