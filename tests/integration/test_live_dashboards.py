@@ -7,7 +7,7 @@ import signal
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.integration.daemon import Daemon, embedded_settings, running, url
 from tests.integration.pages import lasting_daemon
@@ -43,6 +43,20 @@ async def test_the_host_is_alive_at_once_and_a_request_shows_up(tmp_path, page):
         )
         await expect(page.locator(".feed .line").first).to_contain_text("mixtral-8x7b, 908 tokens, 840 ms")
         await expect(stat(page, "Latency p95")).to_have_text(re.compile(r"^8[34]\dms$"))
+
+
+async def test_a_page_that_was_there_before_the_first_event_goes_live_with_it(tmp_path, page):
+    """Nothing else happens then that would have it drawn anew."""
+
+    async def of_an_empty_log(route: Route) -> None:
+        answer = await route.fetch()
+        found = await answer.json()
+        await route.fulfill(response=answer, json={**found, "position": 0, "answers": [{"series": {}}]})
+
+    await page.route("**/dashboards/query?graph=*", of_an_empty_log)
+    async with Daemon(tmp_path / "data") as daemon:
+        await page.goto(daemon.gateway)
+        await expect(page.locator("#live-text")).to_have_text("Live")
 
 
 async def test_an_alert_is_on_top_and_goes_when_it_ends(tmp_path, page):

@@ -54,6 +54,9 @@ function Live() {
   const app = useApp();
   const { moment, link } = app;
   const words = useRef<HTMLSpanElement>(null);
+  const waits = () => Number.isNaN(app.metrics.latestAt) && !app.head;
+  // Neither is a signal: without this a page that was there before the first event would wait for ever.
+  usePulse(waits, 0);
   usePaint(() => {
     if (moment.mode.value === "paused") write(words.current, `Resume, ${exact(Math.max(0, app.head - moment.pausedAt.value))} ahead`);
   });
@@ -66,7 +69,7 @@ function Live() {
   }
   if (link.state.value === "lost") return <Told dot="warn" text="Reconnecting" />;
   if (!app.booted.value || link.state.value === "connecting") return <Told dot="" text="Connecting" />;
-  if (Number.isNaN(app.metrics.latestAt) && !app.head) return <Told dot="" text="Waiting" />;
+  if (waits()) return <Told dot="" text="Waiting" />;
   const paused = moment.mode.value === "paused";
   const stale = !paused && app.staleFor.value > 0;
   return (
