@@ -307,6 +307,7 @@ async def test_the_address_is_the_state(page: Page, busy: Daemon) -> None:
     assert "to=" in page.url
     await page.reload()
     await expect(page.locator("[data-state=past]")).to_have_count(1)
+    await settled(page)
     await page.keyboard.press("l")
     await expect(page.locator("#live-text")).to_have_text("Live")
     await page.keyboard.press("g")

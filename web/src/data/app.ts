@@ -65,8 +65,6 @@ export class App {
   readonly log = signal<QueryAnswer["log"] | null>(null);
   /** Offset of the newest event that is known; not a signal, it moves all the time. */
   head = 0;
-  /** Whether anything but our own events was ever there. */
-  readonly empty = signal(false);
   private readonly clocks = new ClockBounds();
   private position: Position = { epoch: "", offset: 0 };
   private readonly resources = new Map<string, Resource<unknown>>();

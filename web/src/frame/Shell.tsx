@@ -2,7 +2,7 @@
 
 import { alertWords } from "../format/alert";
 import { computed, effect, untracked } from "@preact/signals";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "./context";
 import { Feedback, Find, Keys, More } from "./Dialogs";
 import { Head } from "./Head";
@@ -21,8 +21,9 @@ export function Shell({ views, board }: { views: readonly View[]; board: View })
     setFloating("");
     goTo(href, app.boot.home, app.moment);
   };
-  useEffect(() => listen(app, views, { go, find: () => setFloating("find"), help: () => setFloating("keys"), back: () => setFloating("") }), []);
-  useEffect(() => follow(go, () => readAddress(app.boot.home, app.moment)), []);
+  // Keys and links of the page work as soon as it can be seen.
+  useLayoutEffect(() => listen(app, views, { go, find: () => setFloating("find"), help: () => setFloating("keys"), back: () => setFloating("") }), []);
+  useLayoutEffect(() => follow(go, () => readAddress(app.boot.home, app.moment)), []);
   useEffect(() => effect(() => remember(app.moment.mode.value, app.moment.span.value, app.moment.fixed.value)), []);
   const look = useMemo(() => computed(() => (app.link.state.value === "lost" || app.staleFor.value ? "stale" : app.moment.mode.value === "past" ? "past" : "live")), []);
   const { view: id, dashboard } = route.value;
