@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -31,6 +32,7 @@ from hxp_enterprise_llm.event.log.model import (
     Stored,
 )
 from hxp_enterprise_llm.event.log.remote.lines import event_lines
+from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.model import Encoded, Event, Offset, encode, identity
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
@@ -267,3 +269,11 @@ class StalledExecutor(Executor):
                 future.set_result(work())
             except Exception as error:  # an executor hands on whatever its work raises
                 future.set_exception(error)
+
+
+def bytes_in(directory: Path) -> float:
+    """Of the segments; infinite while one is dropped in the moment in which they are counted."""
+    try:
+        return sum(path.stat().st_size for path in segment_paths(directory))
+    except FileNotFoundError:
+        return math.inf

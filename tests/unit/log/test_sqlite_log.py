@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Offset
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
 from tests.unit.log.support import (
     StalledExecutor,
+    bytes_in,
     event,
     events,
     eventually,
@@ -159,7 +160,7 @@ async def test_the_budget_drops_the_oldest_segments(tmp_path: Path) -> None:
     await log.open()
     for start in range(0, 1000, 10):
         await log.append(events(start, 10, size=10_000))
-    await eventually(lambda: sum(path.stat().st_size for path in segment_paths(tmp_path)) <= 2 * 1024 * 1024)
+    await eventually(lambda: bytes_in(tmp_path) <= 2 * 1024 * 1024)
     bounds = await log.bounds()
     assert 1 < bounds.first < bounds.head == 1000
     assert ids(await log.read(EARLIEST, 1)) == [str(bounds.first - 1)]
@@ -167,7 +168,7 @@ async def test_the_budget_drops_the_oldest_segments(tmp_path: Path) -> None:
         await log.read(BEGINNING)
     log.reconfigure(LogConfig(disk_budget_bytes=1024 * 1024))
     await log.append([event("next")])
-    await eventually(lambda: sum(path.stat().st_size for path in segment_paths(tmp_path)) <= 1024 * 1024)
+    await eventually(lambda: bytes_in(tmp_path) <= 1024 * 1024)
     await log.close()
     log.reconfigure(LogConfig(disk_budget_bytes=4 * 1024 * 1024))
 

@@ -72,8 +72,15 @@ def segment_paths(directory: Path) -> list[Path]:
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of a segment with its write-ahead log."""
-    return sum(p.stat().st_size for p in (path, wal_of(path)) if p.exists())
+    """Bytes of a segment with its write-ahead log; of one that was dropped just now none."""
+    return sum(map(_bytes, (path, wal_of(path))))
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def wal_of(path: Path) -> Path:
