@@ -71,7 +71,7 @@ def lint(files: tuple[Path, ...], processing_config: Path | None) -> None:
             faults += refused.faults
             continue
         number += len(found)
-        if not any(placed.fault and placed.fault("name", "").line for placed in found):
+        if found and not any(placed.fault and placed.fault("name", "").line for placed in found):
             click.echo(f"{path} has no rules: the shipped ones hold, and are looked at", err=True)
         for placed in found:
             faults += _twice(placed, first)

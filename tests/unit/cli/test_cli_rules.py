@@ -237,6 +237,9 @@ def test_a_file_without_rules_says_which_are_looked_at(hxp: Hxp) -> None:
     result = hxp("rules", "lint", "none.yaml")
     assert result.exit_code == 0
     assert result.stderr.startswith("none.yaml has no rules: the shipped ones hold, and are looked at\nWARNING ")
+    Path("empty.yaml").write_text("rules: []\n")
+    result = hxp("rules", "lint", "empty.yaml")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "0 rules, 0 warnings\n", "")
     Path("one.yaml").write_text(RULES)
     assert "has no rules" not in hxp("rules", "lint", "one.yaml").stderr
 

@@ -10,6 +10,7 @@ whole block; so the events in it are taken as they are, and nobody else is read 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -122,7 +123,7 @@ class BlockDecoder(StreamDecoder):
             raise ProtocolError(f"the stream begins with {head}")
         if not (len(raws) == head.count and self.next < head.first and last <= MAX_OFFSET):
             raise ProtocolError(f"a block of {len(raws)} events after {self.next}, but its head is {head}")
-        offsets: Sequence[Offset] = range(head.first, last + 1)  # type: ignore[assignment]
+        offsets: Sequence[Any] = range(head.first, last + 1)
         events = StoredColumns(offsets, _types_of(head), raws)
         self.next, self.progressed = Offset(last), False
         return Batch(events if types is None else events.of_types(types), self.next, self.bounds.head)

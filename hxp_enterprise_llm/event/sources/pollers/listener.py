@@ -129,7 +129,7 @@ class Listener(Tended, Generic[M]):
             try:
                 await connection.taken(messages)
             except PollError:
-                self._stored |= {self._identity(each) for each in offered}
+                self._stored = {self._identity(each) for each in offered}
                 raise
 
     def _events(self, messages: Sequence[M]) -> list[_Offered]:
