@@ -17,7 +17,7 @@ from tests.faults import shim
 from tests.faults.verdict import settle, stored
 from tests.faults.workload import batch_of, event, make_store
 
-_LARGE = 6000
+_LARGE = 8000
 """Bytes of one event that takes more than a page."""
 
 

@@ -20,6 +20,7 @@ import aiohttp
 from hxp_enterprise_llm.client.answers import ClientError
 from hxp_enterprise_llm.client.subscribe import Control, Received, Subscription
 from tests.faults.shim import Orders
+from tests.faults.workload import noise
 from tests.integration.daemon import Daemon
 from tests.sim import checks
 from tests.sim.history import Got, History, Reader
@@ -258,7 +259,7 @@ def _event(number: int, failing: bool) -> dict[str, Any]:
         kind = "failed" if failing else "completed"
         data = {"model": "m", "error": "sim", "latency_ms": number % 900}
         return event | {"type": f"llm.request.{kind}", "data": data}
-    return event | {"data": {"n": number, "text": "x" * (number * 37 % 2700)}}
+    return event | {"data": {"n": number, "text": noise(number, number * 37 % 2700).decode()}}
 
 
 async def _whole_log(session: aiohttp.ClientSession, base: str) -> Any:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 from hxp_enterprise_llm.event.log.model import LogError, LogFull
 from hxp_enterprise_llm.event.log.sqlite import store as store_module
@@ -35,8 +37,13 @@ def batch_of(number: int) -> list[Encoded]:
 
 def event(number: int, size: int) -> Encoded:
     """A numbered event of about so many bytes."""
-    raw = b'{"id":"%d","pad":"%b"}' % (number, b"%06d" % number * (size // 6))
+    raw = b'{"id":"%d","pad":"%b"}' % (number, noise(number, size))
     return Encoded("/faults", str(number), f"test.{number % 3}", raw)
+
+
+def noise(number: int, size: int) -> bytes:
+    """So many characters, always the same, of which compression saves no more than a quarter."""
+    return b64encode(Random(number).randbytes(size))[:size]
 
 
 def make_store(directory: Path) -> Store:

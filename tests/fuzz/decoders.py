@@ -250,7 +250,7 @@ def answers(data: bytes) -> object:
     return read_appended(data, 1) if data[-1:] == b"\n" else read_bounds(data)
 
 
-_EVENTS = [Stored(Offset(n), "abc"[n % 3], b'{"type":"a","n":%d}' % n) for n in range(1, 6)]
+_EVENTS = [Stored(Offset(n), "abc"[n % 3], b'{"type":"a","n":%d}' % n) for n in range(1, 60)]
 RECORD = pack(StoredColumns.of(_EVENTS), [identity("/s", str(event.offset)) for event in _EVENTS], NOW)
 RECORD_BYTES = msgspec.msgpack.encode(RECORD)
 

@@ -13,19 +13,30 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from random import Random
 
 from hxp_enterprise_llm.event.model import rfc3339
 from tests.performance.harness import program
 
-DATA = {"model": "gpt-4o-mini", "latency_ms": 812.5, "input_tokens": 412, "output_tokens": 96, "total_tokens": 508}
+MODELS = ("gpt-4o-mini", "claude-sonnet", "mistral-large", "llama-3.1-70b", "phi-4-mini")
+
+
+def data(chance: Random) -> dict[str, object]:
+    """Of a request: figures that differ as those of requests do. Equal ones would flatter a log that compresses."""
+    tokens = chance.randrange(16, 4000), chance.randrange(1, 1000)
+    latency = round(chance.lognormvariate(6.5, 0.8), 1)
+    figures = dict(zip(("input_tokens", "output_tokens", "total_tokens"), (*tokens, sum(tokens)), strict=True))
+    return {"model": chance.choice(MODELS), "latency_ms": latency, **figures}
 
 
 def requests(count: int, batch: int) -> list[bytes]:
     """So many requests of so many complete events each, every event with an identity of its own."""
     head = {"specversion": "1.0", "source": "/agents/researcher", "type": "llm.request.completed"}
-    made = []
+    made, chance = [], Random(1)
     for _ in range(count):
-        events = [head | {"id": uuid.uuid4().hex, "time": rfc3339(time.time()), "data": DATA} for _ in range(batch)]
+        events = [
+            head | {"id": uuid.uuid4().hex, "time": rfc3339(time.time()), "data": data(chance)} for _ in range(batch)
+        ]
         body = json.dumps(events if batch > 1 else events[0], separators=(",", ":")).encode()
         start = (
             f"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"

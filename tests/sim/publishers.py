@@ -10,6 +10,7 @@ import aiohttp
 
 from hxp_enterprise_llm.client.answers import ClientError
 from hxp_enterprise_llm.client.publish import Publisher
+from tests.faults.workload import noise
 from tests.sim.history import History
 from tests.sim.loop import World
 from tests.sim.node import PROCESSING, SimClock
@@ -58,7 +59,8 @@ class SimPublisher:
         if begin <= self._world.now < end:
             return event | {"type": "llm.request.failed", "data": {"model": "m", "error": "sim"}}
         if number % 3:
-            return event | {"type": "sim.tick", "data": {"n": number, "text": "x" * int(self._random.random() * 400)}}
+            text = noise(number, int(self._random.random() * 400)).decode()
+            return event | {"type": "sim.tick", "data": {"n": number, "text": text}}
         return event | {"type": "llm.request.completed", "data": {"model": "m", "latency_ms": number % 900}}
 
     async def _send(self, publisher: Publisher, batch: list[dict[str, Any]]) -> None:

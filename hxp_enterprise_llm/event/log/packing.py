@@ -5,7 +5,8 @@ n            how many there are
 at           wall-clock seconds of the commit
 types        the distinct types and which of them each event has
 identities   16 bytes each, so that the window is rebuilt without reading JSON
-body         the events' JSON text, joined by line feeds (an event has none inside)
+body         the events' JSON text, joined by line feeds (an event has none inside), or that as a frame of zstd
+             (RFC 8878): its first four bytes begin no text in UTF-8
 crc          CRC-32 over all of the above
 """
 
@@ -24,9 +25,20 @@ from hxp_enterprise_llm.event.log.chunks import Chunk
 from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.model import Offset
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MAX_RECORD_EVENTS = 4096
 MAX_RECORD_BYTES = 1024 * 1024
 IDENTITY_BYTES = 16
+
+_PLAIN_BYTES = 1024
+"""Up to so many bytes of text are kept as they are: of a few events compression saves little, and costs most."""
+_FRAME = b"\x28\xb5\x2f\xfd"
+# Whoever uses it waits for whoever does.
+_compressor = zstd.ZstdCompressor(level=1)
 
 _HEADER = struct.Struct("<qqd")
 
@@ -67,7 +79,7 @@ def pack(events: StoredColumns, identities: Sequence[bytes], at: float) -> Recor
     last, n = events.offsets[-1], len(events)
     types = _pack_types(events.types)
     keys = b"".join(identities)
-    body = b"\n".join(events.raws)
+    body = _compressed(b"\n".join(events.raws))
     return Record(last, n, at, types, keys, body, _checksum(last, n, at, types, keys, body))
 
 
@@ -81,12 +93,13 @@ def verify(record: Record) -> None:
 def unpack(record: Record) -> Chunk:
     """The events of a record. Raises Damaged."""
     verify(record)
-    raws = record.body.split(b"\n")
+    text = _text(record.body)
+    raws = text.split(b"\n")
     types = _unpack_types(record.types, record.n)
     if len(raws) != record.n:
         raise Damaged(f"it holds {len(raws)} events instead of {record.n}")
     offsets: Sequence[Any] = range(record.last - record.n + 1, record.last + 1)
-    return Chunk(Offset(record.last), StoredColumns(offsets, types, raws), len(record.body))
+    return Chunk(Offset(record.last), StoredColumns(offsets, types, raws), len(text))
 
 
 def identities_of(record: Record) -> tuple[list[bytes], range]:
@@ -95,6 +108,22 @@ def identities_of(record: Record) -> tuple[list[bytes], range]:
     blob = record.identities
     keys = [blob[i : i + IDENTITY_BYTES] for i in range(0, len(blob), IDENTITY_BYTES)]
     return keys, range(record.last - record.n + 1, record.last + 1)
+
+
+def _compressed(text: bytes) -> bytes:
+    if len(text) <= _PLAIN_BYTES:
+        return text
+    frame = _compressor.compress(text, _compressor.FLUSH_FRAME)
+    return frame if len(frame) < len(text) else text
+
+
+def _text(body: bytes) -> bytes:
+    if not body.startswith(_FRAME):
+        return body
+    try:
+        return zstd.decompress(body)
+    except zstd.ZstdError as error:
+        raise Damaged(f"its body cannot be decompressed: {error}") from error
 
 
 def _checksum(last: int, n: int, at: float, types: bytes, identities: bytes, body: bytes) -> int:

@@ -15,8 +15,8 @@ async def four_segments(directory: Path) -> None:
     log = sqlite_log(directory, segment_bytes=256 * 1024)
     await log.open()
     for number in range(4):
-        await log.append(events(10 * number, 5, size=30_000 if number < 3 else 3000))
-        await log.append(events(10 * number + 5, 5, size=30_000 if number < 3 else 3000))
+        await log.append(events(10 * number, 5, size=40_000 if number < 3 else 3000))
+        await log.append(events(10 * number + 5, 5, size=40_000 if number < 3 else 3000))
         if number < 3:
             await eventually(lambda count=number + 2: len(segment_paths(directory)) == count)
     await log.close()
@@ -32,9 +32,11 @@ def flip(path: Path, position: int) -> None:
 
 
 def flip_body(path: Path, *, last: bool = True) -> None:
-    """Change one bit in the text of the last, or the first, record of a segment."""
-    content = path.read_bytes()
-    flip(path, content.rindex(b"xxxxxxxx") if last else content.index(b"xxxxxxxx"))
+    """Change one bit in the body of the last, or the first, record of a segment."""
+    with closing(sqlite3.connect(path)) as connection:
+        chosen = "max" if last else "min"
+        (body,) = connection.execute(f"SELECT body, {chosen}(last_offset) FROM record").fetchone()[:1]
+    flip(path, path.read_bytes().index(body[100:200]))
 
 
 def remove_record(path: Path, last: int) -> None:

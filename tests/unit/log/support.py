@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import math
+import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -49,8 +51,9 @@ class ShiftedClock(SystemClock):
 
 
 def event(number: int | str, *, source: str = "/test", type: str = "test.tick", size: int = 0) -> Encoded:
-    """An event whose text has at least `size` bytes."""
-    return encode(Event(id=str(number), source=source, type=type, data={"pad": "x" * size}))
+    """An event whose text has at least `size` bytes, of which compression saves no more than a quarter."""
+    noise = base64.b64encode(random.Random(str(number)).randbytes(size)).decode()
+    return encode(Event(id=str(number), source=source, type=type, data={"pad": noise[:size]}))
 
 
 def events(start: int, count: int, **fields: Any) -> list[Encoded]:

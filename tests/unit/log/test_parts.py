@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hxp_enterprise_llm.event.log import packing
 from hxp_enterprise_llm.event.log.chunks import Chunks, chunk_of, scan
 from hxp_enterprise_llm.event.log.columns import StoredColumns
 from hxp_enterprise_llm.event.log.following import Bell, follow
@@ -38,9 +40,11 @@ def stored_at(first: int, content: list[tuple[str, bytes]]) -> list[Stored]:
     return [Stored(Offset(first + i), type, raw) for i, (type, raw) in enumerate(content)]
 
 
-@given(STORED, st.integers(1, 2**53 - 100), st.floats(0, 4e9))
-def test_a_record_gives_back_what_was_packed(content: list[tuple[str, bytes]], first: int, at: float) -> None:
-    stored = stored_at(first, content)
+@given(STORED, st.sampled_from([1, 40]), st.integers(1, 2**53 - 2000), st.floats(0, 4e9))
+def test_a_record_gives_back_what_was_packed(
+    content: list[tuple[str, bytes]], times: int, first: int, at: float
+) -> None:
+    stored = stored_at(first, content * times)
     keys = [identity_of(event(n)) for n in range(len(stored))]
     record = pack(StoredColumns.of(stored), keys, at)
     assert list(unpack(record).events) == stored
@@ -67,6 +71,29 @@ def test_a_record_with_a_wrong_count_is_damaged() -> None:
     stored = stored_at(1, [("a", b'{"x":\n1}')])
     with pytest.raises(Damaged, match="it holds 2 events instead of 1"):
         unpack(pack(StoredColumns.of(stored), [bytes(16)], 1.0))
+
+
+def test_a_long_text_is_kept_compressed() -> None:
+    stored = stored_at(1, [("a", b'{"type":"a","n":%d}' % n) for n in range(200)])
+    record = pack(StoredColumns.of(stored), [bytes(16)] * 200, 1.0)
+    assert 4 * len(record.body) < unpack(record).size == sum(len(one.raw) + 1 for one in stored) - 1
+
+
+def test_what_compression_does_not_shorten_is_kept_as_it_is() -> None:
+    raw = random.Random(1).randbytes(5000).replace(b"\n", b" ")
+    record = pack(StoredColumns.of(stored_at(1, [("a", raw)])), [bytes(16)], 1.0)
+    assert record.body == raw
+    assert list(unpack(record).events) == stored_at(1, [("a", raw)])
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd no frame", packing._compressed(b"{}" * 999)[:-5]]
+)
+def test_a_body_that_cannot_be_decompressed_is_damaged(body: bytes) -> None:
+    record = pack(StoredColumns.of(stored_at(1, [("a", b"{}")])), [bytes(16)], 1.0)
+    crc = packing._checksum(record.last, record.n, record.at, record.types, record.identities, body)
+    with pytest.raises(Damaged, match="its body cannot be decompressed"):
+        unpack(record._replace(body=body, crc=crc))
 
 
 @given(st.lists(st.sampled_from([1, 300, 200_000, MAX_RECORD_BYTES - 1, MAX_RECORD_BYTES]), max_size=30))

@@ -11,15 +11,17 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from hxp_enterprise_llm.event.log import packing
 from hxp_enterprise_llm.event.log.model import EpochChanged, LogCorrupt, LogLocked, LogUnavailable
 from hxp_enterprise_llm.event.log.sqlite.segment import APPLICATION_ID, segment_paths
 from hxp_enterprise_llm.event.model import BEGINNING, EARLIEST, Offset
-from tests.unit.log.damage import flip, note_of
+from tests.unit.log.damage import flip, flip_body, note_of, run_sql
 from tests.unit.log.support import BATCH, batch_of, event, events, eventually, ids, read_all, sqlite_log
 
 ROOT = Path(__file__).parents[3]
@@ -166,7 +168,7 @@ async def four_segments(directory: Path) -> None:
     log = sqlite_log(directory, segment_bytes=256 * 1024)
     await log.open()
     for number in range(1, 4):
-        await log.append(events(10 * number, 10, size=30_000))
+        await log.append(events(10 * number, 10, size=40_000))
         await has_segments(directory, number + 1)
     await log.append(events(40, 10))
     await log.close()
@@ -255,7 +257,7 @@ async def test_segments_that_overlap_are_refused(tmp_path: Path) -> None:
 async def test_a_flipped_bit_in_a_body_names_segment_and_record(tmp_path: Path) -> None:
     await four_segments(tmp_path / "log")
     path = segment_paths(tmp_path / "log")[1]
-    flip(path, path.read_bytes().rindex(b"xxxxxxxxxxxxxxxx"))
+    flip_body(path)
     log = sqlite_log(tmp_path / "log", window_events=1)
     await log.open()
     assert len((await log.read(BEGINNING, 10)).events) == 10
@@ -270,7 +272,7 @@ async def test_a_flipped_bit_in_a_body_names_segment_and_record(tmp_path: Path) 
 async def test_a_flipped_bit_where_repeats_are_recognised_is_told_at_open(tmp_path: Path) -> None:
     await four_segments(tmp_path / "log")
     path = segment_paths(tmp_path / "log")[2]
-    flip(path, path.read_bytes().rindex(b"xxxxxxxxxxxxxxxx"))
+    flip_body(path)
     with pytest.raises(LogCorrupt, match=r"0003\.db, record 30: its checksum does not fit its content"):
         await sqlite_log(tmp_path / "log").open()
 
@@ -280,7 +282,10 @@ async def test_a_flipped_bit_where_repeats_are_recognised_is_told_at_open(tmp_pa
     [
         (b"no database at all, but long enough to look like one " * 100, "file is not a database"),
         ("CREATE TABLE other (x)", "is no segment of an event log"),
-        (f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=9", "has format 9, this program reads format 1"),
+        (
+            f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=9",
+            "has format 9, this program reads 1 and 2: a ",
+        ),
         (
             f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=1; CREATE TABLE segment (epoch, first)",
             "has no header",
@@ -300,6 +305,34 @@ async def test_files_that_are_no_segments(tmp_path: Path, content: bytes | str, 
         with pytest.raises(LogCorrupt, match=message):
             await log.open()
     assert (await log.health()).status == "down"
+
+
+async def test_segments_of_the_first_format_are_read_and_the_last_one_is_written_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before bodies were compressed."""
+    monkeypatch.setattr(packing, "_PLAIN_BYTES", sys.maxsize)
+    log = sqlite_log(tmp_path / "log", segment_bytes=256 * 1024)
+    await log.open()
+    await log.append(events(0, 10, size=40_000))
+    await has_segments(tmp_path / "log", 2)
+    await log.append(events(10, 1))
+    await log.close()
+    sealed, active = segment_paths(tmp_path / "log")
+    for path in (sealed, active):
+        run_sql(path, "PRAGMA user_version = 1")
+    monkeypatch.undo()
+    await log.open()
+    await log.append(events(11, 100))
+    assert len(await read_all(log, BEGINNING, 1000)) == 111
+    await log.close()
+    assert [format_of(path) for path in (sealed, active)] == [1, 2]
+    assert len(await read_all_again(tmp_path / "log")) == 111
+
+
+def format_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 async def test_a_roll_that_was_cut_short_is_undone(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ async def test_a_lower_budget_makes_room_on_a_full_disk(small_disk: SmallDisk, m
     log = sqlite_log(small_disk.directory, segment_bytes=100_000, reserve_bytes=100_000)
     await log.open()
     for start in range(0, 200, 10):
-        await log.append(events(start, 10, size=4000))
+        await log.append(events(start, 10, size=5300))
     small_disk.fill()
     with pytest.raises(LogFull):
         await append_without_end(log)
@@ -275,7 +275,7 @@ async def test_a_roll_that_fails_changes_nothing(tmp_path: Path, monkeypatch: py
         raise error
 
     monkeypatch.setattr(SegmentWriter, "seal", seal)
-    await log.append(events(0, 10, size=30_000))
+    await log.append(events(0, 10, size=40_000))
     await log.append(events(10, 1))
     assert [path.name for path in segment_paths(tmp_path)] == ["0001.db"]
     monkeypatch.undo()

@@ -19,7 +19,9 @@ from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.runtime.files import leave_to_owner, listed
 
 APPLICATION_ID = 0x48585045
-FORMAT = 1
+FORMAT = 2
+_FORMATS = (1, FORMAT)
+"""In the first one no body is compressed. A segment that is written becomes one of the second."""
 
 _TABLES = [
     "CREATE TABLE segment (epoch TEXT NOT NULL, first INTEGER NOT NULL)",
@@ -163,6 +165,8 @@ class SegmentWriter:
                 # SQLite would open it for reading alone, and only the first append would tell.
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
             self._inode = path.stat().st_ino
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+                self._set("user_version", FORMAT)
             if ahead:
                 # SQLite makes the file when it reads, and takes the first bytes that are no frame for its end.
                 self._execute("SELECT count(*) FROM segment")
@@ -244,8 +248,9 @@ class SegmentReader:
             form = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if application != APPLICATION_ID:
                 raise LogCorrupt(str(self.path), "is no segment of an event log")
-            if form != FORMAT:
-                raise LogCorrupt(str(self.path), f"has format {form}, this program reads format {FORMAT}")
+            if form not in _FORMATS:
+                reason = f"has format {form}, this program reads {' and '.join(map(str, _FORMATS))}"
+                raise LogCorrupt(str(self.path), f"{reason}: a newer release wrote it, or it is damaged")
             epoch, first = self._connection.execute("SELECT epoch, first FROM segment").fetchone()
             last = self._connection.execute("SELECT max(last_offset) FROM record").fetchone()[0]
             tables = [row[0] for row in self._connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]

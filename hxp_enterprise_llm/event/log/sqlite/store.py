@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from hxp_enterprise_llm.event.log.chunks import Chunk, scan
+from hxp_enterprise_llm.event.log.chunks import Chunk, chunk_of, scan
 from hxp_enterprise_llm.event.log.model import Appended, Batch, Bounds, LogError, LogFull, LogUnavailable
 from hxp_enterprise_llm.event.log.numbering import Numbered, number
 from hxp_enterprise_llm.event.log.packing import Damaged, identities_of, pack, split
@@ -164,10 +164,10 @@ class Store:
         self._segments.insert(records)
         self._note_commit()
         chunks = []
-        for (start, end), record in zip(ranges, records, strict=True):
+        for start, end in ranges:
             events = fresh[start:end]
             self._window.add(identities[start:end], events.offsets, at)
-            chunks.append(Chunk(events.offsets[-1], events, len(record.body)))
+            chunks.append(chunk_of(events))
         return chunks
 
     def _note_commit(self) -> None:
