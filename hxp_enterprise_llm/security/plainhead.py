@@ -23,6 +23,8 @@ _FIELD = re.compile(r"(?<=\n)([A-Za-z][A-Za-z0-9-]*+): ([!-~][ -~]*+)(?<! )\r\n"
 _KEY = re.compile(rb"\r\n[Ss]ec-[Ww]eb[Ss]ocket-[Kk]ey: ([A-Za-z0-9+/]{22}==)(?=\r\n)")
 _AROUND = len(": \r\n")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}")
+_LENGTH = re.compile(rb"\r\n(?i:content-length): ([1-9][0-9]{0,8})(?=\r\n)")
+_MOST_DIGITS = 9
 
 # What changes how far a request reaches, or what its body means.
 _UNUSUAL = frozenset(
@@ -53,6 +55,34 @@ def without_key(head: bytes) -> tuple[bytes, str]:
     if found is None:
         return head, ""
     return head[: found.start(1)] + head[found.end(1) :], found[1].decode("ascii")
+
+
+class Likeness:
+    """What heads have in common that differ in the length of the body alone. When one of them is plain, so are all."""
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, head: bytes) -> None:
+        """`head`: a plain one, of a request with a body. Raises ValueError."""
+        found = _LENGTH.search(head)
+        if found is None:
+            raise ValueError("a head without a length")
+        self._before, self._after = head[: found.start(1)], head[found.end(1) :]
+
+    def sizes(self, data: bytes) -> tuple[int, int] | None:
+        """Bytes of the head with which the data begin, and of its body; None when it is no head like these."""
+        before = self._before
+        if not data.startswith(before):
+            return None
+        start = len(before)
+        end = data.find(b"\r", start, start + _MOST_DIGITS + 1)
+        digits = data[start:end]
+        if end < 0 or not digits.isdigit() or digits[0] == _ZERO or not data.startswith(self._after, end):
+            return None
+        return end + len(self._after), int(digits)
+
+
+_ZERO = ord("0")
 
 
 def parse(data: bytes) -> PlainHead | None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from hxp_enterprise_llm.security.asked import Peer
 from hxp_enterprise_llm.security.body import Lease
 from hxp_enterprise_llm.security.front.door import Door, Post
-from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES
+from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES, Likeness
 
 MOST_BODY_BYTES = 256 * 1024
 """What is larger takes so long itself that the way to it does not count."""
@@ -50,14 +50,14 @@ class Front(asyncio.Protocol):
     """One connection. Requests are answered one after the other, in their order."""
 
     __slots__ = (
+        "_body_at",
         "_ended",
         "_fronts",
         "_full",
         "_held",
         "_known",
-        "_known_head",
-        "_known_size",
         "_lease",
+        "_like",
         "_local",
         "_peer",
         "_post",
@@ -75,15 +75,14 @@ class Front(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = _NOBODY
         self._held: bytes | bytearray = b""
-        self._wanted = 0
+        self._body_at = self._wanted = 0
+        """Where the body of the request begins that is under way, and where it ends."""
         self._post: Post | None = None
         self._lease: Lease | None = None
         self._full = self._ended = False
-        # The last request with a body: those of one client often have the same head.
-        self._known_head = b""
+        # The last request with a body: those of one client often have the same head, but for the length.
+        self._like: Likeness | None = None
         self._known: Post | None = None
-        self._known_size = 0
-        """Bytes of such a request, with its body."""
         self.task: asyncio.Task[bytes] | None = None
         """Answers a request now."""
         self.begun = False
@@ -138,7 +137,7 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # The usual request comes alone, in one piece, and is like the one before it.
-        if len(data) == self._known_size and self._begin_again(data):
+        if self._known is not None and self._begin_again(self._known, data):
             return
         gathering = self._lease is not None and not self.answering
         self._hold(data)
@@ -170,18 +169,25 @@ class Front(asyncio.Protocol):
 
     # One request after the other
 
-    def _begin_again(self, data: bytes) -> bool:
-        """Begin with a whole request whose head was admitted just before; False: it is to be read as any other."""
-        known, transport = self._known, self._transport
-        if known is None or transport is None or not data.startswith(self._known_head):
+    def _begin_again(self, known: Post, data: bytes) -> bool:
+        """Begin with a whole request whose head is like one admitted before; False: it is to be read as any other."""
+        transport, sizes = self._transport, self._sizes_again(known, data)
+        if transport is None or sizes is None or sum(sizes) != len(data):
             return False
         if self._held or self._full or self._ended or self._post is not None or self.answering:
             return False
-        if transport.is_closing() or not self._fronts.door.admits_again(known) or not known.lease.take(len(data)):
+        if transport.is_closing() or not known.lease.take(len(data)):
             return False
         self._lease, self.looks = known.lease, 0
-        self._have_answered(known, data[len(self._known_head) :])
+        self._have_answered(known, data[sizes[0] :])
         return True
+
+    def _sizes_again(self, known: Post, data: bytes) -> tuple[int, int] | None:
+        """Bytes of the head and the body of a request that may come in because one like it has; else None."""
+        sizes = self._like.sizes(data) if self._like is not None else None
+        if sizes is None or sizes[1] > _most(known) or not self._fronts.door.admits_again(known):
+            return None
+        return sizes
 
     def _hold(self, data: bytes) -> None:
         if not self._held:
@@ -230,14 +236,13 @@ class Front(asyncio.Protocol):
         if transport is None:
             return False
         text = bytes(self._held[:size])
-        if self._known is not None and text == self._known_head and door.admits_again(self._known):
-            return self._expect(self._known, size)
+        if self._known is not None and (again := self._sizes_again(self._known, text)) is not None:
+            return self._expect(self._known, size, again[1])
         found = door.decide(text, self._peer, transport, alone=len(self._held) == size)
         if isinstance(found, Post):
-            most = min(found.lean.limit(), MOST_BODY_BYTES)
-            if found.asked.size <= most:
-                self._known_head, self._known, self._known_size = text, found, size + found.asked.size
-                return self._expect(found, size)
+            if found.asked.size <= _most(found):
+                self._like, self._known = Likeness(text), found
+                return self._expect(found, size, found.asked.size)
         elif found:
             self._transport = None
             self._fronts.left(self)
@@ -245,10 +250,10 @@ class Front(asyncio.Protocol):
         self.step_aside()
         return False
 
-    def _expect(self, post: Post, head: int) -> bool:
+    def _expect(self, post: Post, head: int, body: int) -> bool:
         """The body comes next, or is there."""
         self._lease = post.lease
-        self._wanted = head + post.asked.size
+        self._body_at, self._wanted = head, head + body
         if not self._lease.take(min(len(self._held), self._wanted)):
             self.step_aside()
             return False
@@ -258,7 +263,7 @@ class Front(asyncio.Protocol):
     def _begin(self, post: Post) -> None:
         """The body is there: have it answered."""
         with memoryview(self._held) as held:
-            body = bytes(held[self._wanted - post.asked.size : self._wanted])
+            body = bytes(held[self._body_at : self._wanted])
         self._held = self._held[self._wanted :]
         self._post, self._wanted = None, 0
         self._have_answered(post, body)
@@ -338,3 +343,8 @@ class Front(asyncio.Protocol):
             self._done()
         if self._transport is not None:
             self._transport.abort()
+
+
+def _most(post: Post) -> int:
+    """Bytes of a body up to which it is answered here."""
+    return min(post.lean.limit(), MOST_BODY_BYTES)

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.security.asked import Peer, PlainRequest
-from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES, PlainHead, parse
+from hxp_enterprise_llm.security.plainhead import MOST_HEAD_BYTES, Likeness, PlainHead, parse
 
 HOST = b"Host: 127.0.0.1:8080\r\n"
 GET = b"GET /ws/events?type=llm.*&last=3 HTTP/1.1\r\n" + HOST
@@ -196,3 +196,57 @@ def test_a_head_that_was_made_to_take_long_does_not(line: bytes) -> None:
     for _ in range(20):
         assert parse(GET + line + b" \r\n\r\n") is None
     assert time.process_time() - begun < 0.2
+
+
+FIELDS = st.lists(
+    st.sampled_from([b"Accept: */*\r\n", b"X-Content-Length: 7\r\n", b"Origin: http://a\r\n"]), unique=True
+)
+LENGTHS = st.integers(1, 999_999_999)
+
+
+@given(FIELDS, st.integers(0, 3), st.sampled_from([b"Content-Length", b"content-LENGTH"]), LENGTHS, LENGTHS)
+def test_a_head_is_like_another_that_differs_in_the_length_alone(
+    fields: list[bytes], at: int, name: bytes, size: int, other: int
+) -> None:
+    def head(length: int) -> bytes:
+        return POST + b"".join([*fields[:at], b"%b: %d\r\n" % (name, length), *fields[at:]]) + b"\r\n"
+
+    first, second = parse(head(size)), check(head(other))
+    assert first is not None
+    assert second is not None
+    assert Likeness(head(size)).sizes(head(other) + b"body") == (len(head(other)), other)
+    assert second.size == other
+    assert _without_length(first) == _without_length(second)
+
+
+def _without_length(head: PlainHead) -> list[object]:
+    return [*head[:4], [pair for pair in _folded(head.headers) if pair[0] != "content-length"]]
+
+
+LIKE = POST + b"Accept: */*\r\nContent-Length: 12\r\nOrigin: http://a\r\n\r\n"
+
+
+@given(
+    st.integers(0, len(LIKE)),
+    st.integers(0, 4),
+    st.one_of(st.binary(max_size=4), st.sampled_from([b"0", b"9", b"+1", b" ", b"\r\n", b"1\r\n\r\n", b"\xb2"])),
+)
+@example(LIKE.index(b"12"), 2, b"")
+@example(LIKE.index(b"12"), 2, b"0")
+@example(LIKE.index(b"12"), 2, b"012")
+@example(LIKE.index(b"12"), 2, b"1234567890")
+@example(LIKE.index(b"12"), 2, b"12\r\nContent-Length: 3")
+def test_what_is_like_a_plain_head_is_plain_and_says_the_same(at: int, cut: int, put: bytes) -> None:
+    data = LIKE[:at] + put + LIKE[at + cut :]
+    sizes = Likeness(LIKE).sizes(data + b"body")
+    if sizes is not None:
+        found, first = check(data[: sizes[0]]), parse(LIKE)
+        assert found is not None
+        assert first is not None
+        assert found.size == sizes[1]
+        assert _without_length(found) == _without_length(first)
+
+
+def test_a_head_without_a_length_is_like_none() -> None:
+    with pytest.raises(ValueError, match="without a length"):
+        Likeness(GET + b"\r\n")

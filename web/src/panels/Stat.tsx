@@ -61,7 +61,7 @@ export function Stat({ title, metric, unit = "", scale = 1, limit: usual, rule: 
 
   function said(value: number): string {
     if (!kept(app, metric, value)) return "not kept by time";
-    if (Number.isNaN(value)) return app.metrics.latest && app.moment.mode.value !== "past" ? lacking(metric) : "";
+    if (Number.isNaN(value)) return app.metrics.latest && app.moment.mode.value !== "past" ? lacking(metric, valueAtEnd(app, "request_rate")) : "";
     if (app.moment.mode.value === "past") {
       const now = app.metrics.at(metric, app.moment.now()) * scale;
       return Number.isNaN(now) ? "" : `now ${valuedText(now, unit)}`;

@@ -12,8 +12,9 @@ function madeOf(metric: string): readonly [RegExp, string, string] | undefined {
   return MADE_OF.find(([metrics]) => metrics.test(metric));
 }
 
-/** "no requests now", under a figure that has no value; empty for a metric of somebody's own. */
-export function lacking(metric: string): string {
+/** "no requests now", under a figure that has no value; empty for a metric of somebody's own. `requests`: those a second, if known. */
+export function lacking(metric: string, requests = 0): string {
+  if (/^cost_usd/.test(metric) && requests > 0) return "no known price";
   const found = madeOf(metric);
   return found ? `no ${found[2]} now` : "";
 }

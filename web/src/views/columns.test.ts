@@ -9,6 +9,7 @@ describe("a panel without data", () => {
     expect(nothingYet({ query: "events:*" }, "No such events yet.")).toBe("No such events yet. Shown are all events.");
     expect(nothingYet({ query: "metric:latency_p50,latency_p95[10m]" })).toBe("Nothing in this time. Values come with llm.request.*.");
     expect(["metric:own", "metric:cpu_percent,own", "promql:up"].map((query) => nothingYet({ query }))).toEqual(Array(3).fill("Nothing in this time."));
+    expect([lacking("cost_usd_hour", 2), lacking("cost_usd_hour", NaN), lacking("latency_p95", 2)]).toEqual(["no known price", "no requests now", "no requests now"]);
     expect([lacking("latency_p95"), lacking("disk_percent"), lacking("own")]).toEqual(["no requests now", "no readings now", ""]);
   });
 });

@@ -143,9 +143,31 @@ async def test_a_head_that_was_just_admitted_is_not_read_again(monkeypatch: pyte
     async with serving() as (service, listener), connected(listener) as client:
         for _ in range(5):
             assert (await client.ask(post(b"b1")))[0] == 202
+        for body in (b"b22", b"b", b"b" * 5000):
+            assert (await client.ask(post(body)))[0] == 202
         assert (len(read), service.prepared) == (1, ["/events"])
-        assert (await client.ask(post(b"b22")))[0] == 202
+        assert service.begun[-3:] == [b"b22", b"b", b"b" * 5000]
+        assert (await client.ask(post(b"b22", b"X-More: 1\r\n")))[0] == 202
         assert (len(read), service.prepared) == (2, ["/events", "/events"])
+
+
+async def test_a_body_beyond_the_limit_is_aiohttp_s_also_behind_a_head_like_it() -> None:
+    async with serving() as (service, listener), connected(listener) as client:
+        assert (await client.ask(post(b"b1")))[0] == 202
+        assert await client.ask(post(b"b" * 10_001)) == (200, {"usual": True})
+        assert service.begun == [b"b1"]
+
+
+async def test_requests_of_different_sizes_in_pieces_and_in_a_row() -> None:
+    async with serving() as (service, listener), connected(listener) as client:
+        bodies = [b"b" * size for size in (1, 12, 345, 9, 10, 99, 100, 5)]
+        sent = b"".join(map(post, bodies))
+        for size in (1, 7, 60, 1000):
+            for start in range(0, len(sent), size):
+                client.writer.write(sent[start : start + size])
+                await asyncio.sleep(0)
+            assert [(await client.ask(b""))[0] for _ in bodies] == [202] * len(bodies)
+        assert service.begun == bodies * 4
 
 
 async def test_a_request_like_the_last_one_may_come_in_pieces_or_with_the_next() -> None:
