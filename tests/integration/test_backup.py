@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.faults.workload import noise
 from tests.integration.daemon import Daemon
 from tests.integration.test_process import hxp
 
@@ -62,7 +63,7 @@ class Load:
 
     async def publish(self) -> None:
         while True:
-            batch = [self._event(f"n{next(self._numbers)}") for _ in range(50)]
+            batch = [self._event(next(self._numbers)) for _ in range(50)]
             async with self._session.post(self._address, json=batch) as answer:
                 assert answer.status == 202, await answer.text()
                 offsets = [each["offset"] for each in (await answer.json())["events"]]
@@ -70,8 +71,9 @@ class Load:
             self.batches += 1
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _event(self, identity: str) -> dict[str, object]:
-        return {"id": identity, "source": "/load", "type": "load.tick", "data": {"text": "x" * 300}}
+    def _event(self, number: int) -> dict[str, object]:
+        text = noise(number, 300).decode()
+        return {"id": f"n{number}", "source": "/load", "type": "load.tick", "data": {"text": text}}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

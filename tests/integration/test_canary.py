@@ -8,13 +8,15 @@ import os
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from hxp_enterprise_llm.event.log.sqlite.segment import SegmentReader, segment_paths
+from hxp_enterprise_llm.event.model import BEGINNING, Offset
 from hxp_enterprise_llm.security.keys import digest_of
 from tests.integration.daemon import Daemon
 
@@ -224,8 +226,21 @@ async def test_no_secret_comes_out_anywhere(tmp_path: Path, way: str) -> None:
     for path in (tmp_path / "data").rglob("*"):
         if path.is_file():
             heard.hear(str(path), path.read_bytes())
+    for event in stored(tmp_path / "data" / "processing" / "log"):
+        heard.hear("the log", event)
     assert heard.found == {}
     assert heard.count > 200
+
+
+def stored(directory: Path) -> Iterator[bytes]:
+    """What the log's files hold compressed."""
+    events = 0
+    for path in segment_paths(directory):
+        with closing(SegmentReader(path, sealed=False)) as segment:
+            for chunk in segment.chunks(BEGINNING, Offset(2**53)):
+                events += len(chunk.events)
+                yield from chunk.events.raws
+    assert events
 
 
 def test_the_canaries_would_be_known_again() -> None:
