@@ -132,7 +132,7 @@ def _close_to_others(path: Path) -> None:
 def _reason(path: Path, error: DBAPIError) -> str:
     text = str(error.orig)
     if "unable to open" in text or "readonly" in text:
-        return f"{text}; is the directory {path.parent} writable for this user?"
+        return f"{text}; is the directory {path.parent} writable for this user, and is there room?"
     return text
 
 

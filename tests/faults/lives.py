@@ -56,6 +56,8 @@ class Life(NamedTuple):
     """None: it went on, and was stopped in order."""
     operations: int
     broken: list[str]
+    last_words: str
+    """What the daemon said at the end, when a fault ended it."""
 
 
 class Lives:
@@ -92,7 +94,9 @@ class Lives:
         allowed = {-signal.SIGKILL} if action in ("kill", "short") else {EX_SOFTWARE, EX_CANTCREAT}
         if status is not None and status not in allowed:
             self._broken.append(f"ended with {status}: {''.join(self._daemon.output[-5:])}")
-        return Life(fault, status, self._operations if status is None else self._orders.operations, self._broken)
+        if status is None:
+            return Life(fault, status, self._operations, self._broken, "")
+        return Life(fault, status, self._orders.operations, self._broken, "".join(self._daemon.output[-5:]))
 
     def _give(self, fault: str = "") -> None:
         self._orders.give(fault)

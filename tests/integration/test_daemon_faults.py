@@ -2,7 +2,8 @@
 
 Each row is the lives of one data directory: the first begins it, the others go on with it. Which operation is the n-th
 depends on the time, and what follows from it on its kind: a full disk that a write meets passes, after one that a sync
-meets nobody knows what was kept. So a fault that must end, or must not, names the kinds (see disk.c).
+meets nobody knows what was kept. So a fault that must end, or must not, names the kinds (see disk.c). Where no
+file can be made any more, a daemon ends that has not opened all of its own yet, and no other.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pytest
 from tests.faults.lives import EX_CANTCREAT, EX_SOFTWARE, Lives
 
 KILLED, WENT_ON = -9, None
+NO_FILE_MORE = (WENT_ON, EX_CANTCREAT)
 MOST = 300
 """Batches of a life: ten times what one here needs for its fault."""
 
@@ -23,8 +25,8 @@ MOST = 300
     [
         ("", [("all:25:kill", KILLED), ("all:90:short", KILLED), ("all:200:kill", KILLED), ("all:333:short", KILLED)]),
         ("processing", [("all:40:stay-eio", EX_CANTCREAT), ("s:40:stay-eio", EX_SOFTWARE), ("all:180:part", WENT_ON)]),
-        ("", [("wtc:290:stay-enospc", WENT_ON), ("wtc:250:stay-enospc", WENT_ON), ("c:8:stay-enospc", WENT_ON)]),
-        ("processing", [("", WENT_ON), ("c:8:stay-emfile", WENT_ON)]),
+        ("", [("wtc:290:stay-enospc", WENT_ON), ("wtc:250:stay-enospc", WENT_ON), ("c:8:stay-enospc", NO_FILE_MORE)]),
+        ("processing", [("", WENT_ON), ("c:8:stay-emfile", NO_FILE_MORE)]),
         ("streaming", [("all:40:kill", KILLED), ("all:35:kill", KILLED), ("all:42:short", KILLED)]),
         (
             "streaming",
@@ -38,5 +40,5 @@ async def test_faults_at_operations_of_the_daemon(tmp_path: Path, below: str, li
     for fault, status in lives:
         life = await daemon.life(fault.replace("all", "wsrtuc"), most=MOST)
         assert not life.broken, life
-        assert life.status == status, life
+        assert life.status in (status if isinstance(status, tuple) else (status,)), life
     assert await daemon.settle() == []

@@ -136,7 +136,7 @@ async def test_a_directory_that_cannot_be_written_is_named() -> None:
         await store.open()
     assert str(caught.value) == (
         "the store /proc/self/store.db cannot be used: unable to open database file;"
-        " is the directory /proc/self writable for this user?"
+        " is the directory /proc/self writable for this user, and is there room?"
     )
     await store.close()
 
