@@ -179,14 +179,14 @@ class Channel:
 
     # Publishing
 
-    def publish(self, message: Message) -> None:
-        """Take an event in. `schedule` must follow, once for all events of a batch."""
-        self.ring.append(message)
-        self.rate.count += 1
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Take events in, in the order of the log. `schedule` must follow, once for all of a batch."""
+        self.ring.extend(messages)
+        self.rate.count += len(messages)
         # What waits has no holes, even if those for whom it waits have left: who joins meanwhile gets all of it.
         if self._live or self._pending:
-            self._pending.append(message)
-            self.pending_bytes += len(message.raw)
+            self._pending += messages
+            self.pending_bytes += sum(len(message.raw) for message in messages)
 
     def schedule(self) -> None:
         """See to it that what waits is written: at once when idle, else after a pause as long as the last flush."""
@@ -264,6 +264,4 @@ class Channel:
     def inherit(self, parent: Channel) -> None:
         """Fill the ring from that of the channel that this one narrows."""
         self.ring.clear(parent.ring.floor)
-        for message in parent.ring:
-            if self.carries(message):
-                self.ring.append(message)
+        self.ring.extend([message for message in parent.ring if self.carries(message)])

@@ -6,6 +6,7 @@ It reads no further while a channel has too much waiting, so that a burst stays 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -125,25 +126,27 @@ class Hub:
 
     def _take(self, batch: Batch, epoch: str) -> None:
         """Give a batch to the channels and move on, in one step: nobody joins in the middle."""
-        touched: dict[Channel, None] = {}
+        taken: dict[Channel, list[Message]] = defaultdict(list)
         for stored in batch.events:
-            self._publish(Message(epoch, stored), touched)
+            self._choose(Message(epoch, stored), taken)
+        for channel, messages in taken.items():
+            channel.publish(messages)
         self.position.offset = batch.next
         self.lag = batch.head - batch.next
         self._metrics.hub_lag.set(self.lag)
-        for channel in sorted(touched, key=lambda channel: channel.rank):
+        for channel in sorted(taken, key=lambda channel: channel.rank):
             channel.schedule()
         self.position.moved.fire()
 
-    def _publish(self, message: Message, touched: dict[Channel, None]) -> None:
+    def _choose(self, message: Message, taken: dict[Channel, list[Message]]) -> None:
+        """Put a message to those of each channel that carries it."""
         address = message.address
         channels = self._routes.get((message.type, address))
         if channels is None:
             channels = self._route(message.type, address)
         for channel in channels:
             if channel.filter is None or channel.filter.matches(message.fields()):
-                channel.publish(message)
-                touched[channel] = None
+                taken[channel].append(message)
         message.forget_fields()
 
     def _route(self, type: str, address: str) -> tuple[Channel, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from hxp_enterprise_llm.event.streaming.encode import Message
 
-_offset = attrgetter("offset")
+_offset, _raw = attrgetter("offset"), attrgetter("raw")
 
 
 class Ring:
@@ -34,18 +34,22 @@ class Ring:
         """Bytes of the events kept, as they are in the log."""
         return self._bytes
 
-    def append(self, message: Message) -> None:
-        """Keep a message; the oldest ones leave when there are too many."""
-        self._items.append(message)
-        self._bytes += len(message.raw)
-        while len(self) > self._size or (self._bytes > self._max_bytes and len(self) > 1):
-            self._drop()
+    def extend(self, messages: Sequence[Message]) -> None:
+        """Keep messages that are newer than all others; the oldest ones leave when there are too many."""
+        self._items += messages
+        self._bytes += _bytes_of(messages)
+        self._drop(len(self) - self._size)
+        while self._bytes > self._max_bytes and len(self) > 1:
+            self._drop(1)
 
-    def _drop(self) -> None:
-        oldest = self._items[self._start]
-        self._start += 1
-        self._bytes -= len(oldest.raw)
-        self.floor = oldest.offset
+    def _drop(self, count: int) -> None:
+        """Let go of so many of the oldest, if any."""
+        if count <= 0:
+            return
+        gone = self._items[self._start : self._start + count]
+        self._start += count
+        self._bytes -= _bytes_of(gone)
+        self.floor = gone[-1].offset
         # The dead front is cut off when it is as long as the rest: constant cost for each message.
         if self._start > 64 and self._start * 2 > len(self._items):
             del self._items[: self._start]
@@ -84,3 +88,7 @@ class Ring:
         """The cursor from which the last `count` messages up to `upto` follow, as far as the ring reaches."""
         kept = self.last(count, upto)
         return kept[0].offset - 1 if kept else upto
+
+
+def _bytes_of(messages: Sequence[Message]) -> int:
+    return sum(map(len, map(_raw, messages)))

@@ -96,7 +96,7 @@ class Bench:
     def publish(self, *offsets: int) -> None:
         for offset in offsets:
             raw = b'{"specversion":"1.0","type":"a","id":"%d"}' % offset
-            self.channel.publish(Message("e", Stored(Offset(offset), "a", raw)))
+            self.channel.publish([Message("e", Stored(Offset(offset), "a", raw))])
             self.position.offset = offset
         self.channel.schedule()
 

@@ -110,7 +110,7 @@ class Scene:
         for type in types:
             raw = encode(Event(id=str(self.position.offset), source="/", type=type, data={}))
             (answer,) = await self.log.append([raw])
-            self.channel.publish(Message(self.position.epoch, Stored(answer.offset, type, raw.raw)))
+            self.channel.publish([Message(self.position.epoch, Stored(answer.offset, type, raw.raw))])
             self.position.offset = answer.offset
         self.channel.schedule()
         self.channel.drain()

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.event.streaming.ring import Ring
 def filled(offsets: list[int], size: int = 4, max_bytes: int = 1000, raw: bytes = b"{}") -> Ring:
     ring = Ring(size, max_bytes, 0)
     for offset in offsets:
-        ring.append(Message("e", Stored(Offset(offset), "t", raw)))
+        ring.extend([Message("e", Stored(Offset(offset), "t", raw))])
     return ring
 
 
@@ -33,6 +33,20 @@ def test_the_oldest_leave_and_the_floor_follows() -> None:
 def test_bounded_by_bytes_but_one_is_kept() -> None:
     assert of(list(filled([1, 2, 3], max_bytes=4))) == [2, 3]
     assert of(list(filled([1, 2], max_bytes=10, raw=b"x" * 50))) == [2]
+
+
+@given(st.lists(st.lists(st.integers(1, 12), max_size=9), max_size=30), st.integers(1, 20), st.integers(1, 60))
+def test_what_comes_at_once_is_kept_as_if_it_came_one_by_one(
+    batches: list[list[int]], size: int, max_bytes: int
+) -> None:
+    at_once, singly, offset = Ring(size, max_bytes, 0), Ring(size, max_bytes, 0), 0
+    for sizes in batches:
+        messages = [Message("e", Stored(Offset(offset + n), "t", b"x" * each)) for n, each in enumerate(sizes, 1)]
+        offset += len(sizes)
+        at_once.extend(messages)
+        for message in messages:
+            singly.extend([message])
+        assert (list(at_once), at_once.floor, at_once.bytes) == (list(singly), singly.floor, singly.bytes)
 
 
 def test_a_chunk_ends_where_its_bytes_do() -> None:

@@ -91,7 +91,7 @@ async def test_differences_lean_on_the_publication_before():
     # The ring does not have the one before: in full.
     (alone,) = replies(based, TWO)
     assert "delta" not in alone["push"]["pub"]
-    channel.ring.append(ONE)
+    channel.ring.extend([ONE])
     (leaning,) = replies(based, TWO)
     assert leaning["push"]["pub"] == second
     assert based.publications([]) == []
