@@ -53,13 +53,12 @@ def _moved(step: int) -> Callable[[], Patch]:
 
 def _ring_hole() -> Patch:
     """Each fiftieth message is not kept for those who read from memory."""
-    append = Ring.append
+    extend = Ring.extend
 
-    def forgetful(ring: Ring, message: Message) -> None:
-        if message.offset % 50:
-            append(ring, message)
+    def forgetful(ring: Ring, messages: Sequence[Message]) -> None:
+        extend(ring, [message for message in messages if message.offset % 50])
 
-    return Ring, "append", forgetful
+    return Ring, "extend", forgetful
 
 
 def _forget_identities() -> Patch:
