@@ -41,7 +41,7 @@ def event(number: int, size: int) -> Encoded:
     return Encoded("/faults", str(number), f"test.{number % 3}", raw)
 
 
-def noise(number: int, size: int) -> bytes:
+def noise(number: int | str, size: int) -> bytes:
     """So many characters, always the same, of which compression saves no more than a quarter."""
     return b64encode(Random(number).randbytes(size))[:size]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import math
-import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -38,6 +36,7 @@ from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from hxp_enterprise_llm.event.model import Encoded, Event, Offset, encode, identity
 from hxp_enterprise_llm.runtime.clock import SystemClock
 from hxp_enterprise_llm.telemetry.metrics import LogMetrics
+from tests.faults.workload import noise
 
 
 class ShiftedClock(SystemClock):
@@ -52,8 +51,7 @@ class ShiftedClock(SystemClock):
 
 def event(number: int | str, *, source: str = "/test", type: str = "test.tick", size: int = 0) -> Encoded:
     """An event whose text has at least `size` bytes, of which compression saves no more than a quarter."""
-    noise = base64.b64encode(random.Random(str(number)).randbytes(size)).decode()
-    return encode(Event(id=str(number), source=source, type=type, data={"pad": noise[:size]}))
+    return encode(Event(id=str(number), source=source, type=type, data={"pad": noise(number, size).decode()}))
 
 
 def events(start: int, count: int, **fields: Any) -> list[Encoded]:
