@@ -16,7 +16,6 @@ from pathlib import Path
 
 from hxp_enterprise_llm.event.log.sqlite.segment import segment_paths
 from tests.performance.harness import ROOT, Load, cpu_seconds, family, resident_bytes
-from tests.performance.publishers import drive
 from tests.performance.servers import Server, product, raise_file_limit
 
 BATCHES, BATCH, SINGLES = 1000, 100, 10_000
@@ -88,7 +87,7 @@ def ways_out(server: Server) -> Iterator[Row]:
         with Load(server.port, server.paths[kind], READERS, kind) as load, closing(server.publisher()) as publisher:
             load.opened()
             before = settled(pids)
-            sent = drive(publisher, RATE, SECONDS)
+            sent = publisher.drive(RATE, SECONDS)
             got = load.arrived(sent, 60).least * READERS
             yield f"an event to one reader, {kind}", f"{(settled(pids) - before) / got * MICRO:.2f} µs of a core"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from tests.performance.harness import Foreign, Load, cpu_seconds, family
-from tests.performance.publishers import Events, Stream, drive
+from tests.performance.publishers import Publisher
 from tests.performance.servers import Server
 
 STEP_SECONDS = 1.0
@@ -68,7 +68,7 @@ class Runs:
 class Window:
     """Publishes to the subscribers of one load generator, window after window."""
 
-    def __init__(self, server: Server, load: Load, publisher: Events | Stream) -> None:
+    def __init__(self, server: Server, load: Load, publisher: Publisher) -> None:
         self._server, self._load, self._publisher = server, load, publisher
         self.within_ms = MOST_P99_MS
 
@@ -80,7 +80,7 @@ class Window:
         gateway, everything = family(server.gateway), server.pids()
         before = cpu_seconds(gateway), cpu_seconds(everything)
         begun = time.monotonic()
-        count = drive(self._publisher, events, seconds)
+        count = self._publisher.drive(events, seconds)
         took = max(seconds, time.monotonic() - begun)
         found = load.arrived(self._publisher.sent, within)
         got = max(1, found.messages)

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import select
 import socket
+import subprocess
 import time
+from abc import ABC, abstractmethod
 from typing import Protocol
 
-from hxp_enterprise_llm.event.model import rfc3339
+import msgspec
 
-LANE = 10**12
+from hxp_enterprise_llm.event.model import rfc3339
+from tests.performance.harness import program, stream
+
 DOCUMENT = (
     b'{"specversion":"1.0","id":"%b-%d","source":"/bench","type":"bench.tick","data":{"seq":%d,"ns":%d,'
     b'"model":"%b","latency_ms":%d,"input_tokens":%d,"output_tokens":%d}}'
@@ -22,58 +26,70 @@ MODELS = (b"gpt-4o-mini", b"claude-sonnet", b"mistral-large", b"llama-3.1-70b", 
 
 
 class Publisher(Protocol):
-    """Takes events as JSON documents."""
+    """Publishes events to one server."""
 
-    lanes: int
-    """Ways that events take side by side; they are in order within one."""
+    sent: int
+    """So many in all drives."""
+
+    def drive(self, rate: float, seconds: float) -> int:
+        """Publish at so many events a second for so long, at most twice as long; answers how many."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Paced(ABC):
+    """One that is driven from here."""
+
     tick: float
     """Seconds of events that are sent together."""
-    sent: int
 
+    def __init__(self) -> None:
+        self.sent = 0
+
+    @abstractmethod
     def free(self) -> int:
         """How many events can be sent now."""
-        ...
 
+    @abstractmethod
     def send(self, due: list[int]) -> None:
         """Send an event for each time, nanoseconds of the monotonic clock."""
-        ...
 
+    @abstractmethod
     def wait(self, seconds: float) -> None:
         """Sleep, or less when something can be sent again."""
-        ...
 
-
-def drive(publisher: Publisher, rate: float, seconds: float) -> int:
-    """Publish at so many events a second for so long, at most twice as long; answers how many."""
-    begun, total, sent = time.monotonic_ns(), round(rate * seconds), 0
-    step = 1e9 / rate
-    while sent < total:
-        passed = time.monotonic_ns() - begun
-        if passed > 2e9 * seconds:
-            break
-        due = min(total, int(passed / step) + 1)
-        count = min(due - sent, publisher.free())
-        if count > 0:
-            publisher.send([begun + int(number * step) for number in range(sent, sent + count)])
-            sent += count
-        if due > sent:
-            publisher.wait(0.01)
-        else:
-            publisher.wait(max(publisher.tick, (begun + sent * step - time.monotonic_ns()) / 1e9))
-    publisher.sent += sent
-    return sent
+    def drive(self, rate: float, seconds: float) -> int:
+        """As `Publisher.drive`."""
+        begun, total, sent = time.monotonic_ns(), round(rate * seconds), 0
+        step = 1e9 / rate
+        while sent < total:
+            passed = time.monotonic_ns() - begun
+            if passed > 2e9 * seconds:
+                break
+            due = min(total, int(passed / step) + 1)
+            count = min(due - sent, self.free())
+            if count > 0:
+                self.send([begun + int(number * step) for number in range(sent, sent + count)])
+                sent += count
+            if due > sent:
+                self.wait(0.01)
+            else:
+                self.wait(max(self.tick, (begun + sent * step - time.monotonic_ns()) / 1e9))
+        self.sent += sent
+        return sent
 
 
 class Documents:
-    """Makes the events: an identity of its own for each, and a sequence without a gap in each lane."""
+    """Makes the events: an identity of its own for each, and a sequence without a gap."""
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self) -> None:
         self._run = os.urandom(4).hex().encode()
-        self._next = [lane * LANE for lane in range(lanes)]
+        self._next = 0
 
-    def make(self, lane: int, due: int) -> bytes:
-        seq = self._next[lane]
-        self._next[lane] += 1
+    def make(self, due: int) -> bytes:
+        seq = self._next
+        self._next += 1
         # Figures that differ as those of requests do: equal ones would flatter whoever compresses.
         dice = seq * 2654435761 & 0xFFFFFFFF
         model = MODELS[dice % len(MODELS)]
@@ -115,58 +131,81 @@ class HttpLane:
             self._answer, self.busy = b"", False
 
 
-class Events:
-    """`POST /events` of the product: a batch a tick on one connection, or each event alone on several."""
+class Events(Paced):
+    """`POST /events` of the product: a batch a tick on one connection."""
 
-    def __init__(self, port: int, *, singles: int = 0, most: int = 4096) -> None:
-        self.lanes = singles or 1
-        self._most = 1 if singles else most
-        self.tick = 0.0 if singles else 0.005
-        self.sent = 0
-        self._documents = Documents(self.lanes)
-        self._ways = [HttpLane(port) for _ in range(self.lanes)]
+    tick = 0.005
+    MOST = 4096
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._documents = Documents()
+        self._way = HttpLane(port)
 
     def free(self) -> int:
         self._read(0)
-        return sum(self._most for way in self._ways if not way.busy)
+        return 0 if self._way.busy else self.MOST
 
     def send(self, due: list[int]) -> None:
-        waiting = iter(enumerate(self._ways))
-        for start in range(0, len(due), self._most):
-            lane, way = next((lane, way) for lane, way in waiting if not way.busy)
-            made = [self._documents.make(lane, each) for each in due[start : start + self._most]]
-            way.post(request("/events", made[0] if self._most == 1 else b"[%b]" % b",".join(made)))
+        made = [self._documents.make(each) for each in due]
+        self._way.post(request("/events", b"[%b]" % b",".join(made)))
 
     def wait(self, seconds: float) -> None:
-        if not self._read(seconds):
-            return
-        if self.tick:
+        if self._read(seconds):
             time.sleep(self.tick)
 
     def _read(self, seconds: float) -> bool:
-        busy = {way.socket: way for way in self._ways if way.busy}
-        if not busy:
+        if not self._way.busy:
             time.sleep(seconds)
             return False
-        ready, _, _ = select.select(busy, (), (), seconds)
-        for each in ready:
-            busy[each].read()
+        ready, _, _ = select.select([self._way.socket], (), (), seconds)
+        if ready:
+            self._way.read()
         return bool(ready)
 
     def close(self) -> None:
-        for way in self._ways:
-            way.socket.close()
+        self._way.socket.close()
 
 
-class Stream:
+class Singles:
+    """Each event alone, on several connections with one request under way at a time: the C program `load/singles.c`.
+
+    It is the same for all, for one in Python would take much of the core that it shares with a server.
+    """
+
+    LANES = 16
+
+    def __init__(self, port: int, path: str) -> None:
+        self.sent = 0
+        words = [str(program("singles")), str(port), path, str(self.LANES)]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._in, self._out = stream(self._process.stdin), stream(self._process.stdout)
+
+    def drive(self, rate: float, seconds: float) -> int:
+        """As `Publisher.drive`. Raises RuntimeError when the server did not take an event."""
+        self._in.write(f"drive {rate:f} {seconds:f}\n")
+        self._in.flush()
+        answer = self._out.readline()
+        if not answer:
+            raise RuntimeError(f"the publisher ended with {self._process.wait(30)}, and said why on standard error")
+        sent: int = msgspec.json.decode(answer)["sent"]
+        self.sent += sent
+        return sent
+
+    def close(self) -> None:
+        self._in.close()
+        self._process.wait(30)
+        self._out.close()
+
+
+class Stream(Paced):
     """A connection that takes events one behind the other without an answer to wait for."""
 
-    lanes = 1
     tick = 0.002
 
     def __init__(self, port: int, hello: bytes = b"") -> None:
-        self.sent = 0
-        self._documents = Documents(1)
+        super().__init__()
+        self._documents = Documents()
         self._socket = connect(port)
         self._socket.sendall(hello)
 
@@ -175,7 +214,7 @@ class Stream:
         return 1000
 
     def send(self, due: list[int]) -> None:
-        self._socket.sendall(b"".join([self.wrap(self._documents.make(0, each)) for each in due]))
+        self._socket.sendall(b"".join([self.wrap(self._documents.make(each)) for each in due]))
 
     def wrap(self, document: bytes) -> bytes:
         return document + b"\n"
@@ -260,7 +299,7 @@ class Centrifugo(Nchan):
         return 10 * super().free()
 
     def send(self, due: list[int]) -> None:
-        documents = [self._documents.make(0, each) for each in due]
+        documents = [self._documents.make(each) for each in due]
         commands = [b'{"publish":{"channel":"bench","data":%b}}' % document for document in documents]
         self._socket.sendall(request("/api/batch", b'{"commands":[%b]}' % b",".join(commands)))
         self._ahead += 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.performance import pace
 from tests.performance.harness import ROOT, SERVER_CORE, Load, cpu_seconds, family, pinned, resident_bytes
 from tests.performance.ladder import MOST_P99_MS, Runs, Window, climb, climb_patiently
-from tests.performance.publishers import Events, Stream, drive
+from tests.performance.publishers import Publisher
 from tests.performance.report import Floor, Table, number, ratio
 from tests.performance.servers import Server, aiohttp, centrifugo, nats, nchan, node, product, running, websockets
 
@@ -29,7 +29,7 @@ WEBSOCKET: Kinds = {"NATS": "nats"}
 """What a load generator speaks to each; `ws` where nothing is said."""
 
 
-def _publisher(server: Server, single: bool) -> Events | Stream:
+def _publisher(server: Server, single: bool) -> Publisher:
     return server.singles() if single else server.publisher()
 
 
@@ -255,11 +255,11 @@ def _storm(server: Server) -> tuple[float, float, float, float]:
     with Load(server.port, server.paths["ws"], 100, "ws") as live:
         live.opened()
         with closing(server.singles()) as publisher:
-            drive(publisher, 50, 0.5)
+            publisher.drive(50, 0.5)
             live.arrived(publisher.sent, 3)
             live.reset()
             with Load(server.port, server.paths["quiet"], 10_000, "ws", at_once=1000) as many:
-                drive(publisher, 50, 3)
+                publisher.drive(50, 3)
                 found = many.connected()
             window = live.arrived(publisher.sent, 10)
     assert not window.faults(), window.faults()

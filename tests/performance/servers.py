@@ -31,7 +31,7 @@ from tests.performance.harness import (
     free_port,
     reachable,
 )
-from tests.performance.publishers import Centrifugo, Delivered, Events, Nats, Nchan, Stream
+from tests.performance.publishers import Centrifugo, Delivered, Events, Nats, Nchan, Publisher, Singles, Stream
 
 MOST_CONNECTIONS = 20_000
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
@@ -47,8 +47,8 @@ class Server:
     """Address by what a load generator speaks: `ws`, `deflate`, `sse` or `nats`; `quiet`: WebSocket without events."""
     gateway: int
     """Process that the subscribers are connected to; its children count with it."""
-    publisher: Callable[[], Events | Stream]
-    singles: Callable[[], Events | Stream]
+    publisher: Callable[[], Publisher]
+    singles: Callable[[], Publisher]
     """A publisher that sends each event alone, where that is another way in."""
     ingest: int = 0
     """Process that takes the events in, when it is another one."""
@@ -82,7 +82,7 @@ def product(directory: Path) -> Iterator[Server]:
         gateway, port = stack.enter_context(_service("streaming", directory, text, SERVER_CORE))
         paths = {"ws": "/ws/events?type=bench.tick", "sse": "/sse/events?type=bench.tick"}
         paths |= {"deflate": paths["ws"], "quiet": "/ws/system_alerts"}
-        ways = partial(Events, events), partial(Events, events, singles=16)
+        ways = partial(Events, events), partial(Singles, events, "/events")
         yield Server("hxp", port, paths, gateway, *ways, ingest, events)
 
 
@@ -145,7 +145,7 @@ def nchan(directory: Path) -> Iterator[Server]:
     with child(words, SERVER_CORE) as process:
         reachable(port, process)
         paths = {"ws": "/websocket", "sse": "/eventsource", "quiet": "/quiet"}
-        yield Server("nchan", port, paths, process.pid, lambda: Nchan(port), lambda: Nchan(port))
+        yield Server("nchan", port, paths, process.pid, lambda: Nchan(port), lambda: Singles(port, "/publish"))
 
 
 def _path() -> str:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.performance.harness import Load, Window
 from tests.performance.posting import post
-from tests.performance.publishers import LANE
+from tests.performance.publishers import Singles
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+LANE = 10**12
+"""Numbers of the sequence from one lane to the next."""
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
 
@@ -175,3 +181,74 @@ def test_a_publisher_does_not_take_another_answer_for_stored(answers, said, capf
     with serving(*answers) as port, pytest.raises(subprocess.CalledProcessError):
         post(port, 1, [b"one", b"two"])
     assert said in capfd.readouterr().err
+
+
+class Store(BaseHTTPRequestHandler):
+    """Takes every event, after a while if so said."""
+
+    protocol_version = "HTTP/1.1"
+    taken: ClassVar[list[dict[str, Any]]]
+    status: ClassVar[int]
+    seconds: ClassVar[float]
+
+    def do_POST(self) -> None:
+        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        time.sleep(self.seconds)
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Not on standard error, which the tests read."""
+
+
+@contextmanager
+def storing(status: int = 202, seconds: float = 0.0) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """A store of events: its port, and what it has taken."""
+    handler = type("Handler", (Store,), {"taken": [], "status": status, "seconds": seconds})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port, handler.taken
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_single_events_are_stamped_with_the_time_at_which_they_are_due():
+    before = time.monotonic_ns()
+    with storing() as (port, taken), closing(Singles(port, "/events")) as publisher:
+        assert (publisher.drive(1000, 0.1), publisher.drive(500, 0.1), publisher.sent) == (100, 50, 150)
+    after = time.monotonic_ns()
+    due = sorted(event["data"]["ns"] for event in taken)
+    assert before < due[0]
+    assert due[-1] < after
+    gaps = [round((later - earlier) / 1e6) for earlier, later in pairwise(due)]
+    assert (gaps[:99], gaps[100:]) == ([1] * 99, [2] * 49)
+    assert len({event["id"] for event in taken}) == 150
+
+
+def test_each_lane_of_single_events_has_a_sequence_without_a_gap():
+    with storing(seconds=0.001) as (port, taken), closing(Singles(port, "/events")) as publisher:
+        publisher.drive(10_000, 0.05)
+    lanes: dict[int, list[int]] = {}
+    for event in taken:
+        lane, number = divmod(event["data"]["seq"], LANE)
+        lanes.setdefault(lane, []).append(number)
+    assert len(lanes) == Singles.LANES
+    assert all(numbers == list(range(len(numbers))) for numbers in lanes.values())
+
+
+def test_a_store_that_is_slow_gets_no_more_than_it_answers():
+    with storing(seconds=0.2) as (port, taken), closing(Singles(port, "/events")) as publisher:
+        assert publisher.drive(100_000, 0.05) == Singles.LANES
+    assert len(taken) == Singles.LANES
+
+
+def test_a_publisher_of_single_events_ends_when_one_is_refused(capfd):
+    refused = pytest.raises(RuntimeError, match="ended with 1")
+    with storing(status=503) as (port, _), closing(Singles(port, "/events")) as publisher, refused:
+        publisher.drive(1000, 0.2)
+    assert "HTTP/1.1 503" in capfd.readouterr().err

@@ -36,14 +36,30 @@ static struct window window;
 static struct histogram handshakes;
 static uint64_t storm_ended;
 
-/* The number behind `key`; `*from` moves behind it. Answers 0 when the key is not there. */
-static int number_after(const unsigned char **from, const unsigned char *end, const char *key, uint64_t *value)
+/* A key of the messages, and how far from where it was looked for the last one was: mostly the next one is there too. */
+struct key {
+    const char *text;
+    size_t size, last;
+};
+
+static const unsigned char *found_key(struct key *key, const unsigned char *from, const unsigned char *end)
 {
-    size_t size = strlen(key);
-    const unsigned char *at = memmem(*from, (size_t)(end - *from), key, size);
+    size_t room = (size_t)(end - from);
+    if (key->last + key->size <= room && !memcmp(from + key->last, key->text, key->size))
+        return from + key->last;
+    const unsigned char *at = memmem(from, room, key->text, key->size);
+    if (at)
+        key->last = (size_t)(at - from);
+    return at;
+}
+
+/* The number behind `key`; `*from` moves behind it. Answers 0 when the key is not there. */
+static int number_after(const unsigned char **from, const unsigned char *end, struct key *key, uint64_t *value)
+{
+    const unsigned char *at = found_key(key, *from, end);
     if (!at)
         return 0;
-    at += size;
+    at += key->size;
     while (at < end && *at == ' ')
         at++;
     uint64_t found = 0;
@@ -56,9 +72,10 @@ static int number_after(const unsigned char **from, const unsigned char *end, co
 
 static void take_message(struct conn *c, const unsigned char *data, size_t size, uint64_t now)
 {
+    static struct key seq_key = {"\"seq\":", 6, 0}, ns_key = {"\"ns\":", 5, 0};
     const unsigned char *end = data + size;
     uint64_t seq, sent;
-    if (!number_after(&data, end, "\"seq\":", &seq) || !number_after(&data, end, "\"ns\":", &sent)) {
+    if (!number_after(&data, end, &seq_key, &seq) || !number_after(&data, end, &ns_key, &sent)) {
         window.other++;
         return;
     }
