@@ -71,7 +71,7 @@ def test_the_peer_that_compresses_gets_an_event_as_we_deliver_it():
     with serving(b"") as port:
         feeder = Delivered(port)
         try:
-            lines = [feeder.wrap(feeder._documents.make(0, 7)) for _ in range(2)]
+            lines = [feeder.wrap(feeder._documents.make(7)) for _ in range(2)]
         finally:
             feeder.close()
     events = [json.loads(line) for line in lines]
