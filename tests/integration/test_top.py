@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
@@ -35,6 +36,13 @@ async def read_until(descriptor: int, text: str) -> str:
         while text not in seen:
             seen += (await asyncio.to_thread(os.read, descriptor, 65536)).decode("utf-8", "replace")
     return seen
+
+
+async def read_to_the_end(descriptor: int) -> None:
+    """What a terminal still shows, until nobody writes to it any more: a program is held up where nobody reads."""
+    with contextlib.suppress(OSError):
+        while await asyncio.to_thread(os.read, descriptor, 65536):
+            pass
 
 
 async def test_one_look_as_json_and_as_text(tmp_path: Path) -> None:
@@ -79,6 +87,7 @@ async def test_live_in_a_terminal_until_ctrl_c(tmp_path: Path) -> None:
             await read_until(ours, "does not answer")
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(30):
+                await read_to_the_end(ours)
                 assert await process.wait() == 0
         finally:
             if process.returncode is None:

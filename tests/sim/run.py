@@ -57,7 +57,8 @@ def run(plan: Plan, *, last: bool = False) -> Result:
     with _without_gc(for_good=last):
         result = _live(plan, last=last)
         if not last:
-            _collect_unheard()
+            with _unheard():
+                gc.collect()
     result.violations += checks.check(result.history, plan)
     return result
 
@@ -86,15 +87,16 @@ def _live(plan: Plan, *, last: bool) -> Result:
     return result
 
 
-def _collect_unheard() -> None:
-    """Finalisers of what died with a world run here, and nobody hears what they complain about."""
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Finalisers of what dies with a world run in here, and nobody hears what they complain about."""
     # It keeps the handlers of applications that are long gone.
     _cached_build_middleware.cache_clear()
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            gc.collect()
+            yield
     finally:
         sys.unraisablehook = hook
 
@@ -346,15 +348,16 @@ class _Simulation:
         self._people.die()
         world = self.world
         world.over = True
-        for task in [task for loop in world.dead for task in asyncio.all_tasks(loop)]:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            with contextlib.suppress(Exception):
-                task.get_coro().close()
-        world.forget()
-        self.nodes.clear()
-        self._readers.clear()
-        self._publishers.clear()
-        _collect_unheard()
+        with _unheard():
+            for task in [task for loop in world.dead for task in asyncio.all_tasks(loop)]:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with contextlib.suppress(Exception):
+                    task.get_coro().close()
+            world.forget()
+            self.nodes.clear()
+            self._readers.clear()
+            self._publishers.clear()
+            gc.collect()
 
 
 async def _read_all(history: History) -> str:

@@ -22,7 +22,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
 class Mirror:
-    """A log like the one that it mirrors. Spawn `run` once it is open. What it does not have in memory it asks for.
+    """A log like the one that it mirrors. What it does not have in memory it asks for.
+
+    Spawn `run` once it is open; where the log need not be there at the start, `run` alone will do.
 
     A cursor beyond what is mirrored is not refused here: the log itself may have got further.
     `recent_bytes` is the memory for the newest events; `progress_seconds` how often an idle `follow` gives a sign of
@@ -67,6 +69,8 @@ class Mirror:
         pause = _FIRST_PAUSE
         while True:
             try:
+                if not self._bounds.epoch:
+                    self._begin(await self._far.bounds())
                 async for batch in self._far.follow(self.head, epoch=self._bounds.epoch):
                     self._following.worked()
                     pause = _FIRST_PAUSE
@@ -103,15 +107,16 @@ class Mirror:
     async def read(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> Batch:
-        batch = self.read_nowait(after, limit, types=types, epoch=epoch)
+        """As of a log. Where the mirror ends, the log itself is asked: it may have got further."""
+        batch = self.read_nowait(after, limit, types=types, epoch=epoch) if after < self.head else None
         return await self._far.read(after, limit, types=types, epoch=epoch) if batch is None else batch
 
     def read_nowait(
         self, after: Offset, limit: int = 1000, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> Batch | None:
-        """As `read`, from memory; None when the log must be asked."""
+        """As `read`, from memory, up to where the log is mirrored; None when the log must be asked."""
         check_limit(limit)
-        if after == EARLIEST or not self._recent.floor <= after <= self.head:
+        if not self._bounds.epoch or after == EARLIEST or not self._recent.floor <= after <= self.head:
             return None
         after = check_cursor(after, epoch, self._bounds)
         return scan(self._recent.after(after), after, self.head, limit, types)
@@ -123,8 +128,13 @@ class Mirror:
     def follow(
         self, after: Offset, *, types: TypePatterns | None = None, epoch: str | None = None
     ) -> AsyncIterator[Batch]:
-        read = partial(self.read, types=types, epoch=epoch or self._bounds.epoch)
+        read = partial(self._read_on, types=types, epoch=epoch or self._bounds.epoch)
         return follow(read, self._bell, after, progress=self._progress)
+
+    async def _read_on(self, after: Offset, *, types: TypePatterns | None, epoch: str) -> Batch:
+        """As `read`; but at the end of the mirror there is nothing until the bell rings."""
+        batch = self.read_nowait(after, types=types, epoch=epoch)
+        return await self._far.read(after, types=types, epoch=epoch) if batch is None else batch
 
     async def bounds(self) -> Bounds:
         return await self._far.bounds()

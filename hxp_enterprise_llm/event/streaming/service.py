@@ -19,6 +19,7 @@ from hxp_enterprise_llm.event.dashboards import api as dashboards_api
 from hxp_enterprise_llm.event.dashboards.prometheus import Prometheus
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log import RemoteLog
+from hxp_enterprise_llm.event.log.mirror import Mirror
 from hxp_enterprise_llm.event.log.model import EventLog, LogError
 from hxp_enterprise_llm.event.notifications import api as notifications_api
 from hxp_enterprise_llm.event.notifications.channels.factory import channel_factory
@@ -56,6 +57,9 @@ from hxp_enterprise_llm.telemetry.metrics import ApiMetrics, DashboardMetrics, L
 from hxp_enterprise_llm.telemetry.notification_metrics import NotificationMetrics
 
 log = structlog.get_logger("streaming")
+
+_RECENT_BYTES = 16 * 1024 * 1024
+"""The newest events, of another process' log: dashboards that nobody looks at rest between reads."""
 
 
 def connector_to_the_log(config: OptimizationConfig) -> aiohttp.TCPConnector:
@@ -102,6 +106,7 @@ class StreamingService:
     async def start(self) -> None:
         """Reach the log, open the store, start gateway, rules and dashboards."""
         self._log = self._shared_log or await self._open_remote_log()
+        self._followed = self._shared_log or self._mirror(self._log)
         await self._start_gateway()
         await self._start_notifications()
         self._start_dashboards()
@@ -125,6 +130,12 @@ class StreamingService:
             log.warning("log.unreachable", endpoint=endpoint, reason=str(error))
         return remote
 
+    def _mirror(self, far: EventLog) -> EventLog:
+        """One stream from another process for all here who follow everything: each event is sent and read once."""
+        mirror = Mirror(far, recent_bytes=_RECENT_BYTES)
+        self._spawn("log.mirror", mirror.run())
+        return mirror
+
     def _credentials(self) -> dict[str, str]:
         """What the other side asks of a stranger. A redirect to elsewhere does not get it."""
         key = self._read_secret(self.config.monitoring.api_key_file, "event-log-api-key")
@@ -134,7 +145,7 @@ class StreamingService:
         context = self._context
         self._gateway = Gateway(
             self.config,
-            self._log,
+            self._followed,
             clock=context.clock,
             metrics=StreamingMetrics(context.registry, context.clock),
             spawn=context.supervisor.spawn,
@@ -211,7 +222,7 @@ class StreamingService:
     def _start_dashboards(self) -> None:
         self._dashboards = Dashboards(
             self.config,
-            self._log,
+            self._followed,
             clock=self._context.clock,
             metrics=DashboardMetrics(self._context.registry),
             firing=self._firing,

@@ -35,7 +35,7 @@ class ConnectionsService(StreamingService):
     async def start(self) -> None:
         """Reach the log and serve streams."""
         connector = aiohttp.UnixConnector(path=self._log_socket, limit=0) if self._log_socket else None
-        self._log = await self._open_remote_log(connector)
+        self._log = self._followed = await self._open_remote_log(connector)
         await self._start_gateway()
 
     def routes(self) -> list[Route]:

@@ -11,7 +11,7 @@ import pytest
 
 from hxp_enterprise_llm.event.log import MemoryLog
 from hxp_enterprise_llm.event.log.mirror import Mirror
-from hxp_enterprise_llm.event.log.model import Batch, EpochChanged, LogUnavailable
+from hxp_enterprise_llm.event.log.model import Batch, EpochChanged, LogError, LogUnavailable
 from hxp_enterprise_llm.event.model import EARLIEST, Offset, TypePatterns
 from tests.unit.log.support import event, events, eventually, ids, read_all
 
@@ -122,6 +122,33 @@ async def test_a_cursor_beyond_what_is_mirrored_is_not_refused(far):
     assert ids(await mirror.read(Offset(head - 3))) == ["9"]
     assert not (await mirror.read(head)).events
     assert not await mirror.reached(head, 0.01)
+
+
+async def test_whoever_reads_where_the_mirror_ends_is_given_what_the_log_has_got_since(far):
+    """A loop up to the head of the log comes to its end, however far behind the mirror is."""
+    mirror = Mirror(far)
+    await mirror.open()
+    begun = mirror.head
+    await far.append(events(5, 5))
+    assert ids(await mirror.read(begun)) == ["5", "6", "7", "8", "9"]
+    assert mirror.read_nowait(begun) == Batch((), begun, begun)
+
+
+async def test_a_log_that_is_not_there_at_the_start_is_mirrored_when_it_comes():
+    """Until then whoever asks hears that it is away, and whoever follows waits."""
+    far = Watched()
+    mirror = Mirror(far, sleep=lambda _: asyncio.sleep(0))
+    running = asyncio.create_task(mirror.run())
+    with pytest.raises(LogError):
+        await mirror.read(Offset(0))
+    await far.open()
+    await far.append(events(0, 3))
+    assert await mirror.reached((await far.bounds()).head, 5)
+    assert mirror.head == 3
+    assert ids(await mirror.read(Offset(0))) == ["0", "1", "2"]
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 async def test_a_log_that_was_made_anew_is_mirrored_anew(far):
