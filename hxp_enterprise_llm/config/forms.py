@@ -13,6 +13,7 @@ from hxp_enterprise_llm.config.paths import suggestion
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _KIND = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
+_BOUND = re.compile(r"Expected `([a-z]+)` (of length )?([<>]=?) (\S+)")
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -22,6 +23,8 @@ _KINDS = {
     "object": "an object",
     "null": "null",
 }
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_PARTS = {"str": "characters", "array": "entries", "object": "keys"}
 
 
 class FormFault(NamedTuple):
@@ -45,7 +48,22 @@ def form_fault(error: msgspec.ValidationError, type: Any) -> FormFault:
     if kind := _KIND.fullmatch(text):
         wanted = " or ".join(_KINDS.get(each, each) for each in kind[1].split(" | "))
         return FormFault(path, f"must be {wanted}, is {_KINDS.get(kind[2], kind[2])}")
+    if bound := _BOUND.fullmatch(text):
+        return FormFault(path, _bounded(*bound.groups()))
     return FormFault(path, text)
+
+
+def _bounded(kind: str, of_length: str | None, sign: str, number: str) -> str:
+    if not of_length:
+        return f"must be {_BOUNDS[sign]} {number}"
+    if (sign, number) == (">=", "1"):
+        return "must not be empty"
+    return f"must have {_BOUNDS[sign]} {number} {_PARTS.get(kind, 'parts')}"
+
+
+def body_fault(error: Exception, type: Any) -> str:
+    """What keeps a JSON body from being a `type`, where it is not even JSON as well."""
+    return str(form_fault(error, type)) if isinstance(error, msgspec.ValidationError) else f"it is no JSON: {error}"
 
 
 def _member(path: str, key: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from hxp_enterprise_llm import __version__
-from hxp_enterprise_llm.config.forms import form_fault
+from hxp_enterprise_llm.config.forms import body_fault
 from hxp_enterprise_llm.config.paths import suggestion
 from hxp_enterprise_llm.event.dashboards import described, editing, feedback
 from hxp_enterprise_llm.event.dashboards.asking import asked
@@ -225,11 +225,9 @@ def _refresh_request(body: bytes) -> RefreshRequest:
     hint = 'send no body, or {"dashboard": NAME}'
     try:
         return msgspec.json.decode(body, type=RefreshRequest)
-    except msgspec.ValidationError as error:
-        fault = form_fault(error, RefreshRequest)
-        raise Problem(400, "bad_body", f"the body cannot be used: {fault}", hint) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, "bad_body", f"the body cannot be used: {error}", hint) from None
+        fault = body_fault(error, RefreshRequest)
+        raise Problem(400, "bad_body", f"the body cannot be used: {fault}", hint) from None
 
 
 def _local_port(request: web.Request) -> int:

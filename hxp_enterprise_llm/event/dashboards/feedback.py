@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from hxp_enterprise_llm.config.forms import body_fault
 from hxp_enterprise_llm.event.dashboards import described
 from hxp_enterprise_llm.event.dashboards.service import Dashboards
 from hxp_enterprise_llm.event.log.model import LogError
@@ -69,4 +70,4 @@ def _understood(body: bytes) -> Feedback:
         return msgspec.json.decode(body, type=Feedback)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         hint = 'send {"text": …, "rating"?: 1 to 5, "view"?: …, "by"?: …}'
-        raise Problem(400, "bad_body", f"the body cannot be used: {error}", hint) from None
+        raise Problem(400, "bad_body", f"the body cannot be used: {body_fault(error, Feedback)}", hint) from None

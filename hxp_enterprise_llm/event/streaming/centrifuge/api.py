@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from hxp_enterprise_llm.config.forms import body_fault
 from hxp_enterprise_llm.event.streaming.centrifuge import described
 from hxp_enterprise_llm.event.streaming.centrifuge.endpoint import Endpoint
 from hxp_enterprise_llm.event.streaming.centrifuge.links import SessionLink, SocketLink, StreamLink
@@ -133,7 +134,8 @@ class CentrifugeApi:
             sent = msgspec.json.decode(await self._body(request), type=_Emulation)
         except MALFORMED as error:
             hint = 'Send {"session": …, "node": …, "data": "commands"}.'
-            raise Problem(400, "bad_emulation", f"the body is no emulation request: {error}", hint) from None
+            fault = body_fault(error, _Emulation)
+            raise Problem(400, "bad_emulation", f"the body is no emulation request: {fault}", hint) from None
         if sent.node == self._endpoint.node:
             self._endpoint.emulate(sent.session, sent.data)
         elif self._endpoint.elsewhere is None or not await self._endpoint.elsewhere(msgspec.json.encode(sent)):
