@@ -3,8 +3,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= data
 ARGS ?=
-# Seeds of the simulator in `make test`, some four to five minutes of two cores; `make sim SEEDS=…` runs any number.
-SIM_SEEDS ?= 1000
+# Seeds of the simulator in `make test`, some two minutes of two cores; `make sim SEEDS=…` runs any number.
+SIM_SEEDS ?= 500
 # The tests run node and npm: the machine's own, else those of the virtual environment.
 export PATH := $(PATH):$(abspath $(BIN))
 # Some environments forbid compiled modules; each of the hundreds of processes that tests start would compile all anew.
@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PREFIX ?= /opt/citadel
 export DESTDIR WHEELS PYTHON UNITDIR SYSUSERSDIR TMPFILESDIR BINDIR OUT
 
-.PHONY: help run test lint types floors page web unit integration box sim bench coverage lock docs torture clean install uninstall wheels deb
+.PHONY: help run test check lint types floors page web unit integration box sim bench coverage lock docs torture clean install uninstall wheels deb
 
 help:
 	@echo "make run          start everything on loopback, data in ./$(DATA) (ARGS='--replay FILE --speed 5')"
@@ -37,9 +37,13 @@ run:
 	@scripts/web $(VENV)
 	@exec $(BIN)/hxp up --data $(DATA) $(ARGS)
 
+# What needs no server, two at a time.
+check: dev
+	@$(MAKE) --no-print-directory --output-sync -j 2 types web lint floors
+
 # Three workers on two cores: much of the tests is waiting for something to happen. The files with the longest tests begin,
 # as pyproject.toml has them, so that no worker is alone with one at the end.
-test: lint types floors web
+test: check
 	scripts/system-packages
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.sim --seeds $(SIM_SEEDS)
@@ -97,6 +101,7 @@ torture: dev
 	$(BIN)/python -m tests.torture cuts 10000
 	$(BIN)/python -m tests.torture kills 1000
 	$(BIN)/python -m tests.torture flips
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.sim --seeds 10000
 	$(BIN)/python -m tests.torture decoders 1000000
 	$(BIN)/python -m tests.torture frames 1000000
 	$(BIN)/python -m tests.torture endpoints 500

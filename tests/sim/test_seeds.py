@@ -19,6 +19,8 @@ SEARCH = "from tests.sim.__main__ import main; sys.exit(main())"
 PLANTED = ("--seeds=1", "--first=12", "--plant=ring_hole")
 MOST_SEEDS = 40
 """Within so many seeds each planted fault is found."""
+HAVE_FOUND = {"forget_identities": 8, "lying_health": 11, "ring_hole": 12, "trust_the_end": 11}
+"""Where it is none of the very first: the seed that found a planted fault before, and is tried before all others."""
 
 
 @pytest.mark.sim
@@ -80,7 +82,7 @@ def in_its_own_process(program: str, *arguments: str) -> tuple[int, str]:
 def test_a_planted_fault_is_found_and_made_small(name):
     """The invariant that it breaks is named; what is left is no more than the seed had, and fails again."""
     with planted(name):
-        for seed in range(1, MOST_SEEDS + 1):
+        for seed in (HAVE_FOUND.get(name, 1), *range(1, MOST_SEEDS + 1)):
             result = run(plan(seed, readers=4))
             if PLANTS[name][1] in kinds(result):
                 break
