@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+from aiohttp import web
 
 from tests.ports import free_port
 
@@ -131,6 +132,55 @@ async def test_a_gateway_goes_on_after_event_processing_was_killed(tmp_path):
         second.terminate()
         assert await second.wait() == 0
     assert seen == list(range(20))
+
+
+@asynccontextmanager
+async def stranger(port: int) -> AsyncIterator[list[str]]:
+    """Something else at the address of event processing: what it was asked for, and answered 404."""
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=404)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield asked
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_gateway_outlives_a_stranger_in_place_of_event_processing(tmp_path):
+    """A proxy answers for what is away behind it: the gateway says so, and goes on once the log is there."""
+    services = tmp_path / "config" / "services"
+    services.mkdir(parents=True)
+    (services / "data-streaming-api.yaml").write_text("live_dashboard: {ports: {}}\n")
+    processing, gateway = free_port(), free_port()
+    environ = {
+        "DATA_STREAMING_API_PORT": str(gateway),
+        "REAL_TIME_EVENT_PROCESSING_ENDPOINT": f"http://127.0.0.1:{processing}",
+        "EVENT_PROCESSING_PORT": str(processing),
+        "DATA_STREAMING_STATE_DIRECTORY": "state/gateway",
+        "EVENT_PROCESSING_STATE_DIRECTORY": "state/processing",
+    }
+    base = f"http://127.0.0.1:{gateway}"
+    async with (
+        aiohttp.ClientSession() as session,
+        service(tmp_path, "hxp_enterprise_llm.event.streaming.service", environ) as running,
+    ):
+        async with stranger(processing) as asked:
+            waiting = await until(session, f"{base}/health", lambda body: "404" in body["parts"]["log"]["reason"])
+            assert waiting["status"] == "degraded"
+            async with asyncio.timeout(30):
+                # Channels, dashboards, rules and the health each ask, and again.
+                while asked.count("/events/bounds") < 16:
+                    assert running.returncode is None
+                    await until(session, f"{base}/health", lambda body: body["status"] == "degraded")
+        async with service(tmp_path, "hxp_enterprise_llm.event.processing.service", environ):
+            body = await until(session, f"{base}/health", lambda body: body["status"] == "healthy")
+            assert body["parts"]["dashboards"]["status"] == "ok"
 
 
 async def start(directory: Path, environ: dict[str, str]) -> asyncio.subprocess.Process:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
-from hxp_enterprise_llm.event.log.model import CursorError, EventLog, LogUnavailable
+from hxp_enterprise_llm.event.log.model import CursorError, EventLog, LogClosed, LogCorrupt, LogError
 from hxp_enterprise_llm.event.model import Offset
 from hxp_enterprise_llm.runtime.clock import Clock
 
@@ -60,7 +60,10 @@ class Follower:
             except CursorError as error:
                 log.warning("dashboards.reset", reason=str(error))
                 self.ready.clear()
-            except LogUnavailable as error:
+            except (LogClosed, LogCorrupt):
+                raise
+            except LogError as error:
+                # Also one that refuses us: whoever answers in its place today may not do so tomorrow.
                 if not told:
                     log.warning("dashboards.log_unavailable", reason=str(error))
                 told = True

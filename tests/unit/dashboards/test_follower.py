@@ -11,7 +11,8 @@ from hxp_enterprise_llm.event.dashboards import follower as follower_module
 from hxp_enterprise_llm.event.dashboards.follower import Follower
 from hxp_enterprise_llm.event.dashboards.state import DashboardState
 from hxp_enterprise_llm.event.log.memory import MemoryLog
-from hxp_enterprise_llm.event.log.model import Bounds, LogClosed, LogUnavailable, Stored
+from hxp_enterprise_llm.event.log.model import Bounds, LogClosed, LogError, LogUnavailable, Stored
+from hxp_enterprise_llm.event.log.remote.answers import RemoteRefused
 from hxp_enterprise_llm.event.model import Offset
 from tests.unit.dashboards.support import START, HandClock, alert, event, seconds_of, snapshot
 
@@ -97,14 +98,22 @@ async def test_a_recreated_log_is_read_anew() -> None:
         assert follower.state.figures_at == START + 99
 
 
-async def test_a_log_that_is_away_is_waited_for() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        LogUnavailable("no connection", maybe_stored=False),
+        RemoteRefused("http://far/events/bounds", 404, "unknown", ""),
+    ],
+)
+async def test_a_log_that_is_away_or_refuses_is_waited_for(error: LogError) -> None:
     log = await opened()
     await log.append(seconds_of(3))
     answer, fails = log.bounds, [1, 2, 3]
 
     async def away() -> Bounds:
         if fails:
-            raise LogUnavailable(f"no connection {fails.pop()}", maybe_stored=False)
+            fails.pop()
+            raise error
         return await answer()
 
     log.bounds = away  # type: ignore[method-assign]
