@@ -115,7 +115,7 @@ async def test_refresh_of_one() -> None:
             "bad_body",
             "the body cannot be used: name: unknown key",
         ),
-        ('{"dashboard": ', 400, "bad_body", "the body cannot be used: Input data was truncated"),
+        ('{"dashboard": ', 400, "bad_body", "the body cannot be used: it is no JSON: Input data was truncated"),
         (
             '{"dashboard": "' + "x" * 5000 + '"}',
             413,
