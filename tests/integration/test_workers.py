@@ -169,7 +169,8 @@ async def test_a_limit_holds_over_all_processes(tmp_path):
         victim.kill()
         fates = await asyncio.gather(*map(is_lost, first))
         lost = [socket for socket, is_gone in zip(first, fates, strict=True) if is_gone]
-        assert 0 < len(lost) < limit
+        # On a busy machine one process may have let in all of them before another had its turn.
+        assert 0 < len(lost) <= limit
         await until_all_serve(daemon)
         assert len(await storm(session, daemon.gateway, 3 * limit)) == len(lost)
 
