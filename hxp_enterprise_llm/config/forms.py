@@ -62,7 +62,7 @@ def _bounded(kind: str, of_length: str | None, sign: str, number: str) -> str:
 
 
 def body_fault(error: Exception, type: Any) -> str:
-    """What keeps a JSON body from being a `type`, where it is not even JSON as well."""
+    """What is wrong with a body that should be the JSON of a `type`; it may be no JSON at all."""
     return str(form_fault(error, type)) if isinstance(error, msgspec.ValidationError) else f"it is no JSON: {error}"
 
 
